@@ -1,0 +1,116 @@
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A selection of a Compose project's services as a production docker-compose.yml, for Beanstalk's Docker platform or any host."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import yaml
+
+from .compose import Project
+from .dockerrun import canonical
+from .mounts import LOGS, Mounts
+from .selection import Options, Selection
+
+# What belongs to a developer's machine, or was merged into other keys.
+_LEFT_BEHIND = ("build", "develop", "env_file", "profiles", "pull_policy", "attach")
+
+
+def production(project: Project, selection: Selection) -> dict[str, Any]:
+    """The Compose model that runs the selection from images alone.
+
+    A secret travels as ``${VARIABLE:?…}``: Beanstalk hands the environment's properties to Compose.
+    """
+    notes, services = selection.notes, {}
+    declared = project.model.get("volumes") or {}
+    used: set[str] = set()
+    mounts = Mounts(project.directory, declared, notes)
+    for name, service in selection.services.items():
+        result = {key: value for key, value in service.items() if key not in _LEFT_BEHIND and value not in (None, [], {})}
+        result["image"] = selection.images[name]
+        environment: dict[str, str] = {key: _escaped(value) for key, value in selection.bindings[name].environment.items()}
+        environment.update({key: f"${{{key}:?give it as an environment secret}}" for key in selection.bindings[name].secrets})
+        result.pop("environment", None)
+        if environment:
+            result["environment"] = dict(sorted(environment.items()))
+        volumes = [
+            volume for volume in (_volume(project, service, volume, mounts, name) for volume in service.get("volumes") or []) if volume
+        ]
+        result.pop("volumes", None)
+        if volumes:
+            result["volumes"] = volumes
+            used |= {volume["source"] for volume in volumes if volume["type"] == "volume" and volume.get("source")}
+        depends = {other: how for other, how in (service.get("depends_on") or {}).items() if other in selection.services}
+        result.pop("depends_on", None)
+        if depends:
+            result["depends_on"] = depends
+        result.setdefault("restart", "unless-stopped")
+        services[name] = {
+            key: value if key in ("environment", "volumes", "image") else _escaped(value) for key, value in sorted(result.items())
+        }
+    document: dict[str, Any] = {"services": services}
+    volumes_used = {name: _without_name(declared.get(name)) for name in sorted(used)}
+    if volumes_used:
+        document["volumes"] = volumes_used
+    networks = {network for service in services.values() for network in service.get("networks") or {}} - {"default"}
+    if networks:
+        document["networks"] = {name: _without_name((project.model.get("networks") or {}).get(name)) for name in sorted(networks)}
+    for kind in ("secrets", "configs"):
+        wanted = {entry["source"] for service in services.values() for entry in service.get(kind) or []}
+        if wanted:
+            document[kind] = {name: _without_name((project.model.get(kind) or {}).get(name)) for name in sorted(wanted)}
+    return document
+
+
+def _volume(project: Project, service: dict[str, Any], volume: dict[str, Any], mounts: Mounts, name: str) -> dict[str, Any] | None:
+    source = str(volume.get("source") or "")
+    if mounts.is_source_code(service, volume):
+        mounts.notes.lose(
+            name, f"volume {os.path.relpath(source, project.directory)}:{volume['target']}", "the source code is in the image"
+        )
+        return None
+    result = {key: value for key, value in volume.items() if value not in (None, {}, [])}
+    if volume.get("type") == "volume" and not source:
+        return None
+    if source.startswith(LOGS):
+        # On the Docker platform Beanstalk hands in where it collects a container's logs.
+        return {"type": "bind", "source": f"${{EB_LOG_BASE_DIR:-/var/log}}/{source.removeprefix(LOGS)}", "target": volume["target"]}
+    if volume.get("type") == "bind" and (source + "/").startswith(project.directory + "/"):
+        relative = os.path.relpath(source, project.directory)
+        result["source"] = "." if relative == "." else f"./{relative}"
+        mounts.notes.advise(f"{name}: {result['source']} is mounted from beside the file; deliver it with it")
+    return result
+
+
+def _without_name(declared: Any) -> dict[str, Any]:
+    # Compose resolved `name: project_volume`; the production file belongs to a project of its own.
+    entry = {key: value for key, value in (declared or {}).items() if value not in (None, {}, [])}
+    if not entry.get("external"):
+        entry.pop("name", None)
+    return entry
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("$", "$$")
+    if isinstance(value, list):
+        return [_escaped(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _escaped(each) for key, each in value.items()}
+    return value
+
+
+def as_yaml(document: dict[str, Any]) -> str:
+    """Canonical YAML: stable order, two spaces, long lines unbroken, a newline at the end."""
+    text: str = yaml.safe_dump(document, sort_keys=False, width=10**6, allow_unicode=True, default_flow_style=False)
+    return text
+
+
+def version_3(options: Options) -> str | None:
+    """The Dockerrun.aws.json that lets the Docker platform pull from a private registry; None where none is asked for."""
+    if not options.authentication:
+        return None
+    keys = {"bucket": options.authentication["bucket"], "key": options.authentication["key"]}
+    return canonical({"AWSEBDockerrunVersion": "3", "Authentication": keys})

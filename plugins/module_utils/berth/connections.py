@@ -1,0 +1,152 @@
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A slot's connection, and the text that a variable gets from it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlencode
+
+from .problems import BerthError, suggestion
+from .references import Keywords, Url, keyword_field, percent_encoded
+
+ENGINE_PORTS = {"postgres": 5432, "redis": 6379, "valkey": 6379}
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_KEYS = ("engine", "host", "port", "database", "username", "password", "password_ref", "url_ref", "tls")
+
+
+class Connection(NamedTuple):
+    """Where a backing service lives now. ``sslmode`` is libpq's word for ``tls`` (for redis: anything but None or disable is TLS)."""
+
+    engine: str
+    host: str
+    port: int
+    database: str | None = None
+    username: str | None = None
+    password: str | None = None
+    password_ref: str | None = None
+    url_ref: str | None = None
+    sslmode: str | None = None
+
+    @property
+    def family(self) -> str:
+        """postgres or redis: valkey speaks redis."""
+        return "redis" if self.engine == "valkey" else self.engine
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether clients have to speak TLS."""
+        return self.sslmode not in (None, "disable")
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether the store asks for a password."""
+        return bool(self.password or self.password_ref or self.url_ref)
+
+    @property
+    def address(self) -> str:
+        """``host:port``, an IPv6 host in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def read_connection(name: str, given: Mapping[str, Any], engine: str | None) -> Connection:
+    """Check one entry of ``connections``. ``engine`` is what the service's image says, or None.
+
+    Raises :class:`BerthError` naming ``connections.<name>.<key>``.
+    """
+    where = f"connections.{name}"
+    for key in given:
+        if key not in _KEYS:
+            raise BerthError(f"{where}: unknown key {key!r}{suggestion(str(key), _KEYS)}")
+    kind = given.get("engine") or engine
+    if kind not in ENGINE_PORTS:
+        raise BerthError(f"{where}.engine: {kind!r} is not one of postgres, redis, valkey")
+    host = given.get("host")
+    if not host or not isinstance(host, str) or re.search(r"[\s/@]", host):
+        raise BerthError(f"{where}.host: {host!r} is not a host name or an address")
+    try:
+        port = int(given.get("port") or ENGINE_PORTS[kind])
+    except (TypeError, ValueError):
+        port = 0
+    if not 0 < port < 65536:
+        raise BerthError(f"{where}.port: {given.get('port')!r} is not a port number")
+    text = {
+        key: str(given[key]) for key in ("database", "username", "password", "password_ref", "url_ref") if given.get(key) not in (None, "")
+    }
+    return Connection(kind, host, port, sslmode=_sslmode(where, given.get("tls")), **text)
+
+
+def _sslmode(where: str, tls: Any) -> str | None:
+    mode = tls.get("mode", "verify-full") if isinstance(tls, Mapping) else tls
+    if mode in (None, False, "", "false", "False", "no"):
+        return None
+    if mode in (True, "true", "True", "yes"):
+        return "require"
+    if mode not in SSL_MODES:
+        raise BerthError(f"{where}.tls: {mode!r} is not a boolean and not one of {', '.join(SSL_MODES)}")
+    return str(mode)
+
+
+def field_value(connection: Connection, field: str, old: str) -> str | None:
+    """The plain text of host, port, username, database, tls or sslmode; None when the connection does not give it."""
+    if field == "database":
+        # A redis database is an index that the app chooses.
+        return connection.database or (old if connection.family == "redis" else None)
+    if field == "tls":
+        on, off = {"1": ("1", "0"), "0": ("1", "0"), "yes": ("yes", "no"), "no": ("yes", "no")}.get(old.lower(), ("true", "false"))
+        return on if connection.encrypted else off
+    if field == "sslmode":
+        return connection.sslmode or "disable"
+    return {"host": connection.host, "port": str(connection.port), "username": connection.username}.get(field)
+
+
+def url_for(connection: Connection, old: Url, password: str | None) -> str:
+    """A URL like ``old`` that leads to ``connection``, with ``password`` in it where one is given.
+
+    Scheme (``rediss`` under TLS; a ``jdbc:`` or ``+driver`` stays), user, percent-encoded password, host, port, database and sslmode
+    are the connection's; other query parameters stay.
+    """
+    scheme, jdbc = old.scheme, old.scheme.lower().startswith("jdbc:")
+    path, query = old.path, parse_qsl(old.query, keep_blank_values=True)
+    user = None if jdbc else connection.username
+    if connection.family == "redis":
+        scheme = re.sub(r"(redis|valkey)s?$", rf"\1{'s' if connection.encrypted else ''}", scheme, flags=re.IGNORECASE)
+        path = old.path or (connection.database or "")
+    else:
+        path = percent_encoded(connection.database) if connection.database else old.path
+        query = [(key, value) for key, value in query if key not in ("sslmode", "ssl", "sslrootcert", "host", "port", "dbname")]
+        if connection.sslmode:
+            query.append(("sslmode", connection.sslmode))
+    replaced = {"user": connection.username, "username": connection.username, "password": password}
+    query = [(key, replaced.get(key) or value) for key, value in query if key not in replaced or replaced[key]]
+    userinfo = percent_encoded(user) if user else ""
+    if password and not jdbc:
+        userinfo += ":" + percent_encoded(password)
+    authority = f"{userinfo}@{connection.address}" if userinfo else connection.address
+    text = f"{scheme}://{authority}"
+    if path or old.query:
+        text += f"/{path}"
+    if query:
+        text += "?" + urlencode(query)
+    return text + (f"#{old.fragment}" if old.fragment else "")
+
+
+def keywords_for(connection: Connection, old: Keywords, password: str | None) -> str:
+    """A keyword connection string like ``old`` that leads to ``connection``."""
+    values = {
+        "host": connection.host,
+        "port": str(connection.port),
+        "username": connection.username,
+        "database": connection.database,
+        "password": password,
+        "sslmode": connection.sslmode,
+    }
+    pairs = [(keyword, values.get(keyword_field(keyword) or "") or value) for keyword, value in old.pairs]
+    if old.field("port") is None:
+        pairs.append(("Port" if old.separator == ";" else "port", str(connection.port)))
+    if connection.sslmode and old.field("sslmode") is None:
+        pairs.append(("SSL Mode" if old.separator == ";" else "sslmode", connection.sslmode))
+    quoted = [f"{key}='{value}'" if old.separator == " " and " " in value else f"{key}={value}" for key, value in pairs]
+    return old.separator.join(quoted)

@@ -1,0 +1,199 @@
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A selection of a Compose project's services as a Dockerrun.aws.json of version 2 or 1.
+
+Source: https://docs.aws.amazon.com/elasticbeanstalk/latest/dg/create_deploy_docker_v2config.html and
+https://docs.aws.amazon.com/elasticbeanstalk/latest/dg/single-container-docker-configuration.html
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from typing import Any
+
+from . import containers, topology
+from .compose import Project
+from .mounts import Mounts
+from .problems import BerthError, listed
+from .selection import Options, Selection
+
+# The order in which a reader looks for things; ECS does not mind.
+_ORDER = """name image repositoryCredentials essential memory memoryReservation cpu hostname portMappings links entryPoint command
+workingDirectory user environment secrets mountPoints volumesFrom healthCheck stopTimeout logConfiguration""".split()
+
+_SECRET = re.compile(r"(SECRET|PASSWORD|PASSWD|TOKEN|PRIVATE_KEY|API_?KEY|ACCESS_KEY)(?!.*(_FILE|_ID|_NAME|_URL|_EXPIR\w*|_TTL)$)")
+
+
+def canonical(document: dict[str, Any]) -> str:
+    """JSON as Berth writes it: two spaces, a newline at the end, no escapes where none are needed."""
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def version_2(project: Project, selection: Selection, options: Options) -> dict[str, Any]:
+    """The document for Beanstalk's ECS platform, all containers of the selection in it.
+
+    Raises :class:`BerthError` for what ECS refuses: a link cycle, a value out of its limits.
+    """
+    notes, services = selection.notes, selection.services
+    mounts = Mounts(project.directory, project.model.get("volumes") or {}, notes)
+    wanted = topology.edges(services, selection.front_door, project.directory)
+    links, remarks = topology.links(services, wanted)
+    for remark in remarks:
+        notes.advise(remark)
+    one_shot = _one_shots(services)
+    definitions = []
+    for name, service in services.items():
+        definition: dict[str, Any] = {"name": name, "image": selection.images[name], "essential": name not in one_shot}
+        definition.update(containers.settings(name, service, options.default_memory, notes))
+        if links.get(name):
+            definition["links"] = links[name]
+        _environment(definition, selection, name)
+        points, tmpfs = mounts.of(name, service)
+        if points:
+            definition["mountPoints"] = points
+        if tmpfs:
+            definition.setdefault("linuxParameters", {})["tmpfs"] = tmpfs
+        _volumes_from(definition, service, services, notes)
+        _credentials(definition, service, options)
+        definitions.append({key: definition[key] for key in [*_ORDER, *sorted(definition)] if key in definition})
+    if len(one_shot) == len(services):
+        first = definitions[0]
+        first["essential"] = True
+        notes.advise(f"{first['name']} is made essential: ECS asks for one essential container, and all of these run once")
+    document: dict[str, Any] = {"AWSEBDockerrunVersion": 2}
+    document.update(_role(definitions, options, notes))
+    if options.authentication:
+        document["authentication"] = {"bucket": options.authentication["bucket"], "key": options.authentication["key"]}
+    if mounts.volumes:
+        document["volumes"] = [mounts.volumes[name] for name in sorted(mounts.volumes)]
+    document["containerDefinitions"] = definitions
+    if notes.defaulted:
+        notes.advise(
+            f"no memory limit is named for {listed(notes.defaulted)}, and ECS asks for one: {options.default_memory} MiB given each (default_memory)"
+        )
+    _port_80(selection)
+    return document
+
+
+def _one_shots(services: dict[str, dict[str, Any]]) -> set[str]:
+    """Services that run to an end: their end must not stop the others."""
+    awaited = {
+        other
+        for service in services.values()
+        for other, condition in (service.get("depends_on") or {}).items()
+        if (condition or {}).get("condition") == "service_completed_successfully"
+    }
+    return {name for name, service in services.items() if name in awaited or service.get("restart") == "no"}
+
+
+def _environment(definition: dict[str, Any], selection: Selection, name: str) -> None:
+    bindings = selection.bindings[name]
+    exposed = sorted(key for key, value in bindings.environment.items() if value and _SECRET.search(key.upper()))
+    if exposed:
+        selection.notes.advise(f"{name}: {listed(exposed)} would be readable in the file; better set as an environment secret")
+    if bindings.environment:
+        definition["environment"] = [{"name": key, "value": value} for key, value in sorted(bindings.environment.items())]
+    if bindings.secrets:
+        definition["secrets"] = [{"name": key, "valueFrom": value} for key, value in sorted(bindings.secrets.items())]
+
+
+def _volumes_from(definition: dict[str, Any], service: dict[str, Any], services: dict[str, Any], notes: Any) -> None:
+    found = []
+    for entry in service.get("volumes_from") or []:
+        source, _colon, mode = str(entry).partition(":")
+        if source not in services:
+            notes.lose(definition["name"], f"volumes_from {entry}", "that container is not among these")
+        else:
+            found.append({"sourceContainer": source, "readOnly": True} if mode == "ro" else {"sourceContainer": source})
+    if found:
+        definition["volumesFrom"] = found
+
+
+def _credentials(definition: dict[str, Any], service: dict[str, Any], options: Options) -> None:
+    # x-aws-pull_credentials is how Docker's own ECS integration named the secret of a private registry.
+    secret = service.get("x-aws-pull_credentials") or options.repository_credentials
+    registry = definition["image"].split("/")[0]
+    if service.get("x-aws-pull_credentials") or (secret and ".dkr.ecr." not in registry and registry != "public.ecr.aws"):
+        definition["repositoryCredentials"] = {"credentialsParameter": secret}
+
+
+def _role(definitions: list[dict[str, Any]], options: Options, notes: Any) -> dict[str, str]:
+    needing = [each["name"] for each in definitions if "secrets" in each or "repositoryCredentials" in each]
+    if options.execution_role_arn:
+        return {"executionRoleArn": options.execution_role_arn}
+    if needing:
+        notes.advise(f"ECS reads the secrets of {listed(needing)} with executionRoleArn; give execution_role_arn")
+    return {}
+
+
+def _port_80(selection: Selection) -> None:
+    ports = {port for service in selection.services.values() for port in topology.published(service)}
+    if ports and not ports & {80, 443}:
+        door = selection.front_door
+        what = f"{door} publishes" if door else "the containers publish"
+        numbers = ", ".join(str(port) for port in sorted(topology.published(selection.services[door]) if door else ports))
+        selection.notes.advise(
+            f"no container publishes port 80, where Beanstalk's load balancer looks; {what} {numbers}. Set Port of "
+            "aws:elasticbeanstalk:environment:process:default, or publish 80 in a production Compose file"
+        )
+
+
+_V1_CARRIED = {"image", "ports", "volumes", "command", "entrypoint", "environment"}
+
+
+def version_1(project: Project, selection: Selection, options: Options) -> dict[str, Any]:
+    """The document for Beanstalk's Docker platform with a single container.
+
+    Raises :class:`BerthError` when the selection holds more than one. Version 1 has no environment: that belongs into the Beanstalk
+    environment's properties, and each variable is noted as lost here.
+    """
+    notes = selection.notes
+    if len(selection.services) != 1:
+        raise BerthError(
+            f"format 1 holds a single container, and {len(selection.services)} are left ({listed(selection.services)}); "
+            "leave the others out with exclude, or use format 2"
+        )
+    ((name, service),) = selection.services.items()
+    full = version_2(project, selection, options)
+    definition = full["containerDefinitions"][0]
+    paths = {volume["name"]: volume["host"]["sourcePath"] for volume in full.get("volumes", [])}
+    ports = [
+        {"ContainerPort": mapping["containerPort"], **({"HostPort": mapping["hostPort"]} if "hostPort" in mapping else {})}
+        for mapping in definition.get("portMappings", [])
+    ]
+    if not ports:
+        ports = [{"ContainerPort": int(str(port).split("/")[0].split("-")[0])} for port in service.get("expose") or []]
+    if not ports:
+        notes.advise(f"{name} names no port, and Beanstalk's proxy asks for one; publish or expose it")
+    document: dict[str, Any] = {"AWSEBDockerrunVersion": "1", "Image": {"Name": definition["image"], "Update": "true"}}
+    if options.authentication:
+        document["Authentication"] = {"Bucket": options.authentication["bucket"], "Key": options.authentication["key"]}
+    if ports:
+        document["Ports"] = ports
+    volumes, logging = [], None
+    for point in definition.get("mountPoints", []):
+        if point["sourceVolume"] == f"awseb-logs-{name}":
+            logging = point["containerPath"]
+        elif point["sourceVolume"] in paths:
+            volumes.append({"HostDirectory": paths[point["sourceVolume"]], "ContainerDirectory": point["containerPath"]})
+    if volumes:
+        document["Volumes"] = volumes
+    if logging:
+        document["Logging"] = logging
+    if definition.get("entryPoint"):
+        document["Entrypoint"] = _shell(definition["entryPoint"])
+    if definition.get("command"):
+        document["Command"] = _shell(definition["command"])
+    variables = [entry["name"] for key in ("environment", "secrets") for entry in definition.get(key, [])]
+    if variables:
+        notes.lose(name, f"environment ({', '.join(variables)})", "version 1 has none; set it as the Beanstalk environment's properties")
+    carried = _V1_CARRIED | containers.ELSEWHERE - {"mem_limit", "mem_reservation", "healthcheck", "ulimits", "extra_hosts", "logging"}
+    for key in sorted(key for key in service if service[key] and key not in carried and not key.startswith("x-")):
+        notes.lose(name, key, "version 1 has no such setting")
+    return document
+
+
+def _shell(words: list[str]) -> str:
+    return shlex.join(words)

@@ -1,0 +1,123 @@
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A service's volumes as ECS mount points, and the volumes that those need."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from .notes import Notes
+from .units import mebibytes
+
+# Where Beanstalk unpacks the source bundle on the instance:
+# https://docs.aws.amazon.com/elasticbeanstalk/latest/dg/create_deploy_docker_v2config.html
+BUNDLE = "/var/app/current"
+# Where a named volume of Compose lives on the instance.
+VOLUMES = "/var/lib/berth/volumes"
+LOGS = "awseb-logs-"
+# Binds of the machine itself, alike on every host. Anything else outside the project is the developer's own.
+_MACHINE = ("/var/run", "/run", "/proc", "/sys", "/dev", "/etc", "/var/log", "/var/lib", "/tmp", "/usr/share", "/lib/modules", "/cgroup")
+_ROOTS = ("/", "/var/lib/docker")
+
+
+class Mounts:
+    """Collects the volumes of a document while its services' mount points are made."""
+
+    def __init__(self, directory: str, declared: Mapping[str, Any], notes: Notes) -> None:
+        self.directory = directory
+        self.declared = declared
+        self.notes = notes
+        self.volumes: dict[str, dict[str, Any]] = {}
+
+    def of(self, name: str, service: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """A service's ECS ``mountPoints`` and ``linuxParameters.tmpfs``; what cannot be carried is noted."""
+        points: list[dict[str, Any]] = []
+        tmpfs: list[dict[str, Any]] = []
+        volumes = service.get("volumes") or []
+        code = [volume["target"] for volume in volumes if self.is_source_code(service, volume)]
+        for volume in volumes:
+            kind, target = volume.get("type"), volume["target"]
+            source = self._source(name, service, volume, code)
+            if kind == "tmpfs":
+                size = (volume.get("tmpfs") or {}).get("size")
+                tmpfs.append({"containerPath": target, "size": mebibytes(size) if size else 64})
+            elif source:
+                point = {"sourceVolume": source, "containerPath": target}
+                points.append({**point, "readOnly": True} if volume.get("read_only") else point)
+        for entry in service.get("tmpfs") or []:
+            tmpfs.append(self._tmpfs(name, entry))
+        return points, tmpfs
+
+    def _tmpfs(self, name: str, entry: str) -> dict[str, Any]:
+        path, _colon, options = entry.partition(":")
+        rest = [option for option in options.split(",") if option and not option.startswith("size=")]
+        size = re.search(r"(?:^|,)size=([^,]+)", options)
+        mount: dict[str, Any] = {"containerPath": path, "size": mebibytes(size[1]) if size else 64}
+        if not size:
+            self.notes.advise(f"{name}: tmpfs {path} has no size, which ECS asks for: 64 MiB given")
+        if rest:
+            mount["mountOptions"] = rest
+        return mount
+
+    def _source(self, name: str, service: Mapping[str, Any], volume: Mapping[str, Any], code: list[str]) -> str | None:
+        """The name of the volume that a mount point takes; None when the mount is no mount point, or is left out."""
+        kind, target, source = volume.get("type"), volume["target"], str(volume.get("source") or "")
+        setting = f"volume {source or '(anonymous)'}:{target}"
+        if kind == "volume" and source:
+            return self._named(name, source, setting)
+        if kind == "volume":
+            if not any(target == path or target.startswith(path.rstrip("/") + "/") for path in code):
+                self.notes.lose(name, setting, "an anonymous volume keeps nothing; name it to keep what it holds")
+            return None
+        if kind != "bind":
+            if kind != "tmpfs":
+                self.notes.lose(name, setting, f"ECS has no {kind} mounts")
+            return None
+        relative = os.path.relpath(source, self.directory)
+        shown = "." if relative == "." else f"./{relative}"
+        setting = f"volume {source if relative.startswith('..') else shown}:{target}"
+        if self.is_source_code(service, volume):
+            self.notes.lose(name, setting, "the source code is in the image")
+            return None
+        if not relative.startswith(".."):
+            path = BUNDLE if relative == "." else f"{BUNDLE}/{relative}"
+            self.notes.advise(f"{name}: {shown} is mounted from the source bundle; pack it beside the Dockerrun.aws.json")
+            return self._declare(f"bundle-{relative}" if relative != "." else "bundle", path)
+        if source in _ROOTS or not (source in _MACHINE or source.startswith(tuple(each + "/" for each in _MACHINE))):
+            self.notes.lose(name, setting, "the path is of the developer's machine")
+            return None
+        return self._declare(f"host-{source.strip('/')}", source)
+
+    def _named(self, name: str, source: str, setting: str) -> str | None:
+        if source.startswith(LOGS):
+            # Beanstalk makes these volumes by itself, and rotates and collects what is in them.
+            return source
+        options = self.declared.get(source) or {}
+        if options.get("driver", "local") != "local" or options.get("driver_opts"):
+            self.notes.lose(name, setting, "Beanstalk has no volume drivers")
+            return None
+        path = f"{VOLUMES}/{source}"
+        self.notes.advise(
+            f"{name}: volume {source} is kept on the instance, in {path}: root's and empty at first, lost when Beanstalk replaces the instance"
+        )
+        return self._declare(source, path)
+
+    def _declare(self, wish: str, path: str) -> str:
+        stem = re.sub(r"[^A-Za-z0-9_-]+", "-", wish).strip("-")[:250] or "volume"
+        name, number = stem, 1
+        while self.volumes.get(name, {"host": {"sourcePath": path}})["host"]["sourcePath"] != path:
+            number += 1
+            name = f"{stem}-{number}"
+        self.volumes[name] = {"name": name, "host": {"sourcePath": path}}
+        return name
+
+    def is_source_code(self, service: Mapping[str, Any], volume: Mapping[str, Any]) -> bool:
+        """Whether a bind lays the developer's source over what the image already holds."""
+        if volume.get("type") != "bind":
+            return False
+        source, context = str(volume.get("source")), str((service.get("build") or {}).get("context") or "")
+        inside = source == context or source.startswith(context.rstrip("/") + "/")
+        return bool(context) and (inside or context.startswith(source.rstrip("/") + "/") or source == self.directory)

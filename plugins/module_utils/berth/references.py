@@ -1,0 +1,237 @@
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What an environment variable refers to, read from its name and from the shape of its value, never from the value's text alone.
+
+In many an app ``PGHOST=postgres``, ``PGUSER=postgres`` and ``PGDATABASE=postgres`` all equal a service's name, and only the first
+is a host.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+from urllib.parse import quote, unquote
+
+# The last words of a variable's name, longest first, to the field of a connection they ask for.
+_FIELDS = {
+    "CONNECTION_STRING": "url",
+    "CONNECTION_URL": "url",
+    "CONNECTION_URI": "url",
+    "DATABASE_NAME": "database",
+    "RESULT_BACKEND": "url",
+    "MASTER_HOST": "host",
+    "PRIMARY_HOST": "host",
+    "BROKER_URL": "url",
+    "USER_NAME": "username",
+    "HOST_NAME": "host",
+    "SSL_MODE": "sslmode",
+    "TLS_ENABLED": "tls",
+    "SSL_ENABLED": "tls",
+    "DB_NAME": "database",
+    "USE_SSL": "tls",
+    "USE_TLS": "tls",
+    "SSLMODE": "sslmode",
+    "HOSTNAME": "host",
+    "HOSTADDR": "host",
+    "HOST": "host",
+    "ADDRESS": "host",
+    "ADDR": "host",
+    "SERVER": "host",
+    "ENDPOINT": "host",
+    "PORT": "port",
+    "PORTNUMBER": "port",
+    "USERNAME": "username",
+    "USER": "username",
+    "LOGIN": "username",
+    "PASSWORD": "password",
+    "PASSWD": "password",
+    "PASS": "password",
+    "PWD": "password",
+    "PW": "password",
+    "AUTH": "password",
+    "AUTH_TOKEN": "password",
+    "REQUIREPASS": "password",
+    "DATABASE": "database",
+    "DBNAME": "database",
+    "DB": "database",
+    "NAME": "database",
+    "URL": "url",
+    "URI": "url",
+    "DSN": "url",
+    "SSL": "tls",
+    "TLS": "tls",
+}
+_SUFFIXES = sorted(_FIELDS, key=len, reverse=True)
+# Words of a variable's name that say which engine it speaks of; the generic ones mean the one relational database there is.
+_ENGINE_WORDS = {
+    **dict.fromkeys(("POSTGRES", "POSTGRESQL", "PG", "PSQL", "PGSQL"), "postgres"),
+    **dict.fromkeys(("REDIS", "VALKEY"), "redis"),
+    **dict.fromkeys(
+        ("MYSQL", "MARIADB", "MONGO", "MONGODB", "RABBITMQ", "AMQP", "ELASTIC", "ELASTICSEARCH", "MEMCACHED", "KAFKA"), "other"
+    ),
+    **dict.fromkeys(("SMTP", "MAIL", "EMAIL", "LDAP", "S3", "MINIO", "PGADMIN", "PGBOUNCER", "SENTINEL"), "other"),
+}
+_GENERIC_WORDS = frozenset({"DB", "DATABASE", "DATASOURCE", "RDS", "SQL", "SQLALCHEMY", "JDBC", "TYPEORM", "R2DBC", "RDBMS"})
+POSTGRES_SCHEMES = frozenset({"postgres", "postgresql", "pgsql", "postgis", "psql", "pg"})
+REDIS_SCHEMES = frozenset({"redis", "rediss", "valkey", "valkeys"})
+
+
+class Name(NamedTuple):
+    """A variable's name in parts.
+
+    ``field``: host, port, username, password, database, url, tls, sslmode or None. ``head``: the name without its field (``DJANGO_DB``
+    of ``DJANGO_DB_HOST``); ``prefix``: what the variables of one connection share (``DJANGO``, also of ``DJANGO_DB_NAME``).
+    ``engine``: postgres, redis, other, or None where the name does not say; ``generic``: it speaks of a database without saying
+    which. ``by_file``: it names a file that holds the value.
+    """
+
+    field: str | None
+    head: str
+    prefix: str
+    engine: str | None
+    generic: bool
+    by_file: bool
+
+
+def read_name(variable: str) -> Name:
+    """Take a variable's name apart; any case, words separated by ``_``, ``.``, ``-`` or ``__``."""
+    words = re.sub(r"[^A-Z0-9]+", "_", re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", variable).upper()).strip("_")
+    by_file = words.endswith("_FILE")
+    words = words.removesuffix("_FILE")
+    # libpq's own variables are written without a separator: PGHOST, PGSSLMODE.
+    words = re.sub(
+        r"^(PG|DB|REDIS|POSTGRES)(?=(?:HOST|HOSTADDR|HOSTNAME|PORT|USER|USERNAME|PASSWORD|PASS|DATABASE|NAME|SSLMODE|URL|URI)$)",
+        r"\1_",
+        words,
+    )
+    field, head = None, words
+    for suffix in _SUFFIXES:
+        if words == suffix or words.endswith("_" + suffix):
+            field, head = _FIELDS[suffix], words[: -len(suffix)].strip("_")
+            break
+    parts = [part for part in words.split("_") if part]
+    engine = next((_ENGINE_WORDS[part] for part in parts if part in _ENGINE_WORDS), None)
+    generic = engine is None and any(part in _GENERIC_WORDS for part in parts)
+    if parts[-1:] == ["DB"] and field == "database" and not any(part in _ENGINE_WORDS or part in _GENERIC_WORDS for part in parts[:-1]):
+        # KC_DB=postgres names the vendor, not a database.
+        field, head = None, words
+    prefix = re.sub(r"(^|_)(DB|DATABASE)$", "", head)
+    return Name(field, head, prefix, engine, generic, by_file)
+
+
+class Url(NamedTuple):
+    """A URL with a host, in parts as written: ``scheme`` with its ``jdbc:`` and ``+driver``; ``hosts`` without ports.
+
+    ``username`` and ``password`` are decoded; ``path`` and ``query`` are as written, without ``/`` and ``?``.
+    """
+
+    scheme: str
+    username: str | None
+    password: str | None
+    hosts: tuple[str, ...]
+    port: str | None
+    path: str
+    query: str
+    fragment: str
+
+    @property
+    def base(self) -> str:
+        """The scheme that says the engine: ``postgresql`` of ``jdbc:postgresql`` and of ``postgresql+asyncpg``."""
+        return re.sub(r"^(?:jdbc|r2dbc):(?:pool:)?", "", self.scheme).split("+")[0].lower()
+
+
+_SCHEME = r"^(?P<scheme>(?:(?:jdbc|r2dbc):(?:pool:)?)?[A-Za-z][A-Za-z0-9+.-]*)://"
+_REST = r"(?P<hosts>[^/?#@]+)(?:/(?P<path>[^?#]*))?(?:\?(?P<query>[^#]*))?(?:#(?P<fragment>.*))?$"
+_URL = re.compile(_SCHEME + r"(?:(?P<user>[^@/?#:]*)(?::(?P<password>[^@/?#]*))?@)?" + _REST, re.DOTALL)
+# As people write it: a password with a raw slash, hash, question mark or at sign.
+_LOOSE_URL = re.compile(_SCHEME + r"(?P<user>[^@/?#:]*):(?P<password>.*)@" + _REST, re.DOTALL)
+
+
+def read_url(value: str) -> Url | None:
+    """Take a URL apart; None when the value is none. A raw ``/``, ``#`` or ``?`` in a password is taken as people mean it."""
+    found = _URL.match(value.strip())
+    if not found or (found["user"] is None and re.search(r":(?!\d+$)", found["hosts"]) and "@" in value):
+        found = _LOOSE_URL.match(value.strip()) or found
+    if not found:
+        return None
+    hosts, port = [], None
+    for each in found["hosts"].split(","):
+        host, colon, digits = each.rpartition(":")
+        if colon and digits.isdigit():
+            port = port or digits
+            hosts.append(host)
+        else:
+            hosts.append(each)
+    user, password = found["user"], found["password"]
+    return Url(
+        found["scheme"],
+        unquote(user) if user is not None else None,
+        unquote(password) if password is not None else None,
+        tuple(hosts),
+        port,
+        found["path"] or "",
+        found["query"] or "",
+        found["fragment"] or "",
+    )
+
+
+def read_host_port(value: str) -> tuple[str, str] | None:
+    """``redis:6379`` as host and port; None for any other shape."""
+    found = re.match(r"^([A-Za-z0-9][A-Za-z0-9._-]*):(\d{1,5})$", value.strip())
+    return (found[1], found[2]) if found else None
+
+
+# The keywords of libpq's and of .NET's connection strings, squeezed and lowered, to the field they hold.
+_KEYWORDS = {
+    "host": "host",
+    "server": "host",
+    "datasource": "host",
+    "hostaddr": "host",
+    "port": "port",
+    "user": "username",
+    "userid": "username",
+    "uid": "username",
+    "username": "username",
+    "password": "password",
+    "pwd": "password",
+    "dbname": "database",
+    "database": "database",
+    "initialcatalog": "database",
+    "sslmode": "sslmode",
+}
+
+
+class Keywords(NamedTuple):
+    """A keyword connection string: pairs of keyword as written and value, and the separator between pairs."""
+
+    pairs: tuple[tuple[str, str], ...]
+    separator: str
+
+    def field(self, name: str) -> str | None:
+        """The value of a field (host, port, username, password, database, sslmode), or None."""
+        return next((value for keyword, value in self.pairs if keyword_field(keyword) == name), None)
+
+
+def keyword_field(keyword: str) -> str | None:
+    """The connection field that a keyword holds: ``database`` of ``Initial Catalog``."""
+    return _KEYWORDS.get(re.sub(r"[\s_]", "", keyword).lower())
+
+
+def read_keywords(value: str) -> Keywords | None:
+    """``host=db port=5432 user=a`` or ``Host=db;Port=5432;Username=a``; None for any other shape."""
+    if "://" in value:
+        return None
+    separator = ";" if ";" in value else " "
+    pairs = []
+    for part in filter(None, (part.strip() for part in value.split(separator))):
+        keyword, equals, text = part.partition("=")
+        if not equals:
+            return None
+        pairs.append((keyword.strip(), text.strip().strip("'")))
+    result = Keywords(tuple(pairs), separator)
+    return result if result.field("host") is not None else None
+
+
+def percent_encoded(text: str) -> str:
+    """Text as it may stand in any part of a URL's user information or path."""
+    return quote(text, safe="")

@@ -1,0 +1,167 @@
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""From a Compose project to the services that stay containers, with their images and bound environments, whatever the format."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from .bindings import Backing, Bindings, bind
+from .compose import Project
+from .connections import Connection, read_connection
+from .images import parse
+from .notes import Notes
+from .problems import BerthError, listed, refuse
+from .topology import backing_services, check_names, front_door, names_of, published
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
+
+
+class Options(NamedTuple):
+    """What a rendering is asked for; the parameters of the module ``dockerrun``, which documents them."""
+
+    images: Mapping[str, str] = {}
+    connections: Mapping[str, Mapping[str, Any]] | None = None
+    keep: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    default_memory: int = 128
+    execution_role_arn: str | None = None
+    authentication: Mapping[str, str] | None = None
+    repository_credentials: str | None = None
+
+
+class Selection(NamedTuple):
+    """The services that stay containers, in alphabetical order, each with its image and bindings, and the one visitors reach."""
+
+    services: dict[str, dict[str, Any]]
+    images: dict[str, str]
+    bindings: dict[str, Bindings]
+    front_door: str | None
+    notes: Notes
+
+    @property
+    def bound(self) -> list[dict[str, str]]:
+        """What was re-bound, over all services: {service, variable, field, backing} each."""
+        return [entry for bindings in self.bindings.values() for entry in bindings.bound]
+
+    @property
+    def unbound(self) -> list[dict[str, str]]:
+        """What could not be, over all services: {service, variable, backing, reason, remedy} each."""
+        return [entry for bindings in self.bindings.values() for entry in bindings.unbound]
+
+
+def select(project: Project, options: Options, *, literal: bool = False) -> Selection:
+    """Leave out what does not stay a container, and bind what does.
+
+    ``literal``: plain passwords may be written (see :func:`bindings.bind`). Raises :class:`BerthError` for options that name what is
+    not there, for unusable images and names, and where nothing is left.
+    """
+    services, notes = project.services, Notes()
+    for option, given in (("images", options.images), ("keep", options.keep), ("exclude", options.exclude)):
+        check_names(option, given, services)
+    engines, connections = _connections(services, options)
+    stays = {name: service for name, service in sorted(services.items()) if name not in engines and name not in options.exclude}
+    for name in sorted(services):
+        if name in engines:
+            notes.leave_out(name, f"a backing service ({engines[name]}) lives outside the containers")
+        elif name in options.exclude:
+            notes.leave_out(name, "excluded")
+    images = _images(stays, options.images, notes)
+    stays = {name: dict(service) for name, service in stays.items() if name in images}
+    if not stays:
+        files = ", ".join(project.files)
+        raise BerthError(f"{files}: no container is left to render: {'; '.join(notes.warnings) or 'all services are backing or excluded'}")
+    for name in stays:
+        if not NAME.fullmatch(name):
+            raise BerthError(
+                f"services.{name}: ECS takes letters, digits, hyphens and underscores in a container's name; rename the service"
+            )
+    others = frozenset(alias for name in services if name not in engines for alias in names_of(name, services[name]))
+    backing = Backing(engines, {alias: name for name in engines for alias in names_of(name, services[name]) if alias not in others}, others)
+    bindings = {
+        name: bind(name, service.get("environment") or {}, backing, connections, literal=literal) for name, service in stays.items()
+    }
+    for name, service in stays.items():
+        service["environment"] = bindings[name].environment
+        _mentions(name, service, backing, notes)
+    door = front_door(stays, images)
+    _one_per_port(stays, door, notes)
+    for entry in (entry for each in bindings.values() for entry in each.unbound):
+        notes.advise(f"{entry['service']}: {entry['variable']} is unbound: {entry['reason']}; {entry['remedy']}")
+    return Selection(stays, images, bindings, door, notes)
+
+
+def _connections(services: Mapping[str, Any], options: Options) -> tuple[dict[str, str], dict[str, Connection]]:
+    """The backing services that leave, with their engines, and the connections to where they went."""
+    given = dict(options.connections or {})
+    found = backing_services(services, options.images, set(given) & set(services))
+    for slot in [slot for slot in given if slot not in services]:
+        # A slot's name stands for the one backing service of its engine.
+        same = [name for name, engine in found.items() if engine and (engine.name == slot or {engine.name, slot} == {"redis", "valkey"})]
+        if len(same) != 1:
+            check_names("connections", [slot], services)
+        given[same[0]] = given.pop(slot)
+    kept = [name for name in options.keep if name in given]
+    if kept:
+        refuse(f"keep: {kept[0]!r} has a connection too; it either stays a container or lives elsewhere")
+    connections = {
+        name: read_connection(name, entry or {}, engine.name if (engine := found.get(name)) else None) for name, entry in given.items()
+    }
+    leave = {name: engine for name, engine in found.items() if name not in options.keep and name not in options.exclude}
+    engines = {name: connections[name].engine if name in connections else engine.name if engine else "" for name, engine in leave.items()}
+    return engines, connections
+
+
+def _images(stays: Mapping[str, Any], given: Mapping[str, str], notes: Notes) -> dict[str, str]:
+    images = {}
+    for name, service in stays.items():
+        image = given.get(name) or service.get("image")
+        if not image:
+            notes.lose(name, None, f"it is built, and no image of it is named; give images: {{{name}: …}}")
+        elif parse(str(image)) is None:
+            raise BerthError(f"services.{name}.image: {image!r} is not an image reference (registry/name:tag)")
+        else:
+            images[name] = str(image)
+            if service.get("build") and name not in given:
+                notes.advise(f"{name} is built: {image} has to be in its registry before a deployment")
+    return images
+
+
+def _mentions(name: str, service: Mapping[str, Any], backing: Backing, notes: Notes) -> None:
+    """Warn where a command names a backing service that leaves: nothing rewrites a command."""
+    for key in ("command", "entrypoint"):
+        text = " ".join(str(word) for word in service.get(key) or [])
+        for host, target in backing.names.items():
+            if re.search(
+                rf"(?<![\w.-]){re.escape(host)}:\d+|://(?:[^\s/@]*@)?{re.escape(host)}(?![\w.-])|(?:-h|--host)[ =]{re.escape(host)}(?![\w.-])",
+                text,
+            ):
+                notes.advise(f"{name}: its {key} names the backing service {target}, and is carried as it is; let it read the environment")
+                break
+
+
+def _one_per_port(stays: dict[str, dict[str, Any]], door: str | None, notes: Notes) -> None:
+    """Two containers cannot publish one host port: the front door keeps it; between others it is refused."""
+    owners: dict[tuple[str, int], list[str]] = {}
+    for name, service in stays.items():
+        open_ports = published(service)
+        for port in service.get("ports") or []:
+            if str(port.get("published") or "").isdigit() and int(port["published"]) in open_ports:
+                users = owners.setdefault((port.get("protocol") or "tcp", int(port["published"])), [])
+                if name not in users:
+                    users.append(name)
+    for (protocol, number), users in sorted(owners.items()):
+        if len(users) < 2:
+            continue
+        if door not in users:
+            raise BerthError(
+                f"services {listed(users)} all publish host port {number}/{protocol}, and none of them is clearly the front door; "
+                "publish it from one of them, or leave the others out with exclude"
+            )
+        for name in users:
+            if name != door:
+                ports = stays[name]["ports"]
+                stays[name]["ports"] = [port for port in ports if str(port.get("published")) != str(number)]
+                notes.lose(name, f"host port {number}", f"{door}, the front door, publishes it")

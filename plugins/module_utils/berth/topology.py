@@ -1,0 +1,246 @@
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Who is who in a Compose project: app and backing services, the front door, and who has to find whom."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from .images import ENGINES, Engine, engine_of, is_proxy
+from .problems import BerthError, listed, suggestion
+from .references import read_host_port, read_keywords, read_name, read_url
+
+Services = Mapping[str, Mapping[str, Any]]
+# Configuration that says where a front door routes to; larger or more files than this are no configuration.
+_CONFIGURATION = (".conf", ".template", ".tmpl", ".cfg", ".yml", ".yaml", ".toml", "Caddyfile", ".j2")
+_MOST_BYTES, _MOST_FILES = 65536, 200
+# A browser's view of another service (an allowed origin, a redirect) needs no name resolution inside.
+_FROM_OUTSIDE = re.compile(r"ORIGIN|CORS|ALLOWED|REDIRECT|CALLBACK|PUBLIC|EXTERNAL|FRONTEND|CLIENT_URL|SITE_URL|APP_URL|BASE_URL")
+
+
+class Edge(NamedTuple):
+    """``source`` has to find ``target`` by the name ``alias``; ``why`` says what asks for it. Only ``needed`` ones may not be cut."""
+
+    source: str
+    target: str
+    alias: str
+    why: str
+    needed: bool
+
+
+def backing_services(services: Services, images: Mapping[str, str], named: Iterable[str]) -> dict[str, Engine | None]:
+    """The backing services: those whose image runs postgres, redis or valkey, and those in ``named``.
+
+    A service that is built counts by what its Dockerfile is FROM, or, where that cannot be read, by a name such as ``postgres``.
+    The engine is None where only ``named`` says that a service is backing.
+    """
+    found: dict[str, Engine | None] = {}
+    for name, service in services.items():
+        engine = engine_of(str(images.get(name) or service.get("image") or ""))
+        if engine is None and service.get("build"):
+            base = _base_image(service["build"])
+            engine = engine_of(base) if base else Engine(ENGINES[name], None) if name in ENGINES and name not in images else None
+        if engine or name in named:
+            found[name] = engine
+    return found
+
+
+def _base_image(build: Mapping[str, Any]) -> str | None:
+    """What a build's last stage is FROM, or None when no Dockerfile can be read."""
+    text = build.get("dockerfile_inline")
+    if text is None:
+        path = os.path.join(str(build.get("context") or "."), str(build.get("dockerfile") or "Dockerfile"))
+        text = read_text(path)
+    stages: dict[str, str] = {}
+    last = None
+    for image, alias in re.findall(r"(?im)^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", text or ""):
+        last = stages.get(image.lower(), image)
+        if alias:
+            stages[alias.lower()] = last
+    return stages.get(str(build.get("target") or "").lower(), last)
+
+
+def read_text(path: str) -> str | None:
+    """A small text file's content, or None when it cannot be read as such."""
+    try:
+        if not os.path.isfile(path) or os.path.getsize(path) > _MOST_BYTES:
+            return None
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def check_names(option: str, given: Iterable[str], services: Services) -> None:
+    """Refuse names that are no services of the project."""
+    for name in given:
+        if name not in services:
+            raise BerthError(f"{option}: {name!r} is no service of the project ({listed(services)}){suggestion(name, services)}")
+
+
+def names_of(name: str, service: Mapping[str, Any]) -> list[str]:
+    """Every name by which Compose lets others find a service: its own first, then container name, hostname and network aliases."""
+    names = [name]
+    for key in ("container_name", "hostname"):
+        if service.get(key):
+            names.append(str(service[key]))
+    for network in (service.get("networks") or {}).values():
+        names += (network or {}).get("aliases") or []
+    return list(dict.fromkeys(names))
+
+
+def published(service: Mapping[str, Any], *, loopback: bool = False) -> list[int]:
+    """The host ports that a service publishes to other machines; with ``loopback``, also those for its own machine only."""
+    return [
+        int(port["published"])
+        for port in service.get("ports") or []
+        if str(port.get("published") or "").isdigit() and (loopback or not is_loopback(str(port.get("host_ip") or "")))
+    ]
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address that a port is bound to is reachable from its own machine only."""
+    return address.startswith("127.") or address in ("::1", "localhost")
+
+
+def front_door(services: Services, images: Mapping[str, str], *, loopback: bool = False) -> str | None:
+    """The one service that visitors reach, or None where there is none or several stand side by side.
+
+    Of the services that publish a port: the only one; else the only proxy; else the only one that others do not depend on and that
+    itself depends on another of them; else the only one on port 80 or 443. ``loopback``: as seen from the machine itself.
+    """
+    doors = [name for name, service in services.items() if published(service, loopback=loopback)]
+    proxies = [name for name in doors if _proxies(name, services[name], images)]
+    needed = {other for name in doors for other in services[name].get("depends_on") or {}}
+    outer = [name for name in doors if name not in needed and set(services[name].get("depends_on") or {}) & set(doors)]
+    web = [name for name in doors if {80, 443} & set(published(services[name], loopback=loopback))]
+    for candidates in (doors, proxies, outer, web):
+        if len(candidates) == 1:
+            return candidates[0]
+    return None
+
+
+def _proxies(name: str, service: Mapping[str, Any], images: Mapping[str, str]) -> bool:
+    image = str(images.get(name) or service.get("image") or "")
+    base = _base_image(service["build"]) if service.get("build") else None
+    return is_proxy(image) or is_proxy(name) or bool(base and is_proxy(base) and 80 in {port["target"] for port in service["ports"]})
+
+
+def edges(services: Services, door: str | None, directory: str) -> list[Edge]:
+    """Who has to find whom among the services that stay containers.
+
+    Read from ``links``, from what the environment names, from the front door's configuration and from ``depends_on``. A front door
+    whose configuration cannot be read is led to every other service.
+    """
+    names = {alias: name for name, service in services.items() for alias in names_of(name, service)}
+    found: list[Edge] = []
+    for name, service in services.items():
+        for link in service.get("links") or []:
+            target, _colon, alias = str(link).partition(":")
+            if target in services:
+                found.append(Edge(name, target, alias or target, "links", True))
+        for variable, value in (service.get("environment") or {}).items():
+            for host in _hosts_in(variable, value or ""):
+                if host in names and names[host] != name:
+                    needed = not _FROM_OUTSIDE.search(variable.upper())
+                    found.append(Edge(name, names[host], host, f"environment variable {variable}", needed))
+    routes = _routes(services[door], set(names) - set(names_of(door, services[door])), directory) if door else []
+    found += [Edge(door, names[host], host, "its configuration", True) for host in routes if door]
+    for name, service in services.items():
+        found += [Edge(name, other, other, "depends_on", False) for other in service.get("depends_on") or {} if other in services]
+    if door and not routes:
+        found += [Edge(door, name, name, "the front door", False) for name in services if name != door]
+    return found
+
+
+def _hosts_in(variable: str, value: str) -> list[str]:
+    """The hosts that a variable's value names, by shape: URLs, ``host:port``, lists of them, or a bare host where the name asks for one."""
+    hosts: list[str] = []
+    for part in re.split(r"[\s,;]+", value):
+        url, pair = read_url(part), read_host_port(part)
+        hosts += url.hosts if url else [pair[0]] if pair else []
+    keywords = read_keywords(value)
+    if keywords:
+        hosts.append(keywords.field("host") or "")
+    if read_name(variable).field in ("host", "url"):
+        hosts.append(value.strip())
+    return hosts
+
+
+def _routes(service: Mapping[str, Any], names: set[str], directory: str) -> list[str]:
+    """The names that a front door's configuration files route to, in alphabetical order."""
+    roots = [str(service["build"].get("context"))] if service.get("build") else []
+    roots += [str(volume.get("source")) for volume in service.get("volumes") or [] if volume.get("type") == "bind"]
+    found = set()
+    for path in _configuration_files([root for root in roots if root.startswith(directory) and root != directory]):
+        text = re.sub(r"(?m)#.*$", "", read_text(path) or "")
+        for host in re.findall(r"(?:://|\bserver\s+|\breverse_proxy\s+|\bproxy_pass\s+|\s)([A-Za-z0-9][A-Za-z0-9._-]*)(?=[:;/\s}])", text):
+            if host in names and re.search(
+                rf"(?:://|\bserver\s+|\breverse_proxy\s.*?){re.escape(host)}(?=[:;/\s}}])|\s{re.escape(host)}:\d", text
+            ):
+                found.add(host)
+    return sorted(found)
+
+
+def _configuration_files(roots: Sequence[str]) -> list[str]:
+    paths: list[str] = []
+    for root in roots:
+        if os.path.isfile(root):
+            paths.append(root)
+        for folder, folders, files in os.walk(root):
+            folders[:] = sorted(each for each in folders if each not in ("node_modules", ".git", "dist", "build"))
+            paths += [os.path.join(folder, name) for name in sorted(files) if name.endswith(_CONFIGURATION)]
+            if len(paths) > _MOST_FILES:
+                break
+    return paths[:_MOST_FILES]
+
+
+def links(services: Services, wanted: Sequence[Edge]) -> tuple[dict[str, list[str]], list[str]]:
+    """ECS links per service (``name`` or ``name:alias``), sorted, and warnings about edges that had to be cut.
+
+    ECS links must not form a cycle. Needed edges come first; others only where they close none.
+    Raises :class:`BerthError` that shows the cycle when the needed edges form one.
+    """
+    targets: dict[str, set[str]] = {name: set() for name in services}
+    texts: dict[str, set[str]] = {name: set() for name in services}
+    reasons: dict[tuple[str, str], str] = {}
+    warnings = []
+    for edge in sorted(wanted, key=lambda edge: not edge.needed):
+        path = _path(targets, edge.target, edge.source)
+        if path or edge.target == edge.source:
+            if not edge.needed:
+                if edge.why not in ("the front door", "depends_on"):
+                    warnings.append(f"{edge.source} is not linked to {edge.target} ({edge.why}): ECS links must not form a cycle")
+                continue
+            circle = [edge.source, *(path or [edge.target])]
+            steps = [f"{edge.source} needs {edge.target} ({edge.why})"]
+            steps += [f"{a} needs {b} ({reasons[a, b]})" for a, b in pairwise(circle[1:])]
+            raise BerthError(
+                f"links would form a cycle, which ECS refuses: {'; '.join(steps)}. "
+                "Let one of them reach the other through the front door's URL, or leave one out with exclude"
+            )
+        targets[edge.source].add(edge.target)
+        reasons.setdefault((edge.source, edge.target), edge.why)
+        texts[edge.source].add(edge.target)
+        if edge.alias != edge.target:
+            texts[edge.source].add(f"{edge.target}:{edge.alias}")
+    return {name: sorted(found) for name, found in texts.items() if found}, warnings
+
+
+def _path(targets: Mapping[str, set[str]], start: str, goal: str) -> list[str] | None:
+    """A way from ``start`` to ``goal`` along ``targets``, or None."""
+    stack: list[list[str]] = [[start]]
+    seen = {start}
+    while stack:
+        path = stack.pop()
+        if path[-1] == goal:
+            return path
+        for following in sorted(targets.get(path[-1], ())):
+            if following not in seen:
+                seen.add(following)
+                stack.append([*path, following])
+    return None

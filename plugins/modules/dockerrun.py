@@ -1,0 +1,430 @@
+#!/usr/bin/python
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: dockerrun
+short_description: Render a Compose project for AWS Elastic Beanstalk
+version_added: 0.1.0
+description:
+  - Reads a Compose project as C(docker compose config) resolves it, and writes what Elastic Beanstalk runs it from - a
+    C(Dockerrun.aws.json) of version 2 (several containers on ECS) or 1 (a single container), or a production C(docker-compose.yml).
+  - Backing services (PostgreSQL, Redis, Valkey, recognised by their images) are left out, and the environment variables that
+    pointed at them are re-bound to the O(connections) given. Secrets travel as references only.
+  - The output is canonical. A second run changes nothing, and C(--diff) is readable.
+  - The definitions are checked with botocore's model of ECS and with Beanstalk's own rules before the file is written. Where a check
+    fails, nothing is written.
+options:
+  project_src:
+    description:
+      - Directory of the Compose project. Relative paths in its files are relative to it.
+    type: path
+    required: true
+  files:
+    description:
+      - Compose files, relative to O(project_src), merged in this order.
+      - By default what Compose finds by itself, with its override file.
+    type: list
+    elements: path
+  env_files:
+    description:
+      - Environment files for interpolation, relative to O(project_src). By default C(.env), where there is one.
+    type: list
+    elements: path
+  profiles:
+    description:
+      - Profiles whose services belong to the project, beside those that belong to none.
+    type: list
+    elements: str
+  dest:
+    description:
+      - The file to write. An existing directory gets a file of the usual name in it, C(Dockerrun.aws.json) or, with O(format=compose),
+        C(docker-compose.yml).
+      - The file is replaced atomically, and gets mode C(0644), or C(0600) where plain passwords are in it, unless O(mode) says
+        otherwise.
+    type: path
+    required: true
+  format:
+    description:
+      - V(2) is for the platform "ECS running on 64bit Amazon Linux 2023", with any number of containers.
+      - V(1) is for the platform "Docker running on 64bit Amazon Linux 2023", with one container. It has no environment; the variables
+        are listed in RV(warnings), to be set as the Beanstalk environment's properties.
+      - V(compose) is for the same platform with a C(docker-compose.yml), and for any other Docker host. With O(authentication), a
+        C(Dockerrun.aws.json) of version 3 is written beside it.
+    type: str
+    choices: ["2", "1", "compose"]
+    default: "2"
+  images:
+    description:
+      - Service to image, for services that are built, or to run another image (by digest, for instance) than the Compose file names.
+      - A service that is built and has no image is left out, with a warning.
+    type: dict
+    default: {}
+  connections:
+    description:
+      - Backing service to its connection. The key is the service's name, or its engine where it is the only one of that engine.
+      - A service named here is a backing service, whatever its image.
+      - Without a connection, a backing service is left out all the same, and the variables that named it are left out and returned
+        in RV(unbound).
+    type: dict
+    suboptions:
+      engine:
+        description: The engine. By default what the service's image says.
+        type: str
+        choices: [postgres, redis, valkey]
+      host:
+        description: Host name or address.
+        type: str
+        required: true
+      port:
+        description: Port. By default 5432 for PostgreSQL, 6379 for Redis and Valkey.
+        type: int
+      database:
+        description: Name of the database. A Redis index stays as the app has it, where none is given.
+        type: str
+      username:
+        description: Name of the user.
+        type: str
+      password:
+        description:
+          - The password in plain text. It is written with O(format=compose) only, into a file that others cannot read. With the other
+            formats the variables that need it are unbound; give O(connections.password_ref) or O(connections.url_ref).
+        type: str
+      password_ref:
+        description: ARN of a Secrets Manager secret, or of a parameter, that holds the password.
+        type: str
+      url_ref:
+        description: ARN of a secret that holds the whole URL, for variables such as C(DATABASE_URL).
+        type: str
+      tls:
+        description:
+          - Whether clients speak TLS. V(true), one of libpq's modes (V(require), V(verify-ca), V(verify-full)), or a dictionary with
+            C(mode) and C(ca).
+        type: raw
+  keep:
+    description:
+      - Backing services that stay containers.
+    type: list
+    elements: str
+    default: []
+  exclude:
+    description:
+      - App services that are left out, such as a watcher or a test runner.
+    type: list
+    elements: str
+    default: []
+  default_memory:
+    description:
+      - Memory limit, in MiB, of services that name neither a limit nor a reservation. ECS asks for one, and takes 6 MiB or more.
+    type: int
+    default: 128
+  execution_role_arn:
+    description:
+      - ARN of the role with which ECS reads secrets. Needed where O(connections) hold references.
+    type: str
+  authentication:
+    description:
+      - The S3 object that holds the credentials of a private registry, in the bucket's region.
+    type: dict
+    suboptions:
+      bucket:
+        description: Name of the bucket.
+        type: str
+        required: true
+      key:
+        description: Key of the object, a C(.dockercfg) or C(config.json).
+        type: str
+        required: true
+  repository_credentials:
+    description:
+      - ARN of the Secrets Manager secret with the credentials of a private registry, for all images that are not in ECR. One service
+        takes its own from the Compose extension C(x-aws-pull_credentials).
+      - With O(format=2) only.
+    type: str
+  strict:
+    description:
+      - Whether it is an error, rather than a warning, when something of the Compose file cannot be carried or bound.
+    type: bool
+    default: false
+extends_documentation_fragment:
+  - ansible.builtin.files
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status without changing anything.
+    support: full
+  diff_mode:
+    description: Returns what would change, or did.
+    support: full
+  safe_file_operations:
+    description: Replaces the file in one step.
+    support: full
+requirements:
+  - docker compose, version 2.24 or later (an engine is not needed)
+  - botocore
+  - PyYAML
+notes:
+  - Containers find each other by their Compose names, through ECS links. Links must not form a cycle; C(depends_on) and the front
+    door's links give way where they would close one, and anything else is an error that shows the cycle.
+  - The service that publishes the only port, or the proxy among several that do, is the front door. It is linked to what its
+    configuration routes to, or to every other container where no configuration can be read.
+  - Bind mounts of source code are left out, since the image holds it. Other paths of the project are mounted from the source bundle,
+    C(/var/app/current). Named volumes are kept in C(/var/lib/berth/volumes) on the instance, and end with it.
+  - A volume called C(awseb-logs-<service>) makes Beanstalk collect and rotate what a container logs into it.
+seealso:
+  - module: dockerrun_info
+  - name: Multi-container Docker environments
+    description: Beanstalk's manual of version 2.
+    link: https://docs.aws.amazon.com/elasticbeanstalk/latest/dg/create_deploy_docker_v2config.html
+author:
+  - Berth contributors (@berth)
+"""
+
+EXAMPLES = r"""
+- name: Render the app for Beanstalk, with its databases in RDS and ElastiCache
+  dockerrun:
+    project_src: /srv/shop
+    files:
+      - compose.yaml
+      - compose.production.yaml
+    dest: /srv/shop/build/Dockerrun.aws.json
+    images:
+      api: 123456789012.dkr.ecr.eu-central-1.amazonaws.com/shop-api@sha256:6c3c624b58dbbcd3c0dd82b4c53f04194d1247c6eebdaab7c610cf7d66709b3b
+      web: 123456789012.dkr.ecr.eu-central-1.amazonaws.com/shop-web@sha256:4355a46b19d348dc2f57c046f8ef63d4538ebb936000f3c9ee954a27460dd865
+    connections:
+      postgres:
+        host: shop.abcdefgh.eu-central-1.rds.amazonaws.com
+        database: shop
+        username: shop
+        password_ref: arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop-db-AbCdEf:password::
+        tls: verify-full
+      redis:
+        host: master.shop.abcdef.euc1.cache.amazonaws.com
+        tls: true
+    execution_role_arn: arn:aws:iam::123456789012:role/shop-execution
+    strict: true
+
+- name: Keep the cache as a container, and leave the asset watcher at home
+  dockerrun:
+    project_src: /srv/shop
+    dest: /srv/shop/build/
+    images:
+      api: registry.example.com/shop-api:1.4.2
+    keep:
+      - cache
+    exclude:
+      - watcher
+
+- name: Show what would change
+  dockerrun:
+    project_src: /srv/shop
+    dest: /srv/shop/build/Dockerrun.aws.json
+  check_mode: true
+  diff: true
+"""
+
+RETURN = r"""
+dest:
+  description: Absolute path of the file.
+  type: str
+  returned: success
+  sample: /srv/shop/build/Dockerrun.aws.json
+containers:
+  description: Names of the containers in the file, in alphabetical order.
+  type: list
+  elements: str
+  returned: success
+  sample: [api, web, worker]
+dropped:
+  description: What is not in the file - whole services (RV(dropped[].setting) is null) and single settings.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    service:
+      description: Name of the service.
+      type: str
+    setting:
+      description: What of it was left out.
+      type: str
+    reason:
+      description: Why.
+      type: str
+  sample:
+    - {service: postgres, setting: null, reason: a backing service (postgres) lives outside the containers}
+bound:
+  description: The variables that lead to a connection now. Names, never values.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    service:
+      description: Name of the service.
+      type: str
+    variable:
+      description: Name of the variable.
+      type: str
+    field:
+      description: What of the connection it holds - host, port, address, username, password, database, url, tls or sslmode.
+      type: str
+    backing:
+      description: Name of the backing service.
+      type: str
+  sample:
+    - {service: api, variable: PGHOST, field: host, backing: postgres}
+unbound:
+  description: The variables that named a backing service and could not be bound. They are not in the file.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    service:
+      description: Name of the service.
+      type: str
+    variable:
+      description: Name of the variable.
+      type: str
+    backing:
+      description: Name of the backing service.
+      type: str
+    reason:
+      description: Why it could not be bound.
+      type: str
+    remedy:
+      description: What to do.
+      type: str
+  sample: []
+front_door:
+  description: Name of the service that visitors reach, or null where there is none or more than one.
+  type: str
+  returned: success
+  sample: web
+warnings:
+  description: Everything to look at, what was lost first. Ansible shows them too.
+  type: list
+  elements: str
+  returned: when there is anything to warn of
+  sample: ["api: volume ./api:/app is not carried: the source code is in the image"]
+"""
+
+import os
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.berth import beanstalk, compose, compose_file, dockerrun
+from ansible.module_utils.berth.problems import BerthError
+from ansible.module_utils.berth.selection import Options, select
+from ansible.module_utils.berth.writing import check_writable, current_text, write_atomically
+
+
+def render(project: compose.Project, options: Options, format_: str) -> tuple[dict[str, str], Any]:
+    """File name to content for a format, and the selection that it was made of."""
+    literal = format_ == "compose"
+    selection = select(project, options, literal=literal)
+    if literal:
+        texts = {"docker-compose.yml": compose_file.as_yaml(compose_file.production(project, selection))}
+        registry = compose_file.version_3(options)
+        if registry:
+            texts["Dockerrun.aws.json"] = registry
+        return texts, selection
+    version = dockerrun.version_1 if format_ == "1" else dockerrun.version_2
+    text = dockerrun.canonical(version(project, selection, options))
+    errors = beanstalk.inspect(text).errors
+    if errors:
+        raise BerthError("Beanstalk would refuse the result: " + "; ".join(error.message for error in errors))
+    return {"Dockerrun.aws.json": text}, selection
+
+
+def main() -> None:
+    """Run the module as Ansible calls it."""
+    module = AnsibleModule(
+        argument_spec={
+            "project_src": {"type": "path", "required": True},
+            "files": {"type": "list", "elements": "path"},
+            "env_files": {"type": "list", "elements": "path"},
+            "profiles": {"type": "list", "elements": "str"},
+            "dest": {"type": "path", "required": True},
+            "format": {"type": "str", "choices": ["2", "1", "compose"], "default": "2"},
+            "images": {"type": "dict", "default": {}},
+            # Checked entry by entry in connections.read_connection: the keys are service names, which no argument spec can name.
+            "connections": {"type": "dict", "no_log": False},
+            "keep": {"type": "list", "elements": "str", "default": []},
+            "exclude": {"type": "list", "elements": "str", "default": []},
+            "default_memory": {"type": "int", "default": 128},
+            "execution_role_arn": {"type": "str"},
+            "authentication": {
+                "type": "dict",
+                "options": {"bucket": {"type": "str", "required": True}, "key": {"type": "str", "required": True, "no_log": False}},
+            },
+            "repository_credentials": {"type": "str", "no_log": False},
+            "strict": {"type": "bool", "default": False},
+        },
+        add_file_common_args=True,
+        supports_check_mode=True,
+    )
+    params = module.params
+    passwords = {
+        str(each["password"]) for each in (params["connections"] or {}).values() if isinstance(each, dict) and each.get("password")
+    }
+    module.no_log_values.update(passwords)
+    warnings: list[str] = []
+    try:
+        if params["default_memory"] < 6:
+            raise BerthError(f"default_memory: {params['default_memory']} MiB is below the 6 MiB that ECS takes")
+        project = compose.read_project(module.run_command, params["project_src"], params["files"], params["env_files"], params["profiles"])
+        options = Options(
+            images=params["images"],
+            connections=params["connections"],
+            keep=tuple(params["keep"]),
+            exclude=tuple(params["exclude"]),
+            default_memory=params["default_memory"],
+            execution_role_arn=params["execution_role_arn"],
+            authentication=params["authentication"],
+            repository_credentials=params["repository_credentials"],
+        )
+        texts, selection = render(project, options, params["format"])
+        losses = [*project.warnings, *selection.notes.uncarried]
+        losses += [f"{each['service']}: {each['variable']} is unbound: {each['reason']}; {each['remedy']}" for each in selection.unbound]
+        warnings = list(dict.fromkeys([*project.warnings, *selection.notes.warnings]))
+        if params["strict"] and losses:
+            raise BerthError(f"strict: {len(losses)} things of the project are not carried: " + "; ".join(losses))
+        dest = os.path.abspath(params["dest"])
+        main_name = "docker-compose.yml" if params["format"] == "compose" else "Dockerrun.aws.json"
+        if os.path.isdir(dest):
+            dest = os.path.join(dest, main_name)
+        paths = {dest if name == main_name else os.path.join(os.path.dirname(dest), name): text for name, text in texts.items()}
+        before = {path: current_text(path) for path in paths}
+        for path in paths:
+            check_writable(path)
+    except BerthError as problem:
+        for warning in warnings:
+            module.warn(warning)
+        module.fail_json(msg=str(problem))
+        raise AssertionError("fail_json returned") from None
+    changed = False
+    for path, text in paths.items():
+        if before[path] != text:
+            changed = True
+            if not module.check_mode:
+                write_atomically(module, path, text)
+        if params["mode"] is None:
+            secret = passwords and path.endswith("docker-compose.yml")
+            params["mode"] = "0600" if secret else "0644"
+        if not module.check_mode or os.path.exists(path):
+            changed = module.set_fs_attributes_if_different(module.load_file_common_arguments(params, path), changed)
+    for warning in warnings:
+        module.warn(warning)
+    module.exit_json(
+        changed=changed,
+        dest=dest,
+        containers=sorted(selection.services),
+        dropped=selection.notes.dropped,
+        bound=selection.bound,
+        unbound=selection.unbound,
+        front_door=selection.front_door,
+        diff=[{"before_header": path, "after_header": path, "before": before[path] or "", "after": text} for path, text in paths.items()],
+    )
+
+
+if __name__ == "__main__":
+    main()

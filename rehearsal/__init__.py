@@ -1,0 +1,1 @@
+"""The rehearsal: what a cloud would give, on this machine. So far: an engine and base images, for the local home."""

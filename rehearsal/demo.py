@@ -1,0 +1,69 @@
+"""`make demo`: an app deployed by site.yml on one of the inventories, with all that a bare machine lacks set up before."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+
+from . import engine, images, projects
+from .reading import overview
+
+ROOT = Path(__file__).parent.parent
+TARGETS = ("local",)
+
+
+class DemoError(Exception):
+    """What keeps a demo from running. The message is shown to the user as it is."""
+
+
+def run(target: str, app: str) -> int:
+    """Deploy the app in ``app`` to ``target``, and leave it running. Returns the exit code."""
+    if target not in TARGETS:
+        raise DemoError(f"TARGET={target}: there is no such home yet; TARGET is one of {', '.join(TARGETS)}")
+    directory = (ROOT / app).resolve()
+    if not directory.is_dir():
+        raise DemoError(f"APP={app}: {directory} is no directory; name the folder of a Compose project")
+    started = time.monotonic()
+    code = engine.set_up()
+    if code:
+        return code
+    try:
+        model = projects.resolve(directory)
+    except subprocess.CalledProcessError as error:
+        words = error.stderr.strip().splitlines()
+        raise DemoError(f"APP={app}: {words[-1] if words else 'docker compose config failed'}") from None
+    stand_ins = images.ensure(projects.base_images(model), lambda text: print(f"  {text}", flush=True))
+    projects.remember(model["name"])
+    code = engine.playbook(target, "site.yml", "-e", f"app_project={directory}", "-e", f"app_name={model['name']}")
+    if code:
+        return code
+    return summary(target, directory, model["name"], stand_ins, time.monotonic() - started)
+
+
+def summary(target: str, directory: Path, name: str, stand_ins: list[str], seconds: float) -> int:
+    """Print how the app is and where it answers, read from the running containers. Returns the exit code."""
+    found = overview(directory, name)
+    print(f"\nBerth · {name} → {target} · {seconds:.0f} s")
+    for line in found["table"]:
+        print(f"  {line}")
+    if stand_ins:
+        print(f"  stand-ins, since no registry answers: {', '.join(stand_ins)}")
+    print("  next: make demo again changes nothing; make down takes it all away")
+    if found["url"]:
+        print(f"URL: {found['url']}")
+    else:
+        print("No single service publishes a port, so there is no one URL.")
+    return 0
+
+
+def down() -> int:
+    """Take away what demos and tests left. Returns the exit code."""
+    if not engine.answers():
+        print("No Docker engine answers, so there is nothing to take away.")
+        return 0
+    projects.take_away()
+    images.remove_stand_ins()
+    engine.stop()
+    print("Nothing of Berth's is left running.")
+    return 0

@@ -1,0 +1,137 @@
+"""Base images: pulled where a registry answers, else built from Debian packages as stand-ins that keep the official images' contract."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+
+STAND_IN = "org.berth.stand-in"
+_FOLDER = Path(__file__).parent / "images"
+_BASE = "debian:trixie-slim"
+_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+_PULL_SECONDS = 600
+Say = Callable[[str], None]
+
+
+class ImageError(Exception):
+    """An image that can neither be pulled nor stood in for. The message is shown to the user as it is."""
+
+
+def stand_in_for(image: str) -> str | None:
+    """The folder of the stand-in for an official image (``node`` for ``node:22-slim``), or None where there is none."""
+    name = re.sub(r"^(?:docker\.io/)?(?:library/)?", "", image).split("@")[0].split(":")[0]
+    if name in ("debian",):
+        return "debian"
+    # Valkey's project publishes its image under its own name.
+    name = {"valkey/valkey": "valkey"}.get(name, name)
+    return name if (_FOLDER / name / "Dockerfile").is_file() else None
+
+
+def ensure(images: Iterable[str], say: Say = print) -> list[str]:
+    """Make every image available on this engine. Returns those that are stand-ins.
+
+    Raises :class:`ImageError` for one that can be had in no way.
+    """
+    client = docker.from_env()
+    wanted = list(dict.fromkeys(images))
+    missing = [image for image in wanted if _labels(client, image) is None]
+    for image in missing:
+        if not _pull(image, say):
+            _build(client, image, say)
+    return [image for image in wanted if STAND_IN in (_labels(client, image) or {})]
+
+
+def _labels(client: Any, image: str) -> dict[str, str] | None:
+    """The labels of a local image, or None where there is none."""
+    try:
+        return dict(client.images.get(image).labels or {})
+    except docker.errors.ImageNotFound:
+        return None
+
+
+def _pull(image: str, say: Say) -> bool:
+    say(f"pulling {image}")
+    try:
+        result = subprocess.run(["docker", "pull", "--quiet", image], capture_output=True, text=True, timeout=_PULL_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return False
+    return result.returncode == 0
+
+
+def _build(client: Any, image: str, say: Say) -> None:
+    name = stand_in_for(image)
+    if name is None:
+        raise ImageError(f"{image}: no registry that has it can be reached, and Berth has no stand-in for it; load it with docker load")
+    if _labels(client, _BASE) is None:
+        if name != "debian" and _pull(_BASE, say):
+            pass
+        else:
+            _debootstrap(client, say)
+    if name == "debian":
+        if image != _BASE:
+            client.images.get(_BASE).tag(image)
+        return
+    built = f"berth/stand-in-{name}"
+    if _labels(client, built) is None:
+        say(f"building a stand-in for {image} from Debian packages (a minute, once)")
+        command = ["docker", "build", "--quiet", "--label", f"{STAND_IN}={name}", "--tag", built, str(_FOLDER / name)]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            raise ImageError(f"{image}: its stand-in could not be built:\n" + "\n".join(result.stderr.strip().splitlines()[-15:]))
+    client.images.get(built).tag(image)
+
+
+def _debootstrap(client: Any, say: Say) -> None:
+    """Make the base image from Debian's archive. It carries this machine's CA bundle, for networks with a proxy that has its own."""
+    say(f"building {_BASE} from Debian's archive (half a minute, once)")
+    if shutil.which("debootstrap") is None:
+        _check(["apt-get", "install", "--yes", "--quiet=2", "--no-install-recommends", "debootstrap"], "debootstrap cannot be installed")
+    with tempfile.TemporaryDirectory(prefix="berth-base-") as folder:
+        root = Path(folder) / "root"
+        include = "--include=ca-certificates"
+        _check(["debootstrap", "--variant=minbase", include, "trixie", str(root), *_mirror()], f"{_BASE} cannot be built")
+        shutil.rmtree(root / "var/cache/apt/archives", ignore_errors=True)
+        if _BUNDLE.is_file():
+            shutil.copyfile(_BUNDLE, root / str(_BUNDLE).lstrip("/"))
+        archive = Path(folder) / "root.tar"
+        _check(
+            ["tar", "--create", "--numeric-owner", "--directory", str(root), "--file", str(archive), "."], "the base image cannot be packed"
+        )
+        changes = [f"LABEL {STAND_IN}=debian", 'CMD ["bash"]']
+        changes += [f"ENV {name}={_BUNDLE}" for name in ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "PIP_CERT")]
+        repository, tag = _BASE.split(":")
+        client.api.import_image(src=str(archive), repository=repository, tag=tag, changes=changes)
+
+
+def _mirror() -> list[str]:
+    """The machine's own archive, where it is a Debian; debootstrap's default otherwise."""
+    command = ["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages", "Origin: Debian"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    return result.stdout.split()[:1]
+
+
+def _check(command: list[str], problem: str) -> None:
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise ImageError(f"{problem}: there is no {command[0]} on this machine") from None
+    if result.returncode != 0:
+        lines = (result.stdout + result.stderr).strip().splitlines()[-5:]
+        raise ImageError(f"{problem} ({command[0]} needs root):\n" + "\n".join(lines))
+
+
+def remove_stand_ins(say: Say = print) -> None:
+    """Remove every stand-in from this engine, under all its names."""
+    client = docker.from_env()
+    for image in client.images.list(all=True, filters={"label": STAND_IN}):
+        for tag in image.tags:
+            say(f"removing {tag}")
+            client.images.remove(tag, force=True)

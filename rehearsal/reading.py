@@ -1,0 +1,29 @@
+"""Reads Compose projects with the same functions as Berth's modules, which live where Ansible looks for them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "plugins" / "module_utils"))
+
+from berth import compose
+from berth import overview as module
+
+
+def run(command: Sequence[str]) -> tuple[int, str, str]:
+    """Run a command: exit code, standard output, standard error."""
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    return result.returncode, result.stdout, result.stderr
+
+
+def overview(directory: Path, name: str) -> dict[str, Any]:
+    """A running project at a glance, as the module ``compose_app_info`` returns it."""
+    project = compose.read_project(run, str(directory))
+    _code, out, _err = run(["docker", "compose", "--project-name", name, "ps", "--all", "--format", "json"])
+    containers = [json.loads(line) for line in out.splitlines() if line.strip()]
+    return module.overview(project, containers)
