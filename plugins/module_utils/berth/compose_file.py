@@ -11,7 +11,7 @@ import yaml
 
 from .compose import Project
 from .dockerrun import canonical
-from .mounts import LOGS, Mounts
+from .mounts import FOREIGN, LOGS, Mounts, is_foreign
 from .selection import Options, Selection
 
 # What belongs to a developer's machine, or was merged into other keys.
@@ -81,6 +81,9 @@ def _volume(project: Project, service: dict[str, Any], volume: dict[str, Any], m
         relative = os.path.relpath(source, project.directory)
         result["source"] = "." if relative == "." else f"./{relative}"
         mounts.notes.advise(f"{name}: {result['source']} is mounted from beside the file; deliver it with it")
+    elif volume.get("type") == "bind" and is_foreign(source):
+        mounts.notes.lose(name, f"volume {source}:{volume['target']}", FOREIGN)
+        return None
     return result
 
 

@@ -76,7 +76,7 @@ def _structure(node: Node, expected: Any, path: str, error: Report, warn: Report
             check(value, expected.members[name], f"{path}.{name}", error, warn)
         else:
             missing = [member for member in expected.members if member not in {each.value for each, _value in node.pairs()}]
-            error(key.line, f"{path} has an unknown key {name!r}{suggestion(name, missing) or _compose_word(name)}")
+            error(key.line, f"{path} has an unknown key {name!r}{_COMPOSE_WORDS.get(name) or suggestion(name, missing)}")
     for name in expected.required_members:
         if name not in seen:
             error(node.line, f"{path} has no {name!r}")
@@ -95,10 +95,6 @@ _COMPOSE_WORDS = {
     "networks": "; that is Compose; here containers find each other by 'links'",
     "expose": "; that is Compose; links need no exposed ports",
 }
-
-
-def _compose_word(name: str) -> str:
-    return _COMPOSE_WORDS.get(name, "")
 
 
 def _described(node: Node) -> str:

@@ -21,6 +21,12 @@ LOGS = "awseb-logs-"
 # Binds of the machine itself, alike on every host. Anything else outside the project is the developer's own.
 _MACHINE = ("/var/run", "/run", "/proc", "/sys", "/dev", "/etc", "/var/log", "/var/lib", "/tmp", "/usr/share", "/lib/modules", "/cgroup")
 _ROOTS = ("/", "/var/lib/docker")
+FOREIGN = "the path is of the developer's machine"
+
+
+def is_foreign(path: str) -> bool:
+    """Whether a path outside the project means nothing on another machine."""
+    return path in _ROOTS or not (path in _MACHINE or path.startswith(tuple(each + "/" for each in _MACHINE)))
 
 
 class Mounts:
@@ -86,8 +92,8 @@ class Mounts:
             path = BUNDLE if relative == "." else f"{BUNDLE}/{relative}"
             self.notes.advise(f"{name}: {shown} is mounted from the source bundle; pack it beside the Dockerrun.aws.json")
             return self._declare(f"bundle-{relative}" if relative != "." else "bundle", path)
-        if source in _ROOTS or not (source in _MACHINE or source.startswith(tuple(each + "/" for each in _MACHINE))):
-            self.notes.lose(name, setting, "the path is of the developer's machine")
+        if is_foreign(source):
+            self.notes.lose(name, setting, FOREIGN)
             return None
         return self._declare(f"host-{source.strip('/')}", source)
 

@@ -28,7 +28,9 @@ def closest(word: str, known: Iterable[str]) -> str | None:
         return text.replace("_", "").replace("-", "").lower()
 
     candidates = {plain(each): each for each in sorted(known, reverse=True)}
-    found = difflib.get_close_matches(plain(word), candidates, n=1, cutoff=0.75)
+    # One letter of three is a third of the word.
+    cutoff = 0.6 if len(word) <= 4 else 0.75
+    found = difflib.get_close_matches(plain(word), candidates, n=1, cutoff=cutoff)
     return candidates[found[0]] if found else None
 
 

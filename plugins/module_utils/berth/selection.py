@@ -61,6 +61,9 @@ def select(project: Project, options: Options, *, literal: bool = False) -> Sele
     services, notes = project.services, Notes()
     for option, given in (("images", options.images), ("keep", options.keep), ("exclude", options.exclude)):
         check_names(option, given, services)
+    for name, image in options.images.items():
+        if not isinstance(image, str) or not image:
+            refuse(f"images.{name}: {image!r} is not an image reference (registry/name:tag)")
     engines, connections = _connections(services, options)
     stays = {name: service for name, service in sorted(services.items()) if name not in engines and name not in options.exclude}
     for name in sorted(services):
@@ -96,6 +99,9 @@ def select(project: Project, options: Options, *, literal: bool = False) -> Sele
 def _connections(services: Mapping[str, Any], options: Options) -> tuple[dict[str, str], dict[str, Connection]]:
     """The backing services that leave, with their engines, and the connections to where they went."""
     given = dict(options.connections or {})
+    for name, entry in given.items():
+        if not isinstance(entry, Mapping):
+            refuse(f"connections.{name}: a connection is a dictionary with host, port and so on")
     found = backing_services(services, options.images, set(given) & set(services))
     for slot in [slot for slot in given if slot not in services]:
         # A slot's name stands for the one backing service of its engine.
@@ -107,7 +113,7 @@ def _connections(services: Mapping[str, Any], options: Options) -> tuple[dict[st
     if kept:
         refuse(f"keep: {kept[0]!r} has a connection too; it either stays a container or lives elsewhere")
     connections = {
-        name: read_connection(name, entry or {}, engine.name if (engine := found.get(name)) else None) for name, entry in given.items()
+        name: read_connection(name, entry, engine.name if (engine := found.get(name)) else None) for name, entry in given.items()
     }
     leave = {name: engine for name, engine in found.items() if name not in options.keep and name not in options.exclude}
     engines = {name: connections[name].engine if name in connections else engine.name if engine else "" for name, engine in leave.items()}

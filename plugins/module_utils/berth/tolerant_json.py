@@ -203,7 +203,7 @@ class _Reader:
             character = self.text[position]
             if character == closer or (quote == "\u201c" and character == '"'):
                 self.forward(position + 1)
-                return Node("string", "".join(parts), line)
+                return Node("string", _whole("".join(parts)), line)
             if character == "\n":
                 break
             if character == "\\":
@@ -244,6 +244,13 @@ class _Reader:
             f"{word[:40]!r} has to be in double quotes" + ("; is it a placeholder left to fill?" if not word[0].isalnum() else ""), line
         )
         return Node("bare", word, line)
+
+
+def _whole(text: str) -> str:
+    """Text in which a pair of surrogate escapes is the one character that it stands for."""
+    if not any("\ud800" <= character <= "\udfff" for character in text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def plain(node: Node) -> Any:

@@ -1,0 +1,35 @@
+"""What tests need from the machine. Missing things skip with a reason; BERTH_REQUIRE_DOCKER=1 turns the skip into a failure."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from functools import cache
+
+import pytest
+
+
+@cache
+def _succeeds(*command: str) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return False
+
+
+def _need(there: bool, what: str) -> None:
+    if there:
+        return
+    if os.environ.get("BERTH_REQUIRE_DOCKER"):
+        pytest.fail(f"{what}, and BERTH_REQUIRE_DOCKER asks for it")
+    pytest.skip(what)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("compose"):
+        _need(_succeeds("docker", "compose", "version"), "no Docker Compose plugin")
+    if item.get_closest_marker("docker"):
+        _need(_succeeds("docker", "info"), "no Docker engine answers")
+        _need(_succeeds("docker", "compose", "version"), "no Docker Compose plugin")
+    if item.get_closest_marker("browser"):
+        _need(_succeeds("chromium", "--version"), "no Chromium")

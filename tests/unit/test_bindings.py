@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import pytest
+from berth.bindings import Backing, bind, summary
+from berth.connections import read_connection
+from berth.problems import BerthError
+from berth.references import read_url
+from hypothesis import given
+from hypothesis import strategies as st
+
+POSTGRES = {
+    "host": "pg.example.com",
+    "port": 5433,
+    "database": "shop",
+    "username": "shop",
+    "password_ref": "arn:password",
+    "url_ref": "arn:url",
+    "tls": True,
+}
+REDIS = {"host": "cache.example.com", "tls": True}
+BACKING = Backing({"postgres": "postgres", "redis": "redis"}, {"postgres": "postgres", "db": "postgres", "redis": "redis"})
+
+
+def bound(environment, postgres=None, redis=None, backing=BACKING, literal=False):
+    connections = {
+        "postgres": read_connection("postgres", {**POSTGRES, **(postgres or {})}, "postgres"),
+        "redis": read_connection("redis", {**REDIS, **(redis or {})}, "redis"),
+    }
+    return bind("api", environment, backing, connections, literal=literal)
+
+
+def test_the_course_app_where_host_user_and_database_have_one_text():
+    result = bound(
+        {"PGHOST": "postgres", "PGUSER": "postgres", "PGDATABASE": "postgres", "PGPORT": "5432", "PGPASSWORD": "postgres_password"}
+    )
+    assert result.environment == {
+        "PGHOST": "pg.example.com",
+        "PGUSER": "shop",
+        "PGDATABASE": "shop",
+        "PGPORT": "5433",
+        "PGSSLMODE": "require",
+    }
+    assert result.secrets == {"PGPASSWORD": "arn:password"}
+    assert not result.unbound
+
+
+@pytest.mark.parametrize(
+    ("variable", "old", "new"),
+    [
+        ("SPRING_DATASOURCE_URL", "jdbc:postgresql://db:5432/old", "jdbc:postgresql://pg.example.com:5433/shop?sslmode=require"),
+        (
+            "KC_DB_URL",
+            "jdbc:postgresql://postgres/old?currentSchema=kc",
+            "jdbc:postgresql://pg.example.com:5433/shop?currentSchema=kc&sslmode=require",
+        ),
+        ("REDIS_URL", "redis://redis:6379", "rediss://cache.example.com:6379"),
+        ("CELERY_BROKER_URL", "redis://redis:6379/1", "rediss://cache.example.com:6379/1"),
+        ("REDIS_URL", "redis:6379", "cache.example.com:6379"),
+        ("CACHE_ADDR", "redis:6379", "cache.example.com:6379"),
+        ("SPRING_REDIS_HOST", "redis", "cache.example.com"),
+        ("REDIS", "redis", "cache.example.com"),
+        ("REDIS_PORT", "tcp://redis:6379", "tcp://cache.example.com:6379"),
+        ("REDIS_TLS", "false", "true"),
+        ("REDIS_USE_SSL", "0", "1"),
+        ("DSN", "host=db port=5432 user=old dbname=old", "host=pg.example.com port=5433 user=shop dbname=shop sslmode=require"),
+        ("RDS_HOSTNAME", "postgres", "pg.example.com"),
+    ],
+)
+def test_a_value_is_led_to_the_connection(variable, old, new):
+    assert bound({variable: old}).environment[variable] == new
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DATABASE_ENGINE", "postgres"),
+        ("DATABASE", "postgres"),
+        ("KC_DB", "postgres"),
+        ("DB_CONNECTION", "pgsql"),
+        ("QUEUE_CONNECTION", "redis"),
+        ("CACHE_DRIVER", "redis"),
+        ("APP_NAME", "postgres"),
+        ("USER", "postgres"),
+        ("PORT", "5432"),
+        ("API_URL", "http://api:5000"),
+        ("GREETING", "hello redis"),
+        ("DB_HOST", "database-2.example.eu-west-1.rds.amazonaws.com"),
+        ("MYSQL_HOST", "mysql"),
+    ],
+)
+def test_what_only_looks_like_a_reference_stays(variable, value):
+    result = bound({variable: value})
+    assert result.environment == {variable: value}
+    assert not result.bound
+
+
+def test_a_group_whose_host_is_no_service_is_left_alone():
+    environment = {
+        "DJANGO_DB_HOST": "rds.example.com",
+        "DJANGO_DB_USERNAME": "postgres",
+        "DJANGO_DB_NAME": "app",
+        "DJANGO_DB_PASSWORD": "x",
+    }
+    assert bound(environment).environment == environment
+
+
+def test_a_prefix_is_shared_and_a_port_of_the_app_is_not_taken_for_the_databases():
+    result = bound({"DJANGO_DB_HOST": "db", "DJANGO_DB_NAME": "old", "DJANGO_PORT": "8000", "DJANGO_NAME": "shop-frontend"})
+    assert result.environment == {
+        "DJANGO_DB_HOST": "pg.example.com",
+        "DJANGO_DB_NAME": "shop",
+        "DJANGO_PORT": "8000",
+        "DJANGO_NAME": "shop-frontend",
+    }
+
+
+def test_names_alone_bind_where_there_is_one_store_they_can_mean():
+    assert bound({"POSTGRES_USER": "me", "POSTGRES_DB": "mine"}).environment == {"POSTGRES_USER": "shop", "POSTGRES_DB": "shop"}
+    two = Backing({"one": "postgres", "two": "postgres"}, {"one": "one", "two": "two"})
+    assert bound({"POSTGRES_USER": "me"}, backing=two).environment == {"POSTGRES_USER": "me"}
+
+
+def test_two_stores_of_one_engine_are_told_apart_by_their_hosts():
+    backing = Backing({"main": "postgres", "log": "postgres"}, {"main": "main", "log": "log"})
+    connections = {name: read_connection(name, {"host": f"{name}.example.com", "username": name}, "postgres") for name in ("main", "log")}
+    environment = {"DB_HOST": "main", "DB_USER": "x", "LOG_DB_HOST": "log", "LOG_DB_USER": "x"}
+    result = bind("api", environment, backing, connections, literal=False).environment
+    assert result == {"DB_HOST": "main.example.com", "DB_USER": "main", "LOG_DB_HOST": "log.example.com", "LOG_DB_USER": "log"}
+
+
+def test_a_url_with_a_password_becomes_the_secret_that_holds_the_url():
+    result = bound({"DATABASE_URL": "postgres://postgres:p4ssw0rd@db/old"})
+    assert result.secrets == {"DATABASE_URL": "arn:url"}
+    assert result.environment == {}
+
+
+def test_a_url_that_the_secret_cannot_stand_for_is_unbound():
+    result = bound({"DATABASE_URL": "postgresql+asyncpg://postgres:p4ssw0rd@db/old"})
+    assert [entry["variable"] for entry in result.unbound] == ["DATABASE_URL"]
+    assert not result.environment
+    assert not result.secrets
+
+
+def test_a_plain_password_is_never_written_where_others_read():
+    environment = {"PGHOST": "db", "PGPASSWORD": "old", "DATABASE_URL": "postgres://u:old@db/x"}
+    result = bound(environment, postgres={"password": "s3cr3t!", "password_ref": None, "url_ref": None})
+    assert "s3cr3t" not in str(result)
+    assert {entry["variable"] for entry in result.unbound} == {"PGPASSWORD", "DATABASE_URL"}
+    assert all(entry["remedy"] for entry in result.unbound)
+
+
+def test_a_plain_password_is_percent_encoded_in_a_file_for_root():
+    environment = {"PGPASSWORD": "old", "DATABASE_URL": "postgres://u:old@db/x", "PGHOST": "db"}
+    result = bound(environment, postgres={"password": "p@ss/w:rd#1"}, literal=True).environment
+    # References win over a plain password, where both are given.
+    assert "PGPASSWORD" not in result
+    result = bound(environment, postgres={"password": "p@ss/w:rd#1", "password_ref": None, "url_ref": None}, literal=True).environment
+    assert result["PGPASSWORD"] == "p@ss/w:rd#1"
+    assert result["DATABASE_URL"] == "postgres://shop:p%40ss%2Fw%3Ard%231@pg.example.com:5433/shop?sslmode=require"
+
+
+def test_without_a_connection_every_reference_is_unbound_and_left_out():
+    result = bind("api", {"PGHOST": "db", "PGUSER": "postgres", "REDIS_URL": "redis://redis", "DEBUG": "1"}, BACKING, {}, literal=False)
+    assert result.environment == {"DEBUG": "1"}
+    assert {entry["variable"] for entry in result.unbound} == {"PGHOST", "PGUSER", "REDIS_URL"}
+
+
+def test_a_list_of_hosts_and_a_password_file_are_unbound_with_a_remedy():
+    result = bound({"WAIT_HOSTS": "postgres:5432, redis:6379", "POSTGRES_PASSWORD_FILE": "/run/secrets/pg"})
+    assert {entry["variable"] for entry in result.unbound} == {"WAIT_HOSTS", "POSTGRES_PASSWORD_FILE"}
+
+
+def test_what_was_bound_is_said_by_name_only():
+    assert summary(bound({"PGHOST": "db", "REDIS_HOST": "redis"}, postgres={"tls": None}).bound) == "api: PGHOST REDIS_HOST"
+
+
+@given(st.text(min_size=1, max_size=30), st.text(alphabet="abcdefghij-", min_size=1, max_size=10))
+def test_any_password_survives_the_way_through_a_url(password, database):
+    try:
+        password.encode()
+    except UnicodeEncodeError:
+        return
+    written = bound(
+        {"DATABASE_URL": "postgres://u:p@db/x"},
+        postgres={"password": password, "database": database, "password_ref": None, "url_ref": None},
+        literal=True,
+    ).environment["DATABASE_URL"]
+    found = read_url(written)
+    assert found is not None
+    assert (found.password, found.hosts, found.path) == (password, ("pg.example.com",), database)
+
+
+@given(st.dictionaries(st.text(max_size=20), st.none() | st.text(max_size=40), max_size=6))
+def test_no_environment_makes_it_stumble_and_no_variable_gets_lost(environment):
+    result = bound(environment)
+    kept = {*result.environment, *result.secrets, *(entry["variable"] for entry in result.unbound)}
+    assert {name for name, value in environment.items() if value is not None} <= kept
+
+
+@pytest.mark.parametrize(
+    ("given_", "words"),
+    [
+        ({"host": "h", "engine": "mysql"}, "engine"),
+        ({}, "host"),
+        ({"host": "a b"}, "host"),
+        ({"host": "h", "port": 99999}, "port"),
+        ({"host": "h", "tls": "verify-everything"}, "tls"),
+        ({"host": "h", "usernme": "x"}, "did you mean 'username'"),
+    ],
+)
+def test_a_wrong_connection_is_refused_by_its_key(given_, words):
+    with pytest.raises(BerthError, match=r"connections\.postgres") as refusal:
+        read_connection("postgres", given_, "postgres")
+    assert words in str(refusal.value)

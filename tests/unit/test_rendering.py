@@ -1,0 +1,237 @@
+"""Rendering, compared with recorded expectations; ``BERTH_RECORD=1`` writes them anew after a change that is meant."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import botocore.session
+import botocore.validate
+import pytest
+import yaml
+from berth import beanstalk, compose_file, dockerrun
+from berth.problems import BerthError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.unit.rendering import POSTGRES, REDIS, as_compose, container, run, selected, version_2, write
+
+pytestmark = pytest.mark.compose
+EXPECTED = Path(__file__).parent / "expected"
+COURSE_IMAGES = {name: f"registry.example.com/course-{name}:1" for name in ("nginx", "api", "client", "worker")}
+CASES = {
+    "course": {
+        "images": COURSE_IMAGES,
+        "connections": {"postgres": POSTGRES, "redis": REDIS},
+        "execution_role_arn": "arn:aws:iam::123456789012:role/shop",
+    },
+    "everything": {},
+    "django": {
+        "connections": {"db": POSTGRES, "redis": REDIS},
+        "repository_credentials": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:hub",
+    },
+}
+
+
+def compare(name: str, text: str) -> None:
+    path = EXPECTED / name
+    if os.environ.get("BERTH_RECORD"):
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_version_2_is_as_recorded(case):
+    document, selection = version_2(case, **CASES[case])
+    compare(f"{case}.Dockerrun.aws.json", dockerrun.canonical(document))
+    compare(f"{case}.warnings.txt", "\n".join(selection.notes.warnings) + "\n")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_compose_format_is_as_recorded_and_compose_takes_it(case, tmp_path):
+    document, selection = as_compose(case, **CASES[case])
+    text = compose_file.as_yaml(document)
+    compare(f"{case}.docker-compose.yml", text)
+    (tmp_path / "docker-compose.yml").write_text(text, encoding="utf-8")
+    secrets = {name: "x" for bindings in selection.bindings.values() for name in bindings.secrets}
+    (tmp_path / ".env").write_text("".join(f"{name}=x\n" for name in secrets), encoding="utf-8")
+    code, out, err = run(["docker", "compose", "--project-directory", str(tmp_path), "config", "--format", "json"])
+    assert code == 0, err
+    assert set(json.loads(out)["services"]) == set(selection.services)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_ecs_takes_every_definition_and_beanstalk_the_file(case):
+    document, _selection = version_2(case, **CASES[case])
+    model = botocore.session.get_session().get_service_model("ecs")
+    shape = model.operation_model("RegisterTaskDefinition").input_shape
+    parameters = {"family": "x", "containerDefinitions": document["containerDefinitions"], "volumes": document.get("volumes", [])}
+    assert botocore.validate.ParamValidator().validate(parameters, shape).generate_report() == ""
+    assert beanstalk.inspect(dockerrun.canonical(document)).errors == []
+
+
+def test_backing_services_are_gone_and_their_secrets_are_references():
+    document, selection = version_2("course", **CASES["course"])
+    assert [each["name"] for each in document["containerDefinitions"]] == ["api", "client", "nginx", "worker"]
+    assert container(document, "api")["secrets"] == [{"name": "PGPASSWORD", "valueFrom": POSTGRES["password_ref"]}]
+    assert document["executionRoleArn"].endswith("role/shop")
+    assert "postgres_password" not in json.dumps(document)
+    assert selection.unbound == []
+
+
+def test_a_backing_service_is_kept_by_choice_and_then_linked():
+    document, selection = version_2("course", images=COURSE_IMAGES, keep=("redis",), connections={"postgres": POSTGRES})
+    assert container(document, "redis")["image"] == "redis:latest"
+    assert container(document, "worker")["links"] == ["redis"]
+    assert {"name": "REDIS_HOST", "value": "redis"} in container(document, "worker")["environment"]
+    assert {entry["backing"] for entry in selection.bound} == {"postgres"}
+
+
+def test_an_excluded_service_is_left_out():
+    document, selection = version_2("course", images=COURSE_IMAGES, exclude=("client",))
+    assert "client" not in [each["name"] for each in document["containerDefinitions"]]
+    assert {"service": "client", "setting": None, "reason": "excluded"} in selection.notes.dropped
+
+
+def test_a_service_without_an_image_is_left_out_and_named():
+    _document, selection = version_2("course", images={"nginx": "nginx:1"})
+    assert any("api is left out: it is built" in warning for warning in selection.notes.uncarried)
+
+
+def test_the_front_door_is_linked_to_what_its_configuration_routes_to(tmp_path):
+    (tmp_path / "nginx").mkdir()
+    (tmp_path / "nginx" / "default.conf").write_text(
+        "upstream a { server api:5000; }\n# server worker:1;\nserver { location / { proxy_pass http://page/; } }\n"
+    )
+    folder = write(
+        tmp_path,
+        "services:\n  nginx: {build: ./nginx, image: 'x/nginx:1', ports: ['80:80']}\n  api: {image: 'x/api:1'}\n"
+        "  worker: {image: 'x/worker:1'}\n  client: {image: 'x/client:1', hostname: page}\n",
+    )
+    document, _selection = version_2(folder)
+    assert container(document, "nginx")["links"] == ["api", "client", "client:page"]
+
+
+def test_links_that_need_each_other_are_refused_with_the_cycle(tmp_path):
+    folder = write(
+        tmp_path,
+        "services:\n  a: {image: 'x/a:1', environment: {B_URL: 'http://b:80'}}\n  b: {image: 'x/b:1', environment: {C_HOST: c}}\n"
+        "  c: {image: 'x/c:1', links: [a]}\n",
+    )
+    with pytest.raises(BerthError, match="cycle") as refusal:
+        version_2(folder)
+    for words in ("a needs b (environment variable B_URL)", "b needs c (environment variable C_HOST)", "c needs a (links)"):
+        assert words in str(refusal.value)
+
+
+def test_an_order_of_start_gives_way_to_a_name_that_is_needed(tmp_path):
+    folder = write(tmp_path, "services:\n  a: {image: 'x/a:1', depends_on: [b]}\n  b: {image: 'x/b:1', environment: {A_URL: 'http://a'}}\n")
+    document, _selection = version_2(folder)
+    assert container(document, "b")["links"] == ["a"]
+    assert "links" not in container(document, "a")
+
+
+def test_one_host_port_stays_with_the_front_door(tmp_path):
+    text = "services:\n  nginx: {image: 'nginx:1', ports: ['80:80'], depends_on: [app]}\n  app: {image: 'x/app:1', ports: ['80:8000']}\n"
+    document, selection = version_2(write(tmp_path, text))
+    assert "portMappings" not in container(document, "app")
+    assert any("host port 80" in warning for warning in selection.notes.uncarried)
+    with pytest.raises(BerthError, match="publish host port 80"):
+        version_2(write(tmp_path, text.replace("nginx", "one").replace("depends_on: [app]", "init: true")))
+
+
+def test_a_port_for_this_machine_only_is_not_opened_to_others():
+    document, selection = version_2("everything")
+    assert 9229 not in [mapping["containerPort"] for mapping in container(document, "web")["portMappings"]]
+    assert any("127.0.0.1" in warning for warning in selection.notes.uncarried)
+
+
+@pytest.mark.parametrize(
+    ("service", "words"),
+    [
+        ("mem_limit: 5m", "no less than 6 MiB"),
+        ("deploy: {resources: {limits: {memory: 64M}, reservations: {memory: 128M}}}", "above the limit"),
+    ],
+)
+def test_memory_that_ecs_refuses_is_refused(service, words, tmp_path):
+    with pytest.raises(BerthError, match=r"services\.a") as refusal:
+        version_2(write(tmp_path, f"services:\n  a:\n    image: x/a:1\n    {service}\n"))
+    assert words in str(refusal.value)
+
+
+def test_a_limit_in_bytes_that_can_only_mean_mebibytes_is_taken_so_and_said(tmp_path):
+    document, selection = version_2(write(tmp_path, "services:\n  a: {image: 'x/a:1', mem_limit: 128}\n"))
+    assert container(document, "a")["memory"] == 128
+    assert "write 128m" in selection.notes.uncarried[0]
+
+
+def test_version_1_holds_one_container():
+    read, selection, options = selected("django", exclude=("celery",), connections={"db": POSTGRES, "redis": REDIS})
+    document = dockerrun.version_1(read, selection, options)
+    assert document == {
+        "AWSEBDockerrunVersion": "1",
+        "Image": {"Name": "shop/web:1", "Update": "true"},
+        "Ports": [{"ContainerPort": 8000, "HostPort": 8000}],
+    }
+    assert any("environment" in warning for warning in selection.notes.uncarried)
+    assert beanstalk.inspect(dockerrun.canonical(document)).errors == []
+    with pytest.raises(BerthError, match="single container"):
+        dockerrun.version_1(*selected("django"))
+
+
+def test_a_plain_password_is_in_the_compose_format_only():
+    plain = {**POSTGRES, "password": "s3cr3t/word", "password_ref": None, "url_ref": None}
+    document, selection = version_2("django", connections={"db": plain, "redis": REDIS})
+    assert "s3cr3t" not in json.dumps(document)
+    assert {entry["variable"] for entry in selection.unbound} == {"DATABASE_URL"}
+    document, _selection = as_compose("django", connections={"db": plain, "redis": REDIS})
+    assert document["services"]["web"]["environment"]["DATABASE_URL"].startswith("postgres://shop:s3cr3t%2Fword@shop.example")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"images": {"apl": "x:1"}}, "did you mean 'api'"),
+        ({"keep": ("redos",)}, "did you mean 'redis'"),
+        ({"exclude": ("nobody",)}, "no service of the project"),
+        ({"connections": {"postgress": POSTGRES}}, "did you mean 'postgres'"),
+        ({"keep": ("redis",), "connections": {"redis": REDIS}}, "stays a container or lives elsewhere"),
+        ({"images": {"api": "Not An Image"}}, "not an image reference"),
+        ({"exclude": ("api", "client", "nginx", "worker")}, "no container is left"),
+    ],
+)
+def test_options_that_name_what_is_not_there_are_refused(options, words):
+    with pytest.raises(BerthError) as refusal:
+        version_2("course", **{"images": {}, **options})
+    assert words in str(refusal.value)
+
+
+SERVICE = st.fixed_dictionaries(
+    {"image": st.sampled_from(["x/a:1", "nginx", "redis:7", "postgres:16"])},
+    optional={
+        "command": st.text(st.characters(codec="ascii", min_codepoint=32), max_size=20).map(lambda text: ["run", text.replace("$", "")]),
+        "environment": st.dictionaries(
+            st.from_regex(r"\A[A-Z][A-Z_]{0,9}\Z"),
+            st.text(st.characters(codec="utf-8", exclude_characters="$\x00", exclude_categories=["Cc", "Cs"]), max_size=20),
+            max_size=3,
+        ),
+        "mem_limit": st.integers(6, 4096).map(lambda size: f"{size}m"),
+        "read_only": st.booleans(),
+        "hostname": st.sampled_from(["one", "two"]),
+        "stop_grace_period": st.integers(1, 200).map(lambda number: f"{number}s"),
+    },
+)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(st.dictionaries(st.sampled_from(["a", "b", "c-1", "d_2"]), SERVICE, min_size=1))
+def test_any_project_is_rendered_to_what_ecs_takes_or_refused_in_words(tmp_path, services):
+    folder = write(tmp_path, yaml.safe_dump({"services": services}))
+    try:
+        document, _selection = version_2(folder)
+    except BerthError as refusal:
+        assert "no container is left" in str(refusal)
+        return
+    assert beanstalk.inspect(dockerrun.canonical(document)).errors == []
+    assert not {"redis:7", "postgres:16"} & {each["image"] for each in document["containerDefinitions"]}

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import pytest
+from berth.compose import Project
+from berth.images import engine_of, parse
+from berth.overview import overview
+from berth.topology import backing_services, front_door
+from berth.units import mebibytes, seconds
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+@pytest.mark.parametrize(
+    ("image", "engine", "version"),
+    [
+        ("postgres", "postgres", None),
+        ("postgres:17.4-alpine", "postgres", "17.4"),
+        ("docker.io/library/postgres:16", "postgres", "16"),
+        ("localhost:5000/mirror/bitnami/postgresql:15.3@sha256:" + "a" * 64, "postgres", "15.3"),
+        ("postgis/postgis:16-3.4", "postgres", "16"),
+        ("pgvector/pgvector:pg17", "postgres", "17"),
+        ("redis/redis-stack-server:latest", "redis", None),
+        ("valkey/valkey:8.1", "valkey", "8.1"),
+        ("public.ecr.aws/docker/library/redis:7-alpine", "redis", "7"),
+    ],
+)
+def test_an_engine_is_known_by_its_image_whatever_the_registry(image, engine, version):
+    assert engine_of(image) == (engine, version)
+
+
+@pytest.mark.parametrize(
+    "image", ["rediscommander/redis-commander", "dpage/pgadmin4", "prometheuscommunity/postgres-exporter", "postgres/tool:1", "mysql", ""]
+)
+def test_what_is_only_near_a_database_is_none(image):
+    assert engine_of(image) is None
+
+
+@given(st.text(max_size=40))
+def test_no_text_makes_the_reference_parser_stumble(text):
+    parse(text)
+
+
+def test_a_built_database_is_known_by_its_dockerfile(tmp_path):
+    (tmp_path / "Dockerfile").write_text("ARG X=1\nFROM --platform=linux/amd64 postgres:16 AS base\nFROM base\n")
+    services = {
+        "db": {"build": {"context": str(tmp_path)}},
+        "redis": {"build": {"context": "/nowhere"}},
+        "api": {"build": {"context": "/nowhere"}},
+    }
+    assert backing_services(services, {}, ()) == {"db": ("postgres", "16"), "redis": ("redis", None)}
+
+
+def port(number, target=80):
+    return {"published": str(number), "target": target, "protocol": "tcp"}
+
+
+@pytest.mark.parametrize(
+    ("services", "door"),
+    [
+        ({"web": {"ports": [port(80)]}, "api": {}}, "web"),
+        ({"nginx": {"image": "nginx", "ports": [port(8080)]}, "api": {"image": "a", "ports": [port(5000)]}}, "nginx"),
+        (
+            {"front": {"image": "a", "ports": [port(3000)], "depends_on": {"api": {}}}, "api": {"image": "b", "ports": [port(5000)]}},
+            "front",
+        ),
+        ({"one": {"image": "a", "ports": [port(80)]}, "two": {"image": "b", "ports": [port(5000)]}}, "one"),
+        ({"one": {"image": "a", "ports": [port(3000)]}, "two": {"image": "b", "ports": [port(5000)]}}, None),
+        ({"one": {"image": "a"}}, None),
+    ],
+)
+def test_the_front_door(services, door):
+    assert front_door(services, {}) == door
+
+
+def test_units_are_rounded_up():
+    assert [seconds(text) for text in ("1m30s", "500ms", "1h0m0s", "1.5s")] == [90, 1, 3600, 2]
+    assert [mebibytes(size) for size in ("64m", "1g", 1048577, "1.5g")] == [64, 1024, 2, 1536]
+
+
+def test_the_overview_is_a_table_with_the_front_doors_url():
+    services = {"web": {"image": "nginx:1", "ports": [{**port(8080), "host_ip": "127.0.0.1"}]}, "db": {"image": "postgres:17"}}
+    found = overview(
+        Project({"services": services}, "/x", [], []), [{"Service": "web", "State": "running", "Health": "healthy", "Image": "nginx:1"}]
+    )
+    assert found["url"] == "http://127.0.0.1:8080"
+    assert found["table"] == [
+        "service  state    health   image        port     url",
+        "db       absent            postgres:17",
+        "web      running  healthy  nginx:1      8080:80  http://127.0.0.1:8080",
+    ]
+    assert [(each["name"], each["backing"], each["version"]) for each in found["services"]] == [
+        ("db", "postgres", "17"),
+        ("web", None, None),
+    ]
