@@ -33,7 +33,7 @@ test-machine: $(VENV)/.ready platform ## What needs Docker: images, roles, the s
 	python -m pytest -m docker
 
 platform: $(VENV)/.ready
-	@python -m rehearsal platform --or-skip
+	@python -m rehearsal platform --or-skip --browser
 
 lint: $(VENV)/.ready ## Check style and types
 	ruff check .

@@ -196,7 +196,7 @@ EXAMPLES = r"""
         host: shop.abcdefgh.eu-central-1.rds.amazonaws.com
         database: shop
         username: shop
-        password_ref: arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop-db-AbCdEf:password::
+        password_ref: "arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop-db-AbCdEf:password::"
         tls: verify-full
       redis:
         host: master.shop.abcdef.euc1.cache.amazonaws.com
