@@ -77,7 +77,7 @@ def test_the_app_says_which_store_is_away_and_comes_back_with_it(demo: App, stor
     demo.submit(30)
     eventually(lambda: demo.result(30))
     demo.compose("stop", store)
-    status, answer = eventually(lambda: (found := demo.call("/readyz"))[0] == 503 and found)
+    _status, answer = eventually(lambda: (found := demo.call("/readyz"))[0] == 503 and found)
     assert answer[store] != "ok"
     assert demo.call("/healthz")[0] == 200
     assert demo.call("/api/values", {"index": 31})[0] == 503

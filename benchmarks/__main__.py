@@ -1,0 +1,95 @@
+"""`make bench`: rendering against `docker compose config` alone, and a no-change site.yml against bare `docker compose up`."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+
+from rehearsal import demo, engine, projects
+
+ROOT = Path(__file__).parent.parent
+APP = ROOT / "examples" / "fibonacci"
+SIZES = (10, 100, 1000)
+
+
+def seconds(action: Callable[[], None], times: int) -> float:
+    """The median time of an action, in seconds."""
+    taken = []
+    for _time in range(times):
+        begin = time.perf_counter()
+        action()
+        taken.append(time.perf_counter() - begin)
+    return statistics.median(taken)
+
+
+def run(*command: str) -> None:
+    """Run a command from the repository; stop with its words when it fails."""
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(command[:3])}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+
+def project(size: int) -> dict[str, object]:
+    """A Compose project of ``size`` app services beside a Postgres and a Redis, each a little different."""
+    services: dict[str, object] = {"postgres": {"image": "postgres:17"}, "redis": {"image": "redis:8"}}
+    for number in range(size):
+        services[f"service-{number}"] = {
+            "image": f"registry.example.com/service-{number}:1",
+            "environment": {"PGHOST": "postgres", "PGUSER": "postgres", "REDIS_URL": "redis://redis:6379/0", "NUMBER": str(number)},
+            "ports": [f"{10000 + number}:80"],
+            "mem_limit": "64m",
+            **({"depends_on": [f"service-{number - 1}"]} if number else {}),
+        }
+    return {"services": services}
+
+
+def rendering() -> None:
+    """Print what the renderer costs, of itself and as a task, against Compose alone."""
+    print("rendering: services, docker compose config, functions / config, whole Ansible task / config")
+    renderer = [sys.executable, "-m", "benchmarks.render"]
+    for size in SIZES:
+        with tempfile.TemporaryDirectory(prefix="berth-bench-") as folder:
+            (Path(folder) / "compose.yaml").write_text(yaml.safe_dump(project(size)), encoding="utf-8")
+            arguments = json.dumps({"project_src": folder, "dest": f"{folder}/Dockerrun.aws.json"})
+            config = ["docker", "compose", "--project-directory", folder, "-f", f"{folder}/compose.yaml", "config", "--format", "json"]
+            task = ["ansible", "machine", "-i", "inventories/local", "-m", "dockerrun", "-a", arguments]
+            times = 3 if size > 100 else 5
+            floor = seconds(lambda command=config: run(*command), times)  # type: ignore[misc]
+            functions = seconds(lambda command=[*renderer, folder]: run(*command), times)  # type: ignore[misc]
+            whole = seconds(lambda command=task: run(*command), times)  # type: ignore[misc]
+            print(f"  {size:5}  {floor:7.3f} s  {functions / floor:6.2f}  {whole / floor:6.2f}", flush=True)
+
+
+def no_change() -> None:
+    """Print what a site.yml that changes nothing costs, against bare `docker compose up --detach --wait`."""
+    name = "berth-bench"
+    os.environ.update({"COMPOSE_PROJECT_NAME": name, "WEB_PORT": "18080"})
+    if demo.run("local", str(APP)):
+        sys.exit("the demo does not run")
+    compose = ["docker", "compose", "--project-directory", str(APP), "--project-name", name]
+    site = ["ansible-playbook", "-i", "inventories/local", "playbooks/site.yml", "-e", f"app_name={name}"]
+    try:
+        floor = seconds(lambda: run(*compose, "up", "--detach", "--wait"), 3)
+        ours = seconds(lambda: run(*site), 3)
+        print("no change: docker compose up --detach --wait, site.yml / that")
+        print(f"  {floor:.2f} s  {ours / floor:.2f}")
+    finally:
+        run(*compose, "down", "--volumes", "--timeout", "5", "--rmi", "local")
+
+
+if __name__ == "__main__":
+    rendering()
+    if engine.answers():
+        no_change()
+        print(f"projects still remembered for make down: {', '.join(projects.remembered()) or 'none'}")
+    else:
+        print("no change: skipped, no Docker engine answers")

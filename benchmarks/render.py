@@ -1,0 +1,15 @@
+"""Renders the project in the first argument with Berth's functions alone: Compose's run, the rendering, the checks, no Ansible."""
+
+from __future__ import annotations
+
+import sys
+
+from rehearsal.reading import run  # makes Berth's functions importable, too
+
+from berth import beanstalk, compose, dockerrun
+from berth.selection import Options, select
+
+project = compose.read_project(run, sys.argv[1])
+options = Options()
+text = dockerrun.canonical(dockerrun.version_2(project, select(project, options), options))
+sys.exit(1 if beanstalk.inspect(text).errors else 0)
