@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from rehearsal.reading import run  # makes Berth's functions importable, too
-
 from berth import beanstalk, compose, dockerrun
 from berth.selection import Options, select
+
+from rehearsal.reading import run  # makes Berth's functions importable, too
 
 project = compose.read_project(run, sys.argv[1])
 options = Options()
