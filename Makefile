@@ -24,7 +24,7 @@ demo: $(VENV)/.ready ## Deploy the sample app (or APP=dir) to TARGET (local), an
 down: $(VENV)/.ready ## Take away all that a demo or a test left on this machine
 	@python -m rehearsal down
 
-test: test-unit test-machine ## The whole test suite
+test: platform test-unit test-machine ## The whole test suite
 
 test-unit: $(VENV)/.ready ## What needs no Docker
 	python -m pytest -m "not docker" -n auto

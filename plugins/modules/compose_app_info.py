@@ -137,6 +137,8 @@ def main() -> None:
     )
     params = module.params
     try:
+        if module.get_bin_path("docker") is None:
+            raise BerthError(compose.NO_CLIENT)
         project = compose.read_project(module.run_command, params["project_src"], params["files"], params["env_files"], params["profiles"])
     except BerthError as problem:
         module.fail_json(msg=str(problem))

@@ -369,6 +369,8 @@ def main() -> None:
     module.no_log_values.update(passwords)
     warnings: list[str] = []
     try:
+        if module.get_bin_path("docker") is None:
+            raise BerthError(compose.NO_CLIENT)
         if params["default_memory"] < 6:
             raise BerthError(f"default_memory: {params['default_memory']} MiB is below the 6 MiB that ECS takes")
         project = compose.read_project(module.run_command, params["project_src"], params["files"], params["env_files"], params["profiles"])

@@ -207,6 +207,19 @@ def test_options_that_name_what_is_not_there_are_refused(options, words):
     assert words in str(refusal.value)
 
 
+def test_a_name_that_ecs_refuses_is_refused(tmp_path):
+    with pytest.raises(BerthError, match=r"services\.my\.app: ECS takes letters"):
+        version_2(write(tmp_path, "services:\n  my.app: {image: 'x/a:1'}\n"))
+
+
+def test_a_service_that_never_named_a_password_is_warned_of(tmp_path):
+    folder = write(
+        tmp_path, "services:\n  a: {image: 'x/a:1', environment: {DB_URL: 'jdbc:postgresql://db/x'}}\n  db: {image: 'postgres:17'}\n"
+    )
+    _document, selection = version_2(folder, connections={"db": POSTGRES})
+    assert any("db asks for a password now" in warning for warning in selection.notes.warnings)
+
+
 SERVICE = st.fixed_dictionaries(
     {"image": st.sampled_from(["x/a:1", "nginx", "redis:7", "postgres:16"])},
     optional={

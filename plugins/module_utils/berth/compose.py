@@ -31,6 +31,8 @@ stdin_open stop_grace_period stop_signal storage_opt sysctls tmpfs tty ulimits u
 volumes_from working_dir""".split()
 TOP_KEYS = "configs include models name networks secrets services version volumes".split()
 
+NO_CLIENT = "docker: there is no Docker client with the Compose plugin in the PATH; playbooks/platform.yml installs one"
+
 Run = Callable[[Sequence[str]], tuple[int, str, str]]
 
 

@@ -89,6 +89,7 @@ def select(project: Project, options: Options, *, literal: bool = False) -> Sele
     for name, service in stays.items():
         service["environment"] = bindings[name].environment
         _mentions(name, service, backing, notes)
+        _without_password(name, bindings[name], connections, notes, literal=literal)
     door = front_door(stays, images)
     _one_per_port(stays, door, notes)
     for entry in (entry for each in bindings.values() for entry in each.unbound):
@@ -133,6 +134,18 @@ def _images(stays: Mapping[str, Any], given: Mapping[str, str], notes: Notes) ->
             if service.get("build") and name not in given:
                 notes.advise(f"{name} is built: {image} has to be in its registry before a deployment")
     return images
+
+
+def _without_password(name: str, bindings: Bindings, connections: Mapping[str, Connection], notes: Notes, *, literal: bool) -> None:
+    """Warn where a service is led to a store that asks for a password, and no variable of it was ever one for a password."""
+    named = {entry["backing"] for entry in [*bindings.bound, *bindings.unbound]}
+    given = {entry["backing"] for entry in bindings.bound if entry["field"] == "password" or entry["variable"] in bindings.secrets}
+    given |= {entry["backing"] for entry in bindings.unbound} | (
+        {entry["backing"] for entry in bindings.bound if entry["field"] == "url"} if literal else set()
+    )
+    for target in sorted(named - given):
+        if target in connections and connections[target].authenticated:
+            notes.advise(f"{name}: {target} asks for a password now, and no variable of the service names one; let it read one")
 
 
 def _mentions(name: str, service: Mapping[str, Any], backing: Backing, notes: Notes) -> None:
