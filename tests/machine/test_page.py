@@ -41,10 +41,9 @@ def browser(tmp_path_factory) -> Iterator[webdriver.Chrome]:
 
 
 def row(browser: webdriver.Chrome, index: int) -> str | None:
-    for line in browser.find_elements(By.CSS_SELECTOR, "#values tr"):
-        if line.find_element(By.TAG_NAME, "th").text == str(index):
-            return line.find_element(By.TAG_NAME, "td").text
-    return None
+    # In one script: the page draws its table anew while it waits for numbers.
+    script = "return Array.from(document.querySelectorAll('#values tr'), row => [row.querySelector('th').innerText, row.querySelector('td').innerText])"
+    return dict(browser.execute_script(script)).get(str(index))
 
 
 def ask(browser: webdriver.Chrome, text: str) -> None:

@@ -86,6 +86,9 @@ MISTAKES = {
         lambda d, web, api: d.update(Authentication={"bucket": "b", "key": "k"}),
         "did you mean 'authentication'",
     ),
+    "a key of nobody's": (lambda d, web, api: d.update(family="shop"), "no key of Beanstalk's"),
+    "a key of another version": (lambda d, web, api: d.update(Logging="/var/log"), "a key of version 1"),
+    "an optional key that is null": (lambda d, web, api: api.update(links=None), "is null; leave it out"),
     "undeclared volume": (lambda d, web, api: d.pop("volumes"), "not declared"),
     "relative sourcePath": (lambda d, web, api: d["volumes"][0]["host"].update(sourcePath="./conf"), "not absolute"),
     "no image": (lambda d, web, api: web.pop("image"), "has no image"),
@@ -130,9 +133,6 @@ def test_every_kind_of_mistake_is_an_error(kind):
     [
         (lambda d, web, api: d["volumes"].append({"name": "old", "host": {"sourcePath": "/x"}}), "no container mounts it"),
         (lambda d, web, api: web.update(image="nginx"), "without a tag"),
-        (lambda d, web, api: d.update(family="app"), "'family'"),
-        (lambda d, web, api: d.update(Image={"Name": "x"}), "key of version 1"),
-        (lambda d, web, api: api.update(links=None), "leave it out"),
         (lambda d, web, api: api.update(image="<IMAGE>"), "placeholder"),
     ],
 )

@@ -212,6 +212,13 @@ def test_a_name_that_ecs_refuses_is_refused(tmp_path):
         version_2(write(tmp_path, "services:\n  my.app: {image: 'x/a:1'}\n"))
 
 
+def test_an_image_with_a_hole_where_a_variable_is_not_set_is_left_out(tmp_path):
+    folder = write(tmp_path, "services:\n  a: {image: 'x/a:1'}\n  b: {image: '${BERTH_NO_REGISTRY}/b:${BERTH_NO_TAG}'}\n")
+    document, selection = version_2(folder)
+    assert [each["name"] for each in document["containerDefinitions"]] == ["a"]
+    assert any("b is left out: its image is '/b:'" in warning for warning in selection.notes.warnings)
+
+
 def test_a_service_that_never_named_a_password_is_warned_of(tmp_path):
     folder = write(
         tmp_path, "services:\n  a: {image: 'x/a:1', environment: {DB_URL: 'jdbc:postgresql://db/x'}}\n  db: {image: 'postgres:17'}\n"

@@ -133,14 +133,15 @@ def _top_keys(node: Node, version: int | None, report: Report) -> None:
             report.error(key.line, f"unknown key {name!r}; did you mean {meant!r}?")
         elif name == "containerDefinitions":
             report.error(key.line, f"containerDefinitions belongs to version 2, and the file says {version}; set {VERSION_KEY} to 2")
-        elif version == 3 and name in TOP_KEYS[1]:
+        elif version == 3 and name in TOP_KEYS[1] | TOP_KEYS[2]:
             report.warn(
-                key.line, f"{name!r} belongs to version 1; in version 3 the docker-compose.yml says it, and Beanstalk ignores it here"
+                key.line, f"{name!r} belongs to another version; in version 3 the docker-compose.yml says it, and Beanstalk ignores it here"
             )
         else:
+            # What it asks for does not happen, and nothing else says so.
             other = next((each for each in (1, 2) if name in TOP_KEYS[each]), None)
             where = f"a key of version {other}" if other else "no key of Beanstalk's"
-            report.warn(key.line, f"{name!r} is {where}, and is ignored{suggestion(name, known) if not other else ''}")
+            report.error(key.line, f"{name!r} is {where}, and has no effect in version {version}; remove it")
 
 
 def _container(node: Node) -> dict[str, Any]:

@@ -225,7 +225,7 @@ def explain(stderr: str, documents: Sequence[Source]) -> str:
     message = " ".join(line.strip() for line in lines)
     message = re.sub(r"^(validating|parsing) \S+?: ", "", message)
     message = re.sub(r": invalid compose project$", "", message)
-    if "unknown shorthand flag" in message or "is not a docker command" in message:
+    if re.search(r"unknown (?:shorthand )?flag|is not a docker command|unknown command: docker compose", message):
         return "docker compose: the Compose plugin (version 2 or later) is missing; playbooks/platform.yml installs it"
     unknown = re.search(
         r"(?:(?P<where>services\.\S+|\(root\)|\S+) )?[Aa]dditional propert(?:y|ies) '?(?P<key>[^\s']+)'? (?:is|are) not allowed", message

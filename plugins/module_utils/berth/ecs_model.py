@@ -43,7 +43,7 @@ def check(node: Node, expected: Any, path: str, error: Report, warn: Report) -> 
     kind = expected.type_name
     wanted = _KINDS.get({"long": "integer", "double": "integer", "float": "integer"}.get(kind, kind), "string")
     if node.kind == "null":
-        warn(node.line, f"{path} is null; leave it out")
+        error(node.line, f"{path} is null; leave it out")
         return
     if node.kind == "bare":
         return  # the syntax error says it already

@@ -71,7 +71,7 @@ def select(project: Project, options: Options, *, literal: bool = False) -> Sele
             notes.leave_out(name, f"a backing service ({engines[name]}) lives outside the containers")
         elif name in options.exclude:
             notes.leave_out(name, "excluded")
-    images = _images(stays, options.images, notes)
+    images = _images(stays, options.images, bool(project.warnings), notes)
     stays = {name: dict(service) for name, service in stays.items() if name in images}
     if not stays:
         files = ", ".join(project.files)
@@ -121,12 +121,15 @@ def _connections(services: Mapping[str, Any], options: Options) -> tuple[dict[st
     return engines, connections
 
 
-def _images(stays: Mapping[str, Any], given: Mapping[str, str], notes: Notes) -> dict[str, str]:
+def _images(stays: Mapping[str, Any], given: Mapping[str, str], unset: bool, notes: Notes) -> dict[str, str]:
+    """``unset``: a variable of the Compose file had no value, which leaves holes such as ``/shop:`` in an image's name."""
     images = {}
     for name, service in stays.items():
         image = given.get(name) or service.get("image")
         if not image:
             notes.lose(name, None, f"it is built, and no image of it is named; give images: {{{name}: …}}")
+        elif unset and name not in given and re.search(r"^[/:@]|//|[:/@]$|/:", str(image)):
+            notes.lose(name, None, f"its image is {image!r} while a variable is not set; set it, or give images: {{{name}: …}}")
         elif parse(str(image)) is None:
             raise BerthError(f"services.{name}.image: {image!r} is not an image reference (registry/name:tag)")
         else:
