@@ -22,7 +22,7 @@ demo: $(VENV)/.ready ## Deploy the sample app (or APP=dir) to TARGET (local), an
 	@python -m rehearsal demo --target '$(TARGET)' --app '$(APP)'
 
 down: $(VENV)/.ready ## Take away all that a demo or a test left on this machine
-	@python -m rehearsal down
+	@python -m rehearsal down --all
 
 test: platform test-unit test-machine ## The whole test suite
 

@@ -1,11 +1,13 @@
-"""What `make demo` and `make down` run: ``python -m rehearsal demo``."""
+"""The rehearsal's commands: ``python -m rehearsal up``, and what `make demo` and `make down` run."""
 
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
 import sys
 
-from . import browser, demo, engine, images
+from . import browser, demo, engine, images, server, status
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,7 +22,12 @@ def main(arguments: list[str] | None = None) -> int:
     platform.add_argument("--or-skip", action="store_true", help="succeed where containers cannot run; the tests say what they skip")
     base = commands.add_parser("images", help="make base images available: pulled, or stand-ins")
     base.add_argument("image", nargs="+", help="such as debian:trixie-slim")
-    commands.add_parser("down", help="take away what demos and tests left on this machine")
+    commands.add_parser("up", help="start the rehearsal of AWS on this machine")
+    away = commands.add_parser("down", help="stop the rehearsal, and take away all that is in it")
+    away.add_argument("--all", action="store_true", help="and what demos and tests left: projects, stand-ins, an engine that Berth started")
+    commands.add_parser("status", help="say whether the rehearsal runs, and what is in it")
+    within = commands.add_parser("run", help="run a command with AWS's clients led to the rehearsal, started where it does not run")
+    within.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="such as -- aws rds describe-db-instances")
     options = parser.parse_args(arguments)
     try:
         if options.command == "demo":
@@ -32,13 +39,31 @@ def main(arguments: list[str] | None = None) -> int:
             if options.browser:
                 browser.set_up()
             return engine.set_up(or_skip=options.or_skip)
-        return demo.down()
-    except (images.ImageError, demo.DemoError) as problem:
-        print(f"make {options.command}: {problem}", file=sys.stderr)
+        if options.command == "up":
+            print(f"The rehearsal of AWS answers at {server.up()}; python -m rehearsal run -- COMMAND leads a command to it.")
+            return 0
+        if options.command == "status":
+            return status.show()
+        if options.command == "run":
+            return run_within(options.words[1:] if options.words[:1] == ["--"] else options.words)
+        if options.all:
+            return demo.down()
+        print("The rehearsal is taken away." if engine.answers() and server.down() else "There is no rehearsal to take away.")
+        return 0
+    except (images.ImageError, demo.DemoError, server.ServerError) as problem:
+        print(f"{options.command}: {problem}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"make {options.command}: interrupted; make down takes away what was started", file=sys.stderr)
         return 130
+
+
+def run_within(words: list[str]) -> int:
+    """Run a command led to the rehearsal. Returns its exit code."""
+    if not words:
+        raise server.ServerError("name a command after --, such as: python -m rehearsal run -- aws rds describe-db-instances")
+    server.up()
+    return subprocess.run(words, env={**os.environ, **server.environment()}, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from . import engine, images, projects
+from . import engine, images, projects, server, state
 from .reading import overview
 
 ROOT = Path(__file__).parent.parent
@@ -62,6 +62,8 @@ def down() -> int:
     if not engine.answers():
         print("No Docker engine answers, so there is nothing to take away.")
         return 0
+    for folder in (state.USERS, state.TESTS):
+        server.down(folder)
     projects.take_away()
     images.remove_stand_ins()
     engine.stop()

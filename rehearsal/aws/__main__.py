@@ -1,0 +1,47 @@
+"""The rehearsal's server: ``python -m rehearsal.aws PORT``, started by ``python -m rehearsal up``."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from moto.ecr import urls as ecr_urls
+from moto.ecs import urls as ecs_urls
+from moto.elasticache import urls as elasticache_urls
+from moto.elasticbeanstalk import urls as beanstalk_urls
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.rds import urls as rds_urls
+from werkzeug.serving import make_server
+
+from . import boto, ecs, elasticache, rds
+from .beanstalk.api import BeanstalkResponse
+from .ecr import RehearsedEcr
+from .ecs import RehearsedEcs
+from .elasticache_parameters import RehearsedElastiCacheWithParameters
+from .rds import RehearsedRds
+
+_OURS = {
+    beanstalk_urls: BeanstalkResponse,
+    elasticache_urls: RehearsedElastiCacheWithParameters,
+    rds_urls: RehearsedRds,
+    ecr_urls: RehearsedEcr,
+    ecs_urls: RehearsedEcs,
+}
+
+
+def serve(port: int) -> None:
+    """Serve AWS's API on a port of the loopback address, until the process ends."""
+    os.environ["BERTH_REHEARSAL_ENDPOINT"] = f"http://127.0.0.1:{port}"
+    os.environ["MOTO_ACCOUNT_ID"] = boto.ACCOUNT
+    os.environ["MOTO_PORT"] = str(port)
+    for module, response in _OURS.items():
+        vars(module)["url_paths"] = {"{0}/$": response.dispatch}
+    for module in (rds, elasticache, ecs):
+        module.install()
+    application = DomainDispatcherApplication(create_backend_app)
+    server = make_server("127.0.0.1", port, application, threaded=True, request_handler=MotoRequestHandler)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]))

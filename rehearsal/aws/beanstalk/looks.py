@@ -1,0 +1,108 @@
+"""The operations that only look: events, health, resources and logs of environments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.core.responses import ActionResult, BaseResponse, EmptyResult
+
+from . import options
+from .applications import Region, region
+from .instances import now
+
+_MOST_EVENTS = 100
+
+
+class Looks(BaseResponse):
+    """A part of the API's dispatcher."""
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The request's parameters."""
+        return dict(self.params)
+
+    @property
+    def here(self) -> Region:
+        """What the request's account has in its region."""
+        return region(self.current_account, self.region)
+
+    def describe_events(self) -> ActionResult:
+        given = self.given
+        severities = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"]
+        least = severities.index(given["Severity"]) if given.get("Severity") in severities else 0
+        found = [
+            event
+            for each in self.here.environments
+            if given.get("EnvironmentName") in (None, each.name)
+            and given.get("EnvironmentId") in (None, each.id)
+            and given.get("ApplicationName") in (None, each.application)
+            for event in each.events
+            if severities.index(event["Severity"]) >= least
+            and (not given.get("StartTime") or event["EventDate"] >= given["StartTime"])
+            and (not given.get("EndTime") or event["EventDate"] < given["EndTime"])
+        ]
+        newest = sorted(found, key=lambda event: event["EventDate"], reverse=True)
+        return ActionResult({"Events": newest[: int(given.get("MaxRecords") or _MOST_EVENTS)]})
+
+    def describe_environment_health(self) -> ActionResult:
+        environment = self.here.environment(self.given)
+        described = environment.describe()
+        sick = sum(1 for each in environment.instances if each.problem)
+        answer = {
+            "EnvironmentName": environment.name,
+            "HealthStatus": environment.health,
+            "Status": environment.status,
+            "Color": described["Health"],
+            "Causes": environment.causes,
+            "ApplicationMetrics": {"RequestCount": 0},
+            "InstancesHealth": {"Ok": len(environment.instances) - sick, "Severe": sick},
+            "RefreshedAt": now(),
+        }
+        return ActionResult(answer)
+
+    def describe_instances_health(self) -> ActionResult:
+        environment = self.here.environment(self.given)
+        found = [
+            {
+                "InstanceId": each.id,
+                "HealthStatus": "Severe" if each.problem else "Ok",
+                "Color": "Red" if each.problem else "Green",
+                "Causes": [each.problem] if each.problem else [],
+                "LaunchedAt": each.launched,
+                "ApplicationMetrics": {"RequestCount": 0},
+                "System": {"LoadAverage": [0.0]},
+                "Deployment": {
+                    "VersionLabel": environment.version or "",
+                    "DeploymentId": environment.deployment,
+                    "Status": "Deployed",
+                    "DeploymentTime": environment.updated,
+                },
+                "AvailabilityZone": f"{self.region}a",
+                "InstanceType": options.value(environment.settings, "aws:autoscaling:launchconfiguration", "InstanceType"),
+            }
+            for each in environment.instances
+        ]
+        return ActionResult({"InstanceHealthList": found, "RefreshedAt": now()})
+
+    def describe_environment_resources(self) -> ActionResult:
+        environment = self.here.environment(self.given)
+        answer = {
+            "EnvironmentName": environment.name,
+            "AutoScalingGroups": [{"Name": f"awseb-{environment.id}-stack-AWSEBAutoScalingGroup"}],
+            "Instances": [{"Id": each.id} for each in environment.instances],
+            "LaunchConfigurations": [],
+            "LaunchTemplates": [],
+            "LoadBalancers": [{"Name": environment.balancer.address}],
+            "Triggers": [],
+            "Queues": [],
+        }
+        return ActionResult({"EnvironmentResources": answer})
+
+    def request_environment_info(self) -> ActionResult:
+        self.here.environment(self.given)
+        return EmptyResult()
+
+    def retrieve_environment_info(self) -> ActionResult:
+        environment, kind = self.here.environment(self.given), self.given["InfoType"]
+        found = [{"InfoType": kind, "Ec2InstanceId": name, "SampleTimestamp": now(), "Message": text} for name, text in environment.tail()]
+        return ActionResult({"EnvironmentInfo": found})

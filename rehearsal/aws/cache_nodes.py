@@ -1,0 +1,171 @@
+"""The nodes of an ElastiCache replication group as real servers: one primary at a fixed address, and its replicas."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .. import certificates, containers, state
+
+_FOLDER = "/etc/cache"
+_IMAGES = {"valkey": "valkey/valkey", "redis": "redis"}
+# What a parameter group sets, and a server outside ElastiCache takes too.
+_SERVER = frozenset(
+    """activedefrag active-expire-effort hash-max-listpack-entries lazyfree-lazy-eviction lazyfree-lazy-expire lfu-decay-time
+    lfu-log-factor list-max-listpack-size maxmemory-policy maxmemory-samples notify-keyspace-events slowlog-log-slower-than
+    slowlog-max-len tcp-keepalive timeout""".split()
+)
+
+
+class Server(NamedTuple):
+    """What the nodes of a group have in common. ``token`` is None where no password is asked for."""
+
+    group: str
+    engine: str
+    version: str
+    port: int
+    tls: bool
+    token: str | None
+    parameters: Mapping[str, str]
+
+    @property
+    def image(self) -> str:
+        """The image of the engine's version."""
+        return f"{_IMAGES[self.engine]}:{self.version.split('.')[0]}"
+
+    @property
+    def command(self) -> str:
+        """The name of the server program, and with -cli of its client."""
+        return "valkey" if self.engine == "valkey" else "redis"
+
+
+def _configuration(server: Server, primary: str | None) -> bytes:
+    lines = ["protected-mode no", "dir /data", 'save ""', "appendonly no", "maxmemory 256mb"]
+    if server.tls:
+        lines += ["port 0", f"tls-port {server.port}", "tls-auth-clients no", "tls-replication yes"]
+        lines += [f"tls-cert-file {_FOLDER}/server.pem", f"tls-key-file {_FOLDER}/server.key", f"tls-ca-cert-file {_FOLDER}/ca.pem"]
+    else:
+        lines.append(f"port {server.port}")
+    if server.token:
+        lines += [f'requirepass "{server.token}"', f'masterauth "{server.token}"']
+    lines += [f"{name} {value}" for name, value in sorted(server.parameters.items()) if name in _SERVER and value != ""]
+    if primary:
+        lines.append(f"replicaof {primary} {server.port}")
+    return ("\n".join(lines) + "\n").encode()
+
+
+def start(
+    server: Server, node: str, address: str, *, primary: str | None = None, addresses: list[str] | None = None, snapshot: str = ""
+) -> Any:
+    """Start a node at ``address``, as a replica of ``primary`` where one is given. Returns its container."""
+    certificate, key = certificates.issue(f"{server.group}.cache.amazonaws.com", sorted({address, *(addresses or [])}))
+    files = {
+        f"{_FOLDER}/server.pem": (certificate, 0o644, 0),
+        f"{_FOLDER}/server.key": (key, 0o644, 0),
+        f"{_FOLDER}/ca.pem": (certificates.authority().read_bytes(), 0o644, 0),
+        f"{_FOLDER}/server.conf": (_configuration(server, primary), 0o644, 0),
+    }
+    if snapshot and _snapshot_path(snapshot).is_file():
+        files["/data/dump.rdb"] = (_snapshot_path(snapshot).read_bytes(), 0o644, 0)
+    container = containers.create(
+        f"cache-{node}",
+        server.image,
+        kind="elasticache",
+        owner=server.group,
+        address=address,
+        labels={f"{containers.LABEL}.name": node},
+        files=files,
+        command=[f"{server.command}-server", f"{_FOLDER}/server.conf"],
+    )
+    container.start()
+    containers.wait_until(lambda: "PONG" in ask(server, node, "ping"), 60, f"the cache node {node} does not answer")
+    return container
+
+
+def find(group: str) -> dict[str, Any]:
+    """Node name to container."""
+    return {each.labels[f"{containers.LABEL}.name"]: each for each in containers.find("elasticache", group)}
+
+
+def ask(server: Server, node: str, *command: str) -> str:
+    """Send a command to a node."""
+    options = ["--tls", "--cacert", f"{_FOLDER}/ca.pem"] if server.tls else []
+    environment = {"REDISCLI_AUTH": server.token} if server.token else {}
+    program = [f"{server.command}-cli", "--no-auth-warning", "-p", str(server.port), *options, *command]
+    answer = containers.run_in(find(server.group)[node], program, environment=environment)
+    if answer.startswith(("ERR", "NOAUTH", "WRONGPASS", "(error)")):
+        raise containers.ContainerError(f"{node}: {command[0]}: {answer.strip()}")
+    return answer
+
+
+def apply(server: Server, old: Server) -> None:
+    """Bring parameters and the password of running nodes from ``old`` to ``server``."""
+    for node, container in find(server.group).items():
+        for name, value in server.parameters.items():
+            if name in _SERVER and value != old.parameters.get(name):
+                ask(old, node, "config", "set", name, value)
+        if server.token != old.token:
+            ask(old, node, "config", "set", "masterauth", server.token or "")
+            ask(old, node, "config", "set", "requirepass", server.token or "")
+        containers.put(container, {f"{_FOLDER}/server.conf": (_configuration(server, None), 0o644, 0)})
+
+
+def add_password(server: Server, token: str) -> None:
+    """Let a second password in beside the first (the strategy ROTATE)."""
+    for node in find(server.group):
+        ask(server, node, "acl", "setuser", "default", f">{token}")
+
+
+def fail_over(server: Server, old: str, new: str, address: str, spare: str) -> None:
+    """Let replica ``new`` take over the primary's ``address``; the old primary comes back as a replica at ``spare``."""
+    nodes = find(server.group)
+    network = containers.network()
+    nodes[old].kill()
+    network.disconnect(nodes[old], force=True)
+    ask(server, new, "replicaof", "no", "one")
+    network.disconnect(nodes[new])
+    network.connect(nodes[new], ipv4_address=address)
+    for node in nodes:
+        if node not in (old, new):
+            ask(server, node, "replicaof", address, str(server.port))
+    containers.put(nodes[old], {f"{_FOLDER}/server.conf": (_configuration(server, address), 0o644, 0)})
+    network.connect(nodes[old], ipv4_address=spare)
+    nodes[old].start()
+
+
+def in_step(server: Server, node: str) -> bool:
+    """Whether a replica has all that its primary has."""
+    return "master_link_status:up" in ask(server, node, "info", "replication")
+
+
+def remove(node: str) -> None:
+    """Take a node away."""
+    containers.remove(containers.full_name(f"cache-{node}"))
+
+
+def _snapshot_path(name: str) -> Path:
+    return state.folder("snapshots") / f"{name}.rdb"
+
+
+def keep(server: Server, node: str, name: str) -> None:
+    """Keep what a node holds under a snapshot's name."""
+    before = ask(server, node, "lastsave")
+    time.sleep(1.1)  # LASTSAVE counts in seconds
+    ask(server, node, "bgsave")
+    containers.wait_until(lambda: ask(server, node, "lastsave") != before, 60, f"{node} does not save")
+    stream, _stat = find(server.group)[node].get_archive("/data/dump.rdb")
+    with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
+        member = archive.extractfile("dump.rdb")
+        assert member is not None
+        path = _snapshot_path(name)
+        path.touch(mode=0o600)
+        path.write_bytes(member.read())
+
+
+def drop(name: str) -> None:
+    """Take a snapshot's data away."""
+    _snapshot_path(name).unlink(missing_ok=True)

@@ -1,0 +1,69 @@
+"""The rehearsal's certificate authority, and the certificates of its databases and caches."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from . import state
+
+SYSTEM_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+_DAYS = 365
+
+
+def authority() -> Path:
+    """The authority's certificate, made where it is missing."""
+    path = state.folder("certificates") / "ca.pem"
+    if not path.is_file():
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Berth's rehearsal")])
+        builder = _builder(name, name, key).add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        _write_key(path.with_suffix(".key"), key)
+        path.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+def bundle() -> Path:
+    """The authorities that this machine trusts, and the rehearsal's own: what containers of the rehearsal trust."""
+    path = authority().with_name("bundle.pem")
+    if not path.is_file():
+        own = authority().read_bytes()
+        path.write_bytes((SYSTEM_BUNDLE.read_bytes() if SYSTEM_BUNDLE.is_file() else b"") + own)
+        path.chmod(0o644)
+    return path
+
+
+def issue(host: str, addresses: list[str]) -> tuple[bytes, bytes]:
+    """A certificate for a host name and IP addresses, and its private key, both PEM."""
+    ca = x509.load_pem_x509_certificate(authority().read_bytes())
+    ca_key = serialization.load_pem_private_key(authority().with_suffix(".key").read_bytes(), password=None)
+    assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
+    key = ec.generate_private_key(ec.SECP256R1())
+    # Names of AWS's endpoints exceed the 64 characters of a common name; clients read the alternative names.
+    builder = _builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host[:64])]), ca.subject, key)
+    names: list[x509.GeneralName] = [x509.DNSName(host), x509.DNSName("localhost")]
+    names += [x509.IPAddress(ipaddress.ip_address(address)) for address in [*addresses, "127.0.0.1"]]
+    builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    return builder.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM), _pem(key)
+
+
+def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
+    builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(hours=1))
+    return builder.not_valid_after(now + datetime.timedelta(days=_DAYS))
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+
+
+def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
+    path.touch(mode=0o600)
+    path.write_bytes(_pem(key))

@@ -1,0 +1,116 @@
+"""The rehearsal's server process: started in the background, found again, and taken away with all that it made."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from . import certificates, containers, images, state
+from .aws import boto
+
+_START_SECONDS = 60
+# What the resources of an AWS account run on here.
+_IMAGES = ("postgres:17", "valkey/valkey:8", "registry:2")
+
+
+class ServerError(Exception):
+    """What keeps the rehearsal from running. The message is shown to the user as it is."""
+
+
+def endpoint() -> str | None:
+    """Where a running server answers, or None."""
+    found = state.read(state.SERVER)
+    if not found or not _is_ours(int(found["pid"])):
+        return None
+    return str(found["endpoint"]) if _answers(str(found["endpoint"])) else None
+
+
+def environment() -> dict[str, str]:
+    """What leads AWS's clients to the rehearsal. Raises :class:`ServerError` when it does not run."""
+    where = endpoint()
+    if where is None:
+        raise ServerError("the rehearsal does not run; python -m rehearsal up starts it")
+    return {
+        **boto.CREDENTIALS,
+        "AWS_ENDPOINT_URL": where,
+        "AWS_DEFAULT_REGION": boto.REGION,
+        "AWS_REGION": boto.REGION,
+        # No other credentials or settings of this machine's user may come between.
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+
+
+def up() -> str:
+    """Start the server, unless it runs. Returns its endpoint. Raises :class:`ServerError`."""
+    running = endpoint()
+    if running:
+        return running
+    # What an earlier server made is of no use without its memory.
+    containers.take_away()
+    images.ensure(_IMAGES, lambda text: print(f"  {text}", flush=True))
+    containers.network()
+    certificates.bundle()
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = int(listener.getsockname()[1])
+    log = state.folder() / state.LOG
+    with log.open("ab") as output:
+        command = [sys.executable, "-m", "rehearsal.aws", str(port)]
+        process = subprocess.Popen(
+            command, cwd=state.ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, env=_environment()
+        )
+    where = f"http://127.0.0.1:{port}"
+    state.write(state.SERVER, {"pid": process.pid, "endpoint": where})
+    end = time.monotonic() + _START_SECONDS
+    while time.monotonic() < end:
+        if _answers(where):
+            return where
+        if process.poll() is not None:
+            break
+        time.sleep(0.1)
+    raise ServerError(f"the rehearsal's server does not start; its log is {log}")
+
+
+def _environment() -> dict[str, str]:
+    hidden = ("AWS_", "BERTH_REHEARSAL_ENDPOINT")
+    return {key: value for key, value in os.environ.items() if not key.startswith(hidden)} | {"PYTHONUNBUFFERED": "1"}
+
+
+def _answers(where: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{where}/moto-api/config", timeout=10):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _is_ours(pid: int) -> bool:
+    try:
+        return b"rehearsal.aws" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def down(path: Path = state.FOLDER) -> bool:
+    """Stop the server and take away all that it made, also what an earlier one left. Returns whether there was anything.
+
+    ``path``: the rehearsal's folder; that of users or that of tests.
+    """
+    found = state.read(state.SERVER, path)
+    there = False
+    if found and _is_ours(int(found["pid"])):
+        there = True
+        os.kill(int(found["pid"]), signal.SIGKILL)
+    there = bool(containers.take_away(state.name_of(path))) or there
+    shutil.rmtree(path, ignore_errors=True)
+    return there
