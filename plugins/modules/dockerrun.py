@@ -142,6 +142,14 @@ options:
         takes its own from the Compose extension C(x-aws-pull_credentials).
       - With O(format=2) only.
     type: str
+  environment_properties:
+    description:
+      - Whether the variables that are led to a connection are left out of the file and returned as RV(properties) and RV(secrets), to be
+        set as the Beanstalk environment's properties and secrets, which every container gets. A version can then be deployed to several
+        environments. A variable that is not the same for every service that has it stays in the file.
+      - With O(format=2) only.
+    type: bool
+    default: false
   strict:
     description:
       - Whether it is an error, rather than a warning, when something of the Compose file cannot be carried or bound.
@@ -294,6 +302,16 @@ unbound:
       description: What to do.
       type: str
   sample: []
+properties:
+  description: Variables to be set as environment properties. Host names, ports and the like; no secrets.
+  type: dict
+  returned: success
+  sample: {PGHOST: shop.abcdefgh.eu-central-1.rds.amazonaws.com}
+secrets:
+  description: Variables to be set as environment secrets, with the references that stand for their values.
+  type: dict
+  returned: success
+  sample: {PGPASSWORD: "arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop-db-AbCdEf:password::"}
 front_door:
   description: Name of the service that visitors reach, or null where there is none or more than one.
   type: str
@@ -312,13 +330,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.berth import beanstalk, compose, compose_file, dockerrun
+from ansible.module_utils.berth.bindings import hoist
 from ansible.module_utils.berth.problems import BerthError
 from ansible.module_utils.berth.selection import Options, select
 from ansible.module_utils.berth.writing import check_writable, current_text, write_atomically
 
 
-def render(project: compose.Project, options: Options, format_: str) -> tuple[dict[str, str], Any]:
-    """File name to content for a format, and the selection that it was made of."""
+def render(project: compose.Project, options: Options, format_: str, hoisted: bool) -> tuple[dict[str, str], Any, Any]:
+    """File name to content for a format, the selection that it was made of, and what was taken out as properties and secrets."""
     literal = format_ == "compose"
     selection = select(project, options, literal=literal)
     if literal:
@@ -326,13 +345,14 @@ def render(project: compose.Project, options: Options, format_: str) -> tuple[di
         registry = compose_file.version_3(options)
         if registry:
             texts["Dockerrun.aws.json"] = registry
-        return texts, selection
+        return texts, selection, ({}, {})
+    apart: tuple[dict[str, str], dict[str, str]] = hoist(selection.bindings) if hoisted else ({}, {})
     version = dockerrun.version_1 if format_ == "1" else dockerrun.version_2
     text = dockerrun.canonical(version(project, selection, options))
     errors = beanstalk.inspect(text).errors
     if errors:
         raise BerthError("Beanstalk would refuse the result: " + "; ".join(error.message for error in errors))
-    return {"Dockerrun.aws.json": text}, selection
+    return {"Dockerrun.aws.json": text}, selection, apart
 
 
 def main() -> None:
@@ -357,6 +377,7 @@ def main() -> None:
                 "options": {"bucket": {"type": "str", "required": True}, "key": {"type": "str", "required": True, "no_log": False}},
             },
             "repository_credentials": {"type": "str", "no_log": False},
+            "environment_properties": {"type": "bool", "default": False},
             "strict": {"type": "bool", "default": False},
         },
         add_file_common_args=True,
@@ -384,7 +405,9 @@ def main() -> None:
             authentication=params["authentication"],
             repository_credentials=params["repository_credentials"],
         )
-        texts, selection = render(project, options, params["format"])
+        if params["environment_properties"] and params["format"] != "2":
+            raise BerthError("environment_properties: with format 2 only; the other formats carry every variable themselves")
+        texts, selection, apart = render(project, options, params["format"], params["environment_properties"])
         losses = [*project.warnings, *selection.notes.uncarried]
         losses += [f"{each['service']}: {each['variable']} is unbound: {each['reason']}; {each['remedy']}" for each in selection.unbound]
         warnings = list(dict.fromkeys([*project.warnings, *selection.notes.warnings]))
@@ -423,6 +446,8 @@ def main() -> None:
         dropped=selection.notes.dropped,
         bound=selection.bound,
         unbound=selection.unbound,
+        properties=apart[0],
+        secrets=apart[1],
         front_door=selection.front_door,
         diff=[{"before_header": path, "after_header": path, "before": before[path] or "", "after": text} for path, text in paths.items()],
     )

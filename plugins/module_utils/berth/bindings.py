@@ -261,6 +261,29 @@ class _Writer:
         return "unbound", "a connection string with its password is never written into this file; let the app take its password apart"
 
 
+def hoist(bindings: Mapping[str, Bindings]) -> tuple[dict[str, str], dict[str, str]]:
+    """Take what every service would be given alike out of the services, as properties (variable to text) and secrets (to reference).
+
+    A variable is taken out where each service that has it is led by it to the same connection. Where one has a value of its own, it
+    stays in the services.
+    """
+    led = {entry["variable"] for each in bindings.values() for entry in each.bound}
+    properties: dict[str, str] = {}
+    secrets: dict[str, str] = {}
+    for variable in sorted(led):
+        having = [each for each in bindings.values() if variable in each.environment or variable in each.secrets]
+        own = [each for each in having if variable not in {entry["variable"] for entry in each.bound}]
+        values = {(variable in each.secrets, each.secrets.get(variable, each.environment.get(variable, ""))) for each in having}
+        if own or len(values) != 1:
+            continue
+        ((secret, text),) = values
+        (secrets if secret else properties)[variable] = text
+        for each in having:
+            each.environment.pop(variable, None)
+            each.secrets.pop(variable, None)
+    return properties, secrets
+
+
 def summary(bound: list[dict[str, Any]]) -> str:
     """``api: PGHOST PGPORT; worker: REDIS_HOST``: what was re-bound, names and never values."""
     services: dict[str, list[str]] = {}

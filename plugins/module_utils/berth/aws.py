@@ -1,0 +1,71 @@
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What Berth's AWS modules share: tags, and errors that say what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+try:
+    from botocore.exceptions import BotoCoreError, ClientError
+except ImportError:  # AnsibleAWSModule says that it is missing
+    AWS_ERRORS: tuple[type[Exception], ...] = ()
+else:
+    AWS_ERRORS = (BotoCoreError, ClientError)
+
+REMEDIES = {
+    "ExpiredToken": "the session's token has expired; sign in again",
+    "ExpiredTokenException": "the session's token has expired; sign in again",
+    "InvalidClientTokenId": "AWS does not know these credentials; check AWS_ACCESS_KEY_ID or AWS_PROFILE",
+    "UnrecognizedClientException": "AWS does not know these credentials; check AWS_ACCESS_KEY_ID or AWS_PROFILE",
+    "SignatureDoesNotMatch": "the secret key does not fit the access key; check AWS_SECRET_ACCESS_KEY",
+    "AccessDenied": "the credentials lack the permission; let an administrator grant the action that the message names",
+    "AccessDeniedException": "the credentials lack the permission; let an administrator grant the action that the message names",
+    "UnauthorizedOperation": "the credentials lack the permission; let an administrator grant the action that the message names",
+}
+
+
+def tag_list(tags: Mapping[str, str] | None) -> list[dict[str, str]]:
+    """Tags as AWS's APIs take them."""
+    return [{"Key": key, "Value": str(value)} for key, value in sorted((tags or {}).items())]
+
+
+def tag_difference(current: Mapping[str, str], wanted: Mapping[str, str] | None) -> dict[str, str]:
+    """The tags to set: those of ``wanted`` that are missing or other. Tags of others stay."""
+    return {key: str(value) for key, value in sorted((wanted or {}).items()) if current.get(key) != str(value)}
+
+
+def remedy(error: Any) -> str:
+    """What to do about an error of botocore's, or the empty string where it says that itself."""
+    code = error_code(error)
+    if code in REMEDIES:
+        return f" ({REMEDIES[code]})"
+    name = type(error).__name__
+    if name in ("NoCredentialsError", "PartialCredentialsError"):
+        return " (no credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
+    if name in ("EndpointConnectionError", "ConnectTimeoutError"):
+        return " (is the region right, and is there a network?)"
+    return ""
+
+
+def fail_aws(module: Any, error: Exception, what: str) -> NoReturn:
+    """End a module over an error of botocore's: what was tried, what AWS said, and what to do."""
+    module.fail_json_aws(error, msg=f"{what} failed{remedy(error)}")
+    raise AssertionError("fail_json_aws returned")
+
+
+def error_code(error: Exception) -> str:
+    """The code by which AWS names an error, or the empty string."""
+    response: dict[str, Any] = getattr(error, "response", {})
+    return str(response.get("Error", {}).get("Code", ""))
+
+
+def absent_as_none(module: Any, codes: tuple[str, ...], call: Callable[[], Any], what: str) -> Any:
+    """What a call returns, or None where AWS answers with one of the codes that say there is no such thing."""
+    try:
+        return call()
+    except AWS_ERRORS as error:
+        if error_code(error) in codes:
+            return None
+        fail_aws(module, error, what)

@@ -1,0 +1,79 @@
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A release of an app: what it is called, and how its images are built and pushed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from .problems import BerthError
+
+Run = Callable[[Sequence[str]], tuple[int, str, str]]
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+# Left out of a digest: what no image is built from, and what changes by itself.
+_IGNORED = frozenset({".git", "node_modules", "__pycache__", ".venv", ".cache", ".pytest_cache"})
+
+
+def name_of(directory: str, run: Run, given: str | None) -> str:
+    """The release's name, which is its images' tag: as given; else the commit that last changed the directory, with a digest of the
+    content behind it where something is not committed; else, outside git, that digest alone.
+
+    Raises :class:`BerthError` for a name that is no tag.
+    """
+    if given:
+        if not _TAG.fullmatch(given):
+            raise BerthError(f"app_release: {given!r} is no image tag (letters, digits, dots, hyphens and underscores, 128 at most)")
+        return given
+    code, out, _err = run(["git", "-C", directory, "log", "-1", "--format=%h", "--", "."])
+    commit = out.strip() if code == 0 else ""
+    if not commit:
+        return digest(directory)[:12]
+    code, out, _err = run(["git", "-C", directory, "status", "--porcelain", "--", "."])
+    return commit if code == 0 and not out.strip() else f"{commit}-{digest(directory)[:8]}"
+
+
+def digest(directory: str) -> str:
+    """The SHA-256 of a directory's files, names and modes included, in hex."""
+    found = hashlib.sha256()
+    for where, folders, names in os.walk(directory):
+        folders[:] = sorted(each for each in folders if each not in _IGNORED)
+        for name in sorted(names):
+            path = os.path.join(where, name)
+            if os.path.isfile(path):
+                found.update(f"{os.path.relpath(path, directory)}\0{os.access(path, os.X_OK)}\0".encode())
+                with open(path, "rb") as file:
+                    found.update(hashlib.file_digest(file, "sha256").digest())
+    return found.hexdigest()
+
+
+def built(services: Mapping[str, Mapping[str, Any]], wanted: Iterable[str] | None) -> list[str]:
+    """The services whose images are built: those in ``wanted``, or all with ``build:``."""
+    names = sorted(name for name, service in services.items() if service.get("build"))
+    return names if wanted is None else [name for name in names if name in set(wanted)]
+
+
+def override(images: Mapping[str, str]) -> dict[str, Any]:
+    """A Compose file, merged over the project's own, that gives each built service the image it is pushed as."""
+    return {"services": {name: {"image": image} for name, image in sorted(images.items())}}
+
+
+def build_command(
+    directory: str, files: Sequence[str], env_files: Sequence[str], profiles: Sequence[str], services: Sequence[str]
+) -> list[str]:
+    """The command that builds and pushes services' images, as an argument vector."""
+    command = ["docker", "compose", "--progress", "plain", "--project-directory", directory]
+    for option, values in (("--file", files), ("--env-file", env_files), ("--profile", profiles)):
+        for value in values:
+            command += [option, value]
+    return [*command, "build", "--push", *services]
+
+
+def failure(out: str, err: str) -> str:
+    """What of a build's output says why it failed: its last lines, without progress."""
+    lines = [line for line in [*out.splitlines(), *err.splitlines()] if line.strip()]
+    errors = [line for line in lines if re.search(r"error|ERROR|failed|denied|not found", line)]
+    return "\n".join((errors or lines)[-8:])

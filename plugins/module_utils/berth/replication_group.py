@@ -1,0 +1,193 @@
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""An ElastiCache replication group as it is and as it should be: what to create, what to modify in place, what to refuse.
+
+Source: https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_ModifyReplicationGroup.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+# The tag that says which version of the secret the group's password is of: the API never tells a password.
+TOKEN_TAG = "berth:auth-token-version"
+# What a change of each costs, as the service's manual says.
+EFFECTS = {
+    "CacheNodeType": "a new set of nodes takes over: connections are lost once, for seconds, with replicas",
+    "EngineVersion": "node by node, with a failover: connections are lost once, for seconds, with replicas; it cannot go back",
+    "Engine": "node by node, with a failover: connections are lost once, for seconds, with replicas; it cannot go back",
+    "CacheParameterGroupName": "nothing is interrupted by parameters that apply at once",
+    "replicas": "nothing is interrupted; connections to a removed replica are lost",
+    "TransitEncryptionMode": "nothing is interrupted; clients without TLS are refused once it is required",
+    "AuthToken": "nothing is interrupted; new connections take the new password",
+}
+
+
+class Change(NamedTuple):
+    """What leads from the current state to the desired one.
+
+    ``create``: parameters of CreateReplicationGroup, or None. ``modify``: parameters of ModifyReplicationGroup. ``replicas``: the new
+    number, or None. ``tags``: to set. ``refused``: why it cannot be done in place, or the empty string. ``before`` and ``after``: what
+    differs.
+    """
+
+    create: dict[str, Any] | None
+    modify: dict[str, Any]
+    replicas: int | None
+    tags: dict[str, str]
+    refused: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+    def __bool__(self) -> bool:
+        return bool(self.create or self.modify or self.replicas is not None or self.tags)
+
+
+def desired_state(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The module's parameters in the words of CreateReplicationGroup, with ``replicas`` beside them; without the password."""
+    tls = params["transit_encryption"]
+    result: dict[str, Any] = {
+        "ReplicationGroupId": params["name"].lower(),
+        "ReplicationGroupDescription": params["description"] or params["name"],
+        "Engine": params["engine"],
+        "EngineVersion": params["engine_version"],
+        "CacheNodeType": params["node_type"],
+        "replicas": params["replicas"],
+        "AutomaticFailoverEnabled": params["automatic_failover"],
+        "MultiAZEnabled": params["multi_az"],
+        "CacheSubnetGroupName": params["subnet_group"],
+        "SecurityGroupIds": sorted(params["security_group_ids"] or []) or None,
+        "CacheParameterGroupName": params["parameter_group"],
+        "Port": params["port"],
+        "TransitEncryptionEnabled": tls != "disabled",
+        "TransitEncryptionMode": tls if tls != "disabled" else None,
+        "AtRestEncryptionEnabled": params["at_rest_encryption"],
+        "KmsKeyId": params["kms_key_id"],
+        "SnapshotRetentionLimit": params["snapshot_retention"],
+        "SnapshotWindow": params["snapshot_window"],
+        "PreferredMaintenanceWindow": params["maintenance_window"],
+        "AutoMinorVersionUpgrade": params["auto_minor_version_upgrade"],
+        "NotificationTopicArn": params["notification_topic_arn"],
+        "LogDeliveryConfigurations": _logs(params["slow_log_group"]),
+        "SnapshotName": params["snapshot_name"],
+    }
+    return {key: value for key, value in result.items() if value is not None}
+
+
+def _logs(group: str | None) -> list[dict[str, Any]] | None:
+    if not group:
+        return None
+    details = {"CloudWatchLogsDetails": {"LogGroup": group}}
+    return [{"LogType": "slow-log", "DestinationType": "cloudwatch-logs", "DestinationDetails": details, "LogFormat": "json"}]
+
+
+def problem(wanted: Mapping[str, Any], has_token: bool) -> str:
+    """What ElastiCache would refuse for reasons that show before it is asked; empty when nothing does."""
+    if wanted.get("AutomaticFailoverEnabled") and wanted["replicas"] < 1:
+        return "automatic_failover: needs at least one replica; set replicas to 1 or more"
+    if wanted.get("MultiAZEnabled") and not wanted.get("AutomaticFailoverEnabled"):
+        return "multi_az: needs automatic_failover, with a replica in another zone"
+    if has_token and not wanted["TransitEncryptionEnabled"]:
+        return "auth_token_secret: needs transit_encryption; a password in plain text could be read on the way"
+    if wanted["replicas"] > 5:
+        return f"replicas: {wanted['replicas']} is more than the 5 that a group without shards can have"
+    return ""
+
+
+def current_state(group: Mapping[str, Any], cluster: Mapping[str, Any] | None) -> dict[str, Any]:
+    """DescribeReplicationGroups' answer, and DescribeCacheClusters' for one member, in the words of :func:`desired_state`."""
+    member = cluster or {}
+    port = next((node.get("PrimaryEndpoint", {}).get("Port") for node in group.get("NodeGroups", [])), None)
+    version = str(member.get("EngineVersion") or "")
+    return {
+        "ReplicationGroupId": group["ReplicationGroupId"],
+        "ReplicationGroupDescription": group.get("Description"),
+        "Engine": group.get("Engine") or member.get("Engine"),
+        "EngineVersion": ".".join(version.split(".")[:2]),
+        "CacheNodeType": group.get("CacheNodeType"),
+        "replicas": len(group.get("MemberClusters", [])) - 1,
+        "AutomaticFailoverEnabled": group.get("AutomaticFailover") in ("enabled", "enabling"),
+        "MultiAZEnabled": group.get("MultiAZ") == "enabled",
+        "CacheSubnetGroupName": member.get("CacheSubnetGroupName"),
+        "SecurityGroupIds": sorted(each["SecurityGroupId"] for each in member.get("SecurityGroups", [])),
+        "CacheParameterGroupName": (member.get("CacheParameterGroup") or {}).get("CacheParameterGroupName"),
+        "Port": port,
+        "TransitEncryptionEnabled": bool(group.get("TransitEncryptionEnabled")),
+        "TransitEncryptionMode": group.get("TransitEncryptionMode"),
+        "AtRestEncryptionEnabled": bool(group.get("AtRestEncryptionEnabled")),
+        "KmsKeyId": group.get("KmsKeyId"),
+        "SnapshotRetentionLimit": group.get("SnapshotRetentionLimit"),
+        "SnapshotWindow": group.get("SnapshotWindow"),
+        "PreferredMaintenanceWindow": member.get("PreferredMaintenanceWindow"),
+        "AutoMinorVersionUpgrade": group.get("AutoMinorVersionUpgrade"),
+        "NotificationTopicArn": (member.get("NotificationConfiguration") or {}).get("TopicArn"),
+        "LogDeliveryConfigurations": [
+            {key: each[key] for key in ("LogType", "DestinationType", "DestinationDetails", "LogFormat")}
+            for each in group.get("LogDeliveryConfigurations", [])
+            if each.get("LogType") == "slow-log"
+        ],
+    }
+
+
+# What the API does not change in place, and what to do instead.
+_FIXED = {
+    "CacheSubnetGroupName": "subnet_group",
+    "AtRestEncryptionEnabled": "at_rest_encryption",
+    "KmsKeyId": "kms_key_id",
+    "Port": "port",
+    "TransitEncryptionEnabled": "transit_encryption",
+}
+
+
+def difference(
+    current: Mapping[str, Any] | None, wanted: Mapping[str, Any], tags: Mapping[str, str], wanted_tags: Mapping[str, str], token: bool
+) -> Change:
+    """Compare. ``tags`` are the group's; ``token``: whether the group has a password from a secret, whose version is in the tags."""
+    if current is None:
+        create = {key: value for key, value in wanted.items() if key != "replicas"}
+        create["NumCacheClusters"] = wanted["replicas"] + 1
+        return Change(create, {}, None, dict(wanted_tags), "", {}, dict(wanted))
+    differing = [key for key in wanted if key not in ("SnapshotName", "ReplicationGroupId") and current.get(key) != wanted[key]]
+    before, after = {key: current.get(key) for key in differing}, {key: wanted[key] for key in differing}
+    for key in [key for key in differing if key in EFFECTS]:
+        after[f"{key} (effect)"] = EFFECTS[key]
+    refused = _refused(current, wanted, differing)
+    modify = {key: wanted[key] for key in differing if key not in ("replicas", *_FIXED)}
+    new_tags = {key: value for key, value in sorted(wanted_tags.items()) if tags.get(key) != value}
+    if token and TOKEN_TAG in new_tags:
+        modify["AuthTokenUpdateStrategy"] = "SET"
+        before["AuthToken"], after["AuthToken"] = "as in the secret's earlier version", "as in the secret"
+    if "EngineVersion" in modify or "Engine" in modify:
+        # The service wants both together when the engine changes.
+        modify |= {"Engine": wanted["Engine"], "EngineVersion": wanted["EngineVersion"]}
+    replicas = wanted["replicas"] if "replicas" in differing else None
+    for key, value in new_tags.items():
+        if key != TOKEN_TAG:
+            before[f"tag {key}"], after[f"tag {key}"] = tags.get(key), value
+    return Change(None, modify, replicas, new_tags, refused, before, after)
+
+
+def _refused(current: Mapping[str, Any], wanted: Mapping[str, Any], differing: list[str]) -> str:
+    name = wanted["ReplicationGroupId"]
+    instead = "make a group of another name from a snapshot of this one, point the app to it, and delete this one"
+    for key in [key for key in differing if key in _FIXED]:
+        if key == "TransitEncryptionEnabled" and wanted[key]:
+            return f"transit_encryption: {name} has none, and gets it in two steps; set preferred by hand first, then required"
+        return (
+            f"{_FIXED[key]}: {name} has {current.get(key)!r}, and AWS cannot change that to {wanted[key]!r} without replacing the data "
+            f"store; {instead}"
+        )
+    if "Engine" in differing and (current.get("Engine"), wanted["Engine"]) != ("redis", "valkey"):
+        return f"engine: {name} runs {current.get('Engine')}, and AWS cannot change that to {wanted['Engine']} in place; {instead}"
+    if (
+        "EngineVersion" in differing
+        and "Engine" not in differing
+        and _version(wanted["EngineVersion"]) < _version(current["EngineVersion"])
+    ):
+        return f"engine_version: {name} runs {current['EngineVersion']}, and AWS cannot go back to {wanted['EngineVersion']}; {instead}"
+    return ""
+
+
+def _version(text: Any) -> tuple[int, ...]:
+    return tuple(int(part) for part in str(text).split(".") if part.isdigit())

@@ -1,0 +1,171 @@
+#!/usr/bin/python
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Build a Compose project's images and push them to ECR."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ecr_release
+short_description: Build a Compose project's images and push them to ECR, once per release
+description:
+  - Builds the services that C(build:) with C(docker compose build --push), tagged with the release, and returns each image by its
+    digest. What ECR has under that tag already is not built again.
+  - Signs in to the registry for the time of the push, and out again.
+options:
+  project_src:
+    description: Directory of the Compose project.
+    type: path
+    required: true
+  files:
+    description: Compose files, relative to it. By default those that Compose finds.
+    type: list
+    elements: path
+  env_files:
+    description: Environment files for interpolation, relative to it.
+    type: list
+    elements: path
+  profiles:
+    description: Profiles whose services are included.
+    type: list
+    elements: str
+  release:
+    description:
+      - Name of the release, and tag of its images. By default the commit that last changed the project, followed by a digest where
+        something is not committed.
+    type: str
+  repositories:
+    description: Service to the URI of its repository. A service that is built and has none is left out.
+    type: dict
+    required: true
+extends_documentation_fragment:
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.boto3
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status without changing anything.
+    support: full
+requirements:
+  - docker compose and buildx, and an engine
+author:
+  - Berth contributors (@berth)
+"""
+
+EXAMPLES = r"""
+- name: Build and push what changed
+  ecr_release:
+    project_src: /srv/shop
+    files: [compose.yaml, compose.production.yaml]
+    repositories:
+      api: 123456789012.dkr.ecr.eu-central-1.amazonaws.com/shop/api
+  register: release
+"""
+
+RETURN = r"""
+release:
+  description: Name of the release.
+  type: str
+  returned: success
+  sample: 3f9c2e1
+images:
+  description: Service to image, by digest; by tag in check mode where it is not built yet.
+  type: dict
+  returned: success
+built:
+  description: The services that were built and pushed.
+  type: list
+  elements: str
+  returned: success
+"""
+
+import base64
+import json
+import os
+import tempfile
+from typing import Any
+
+from ansible.module_utils.berth import compose, release
+from ansible.module_utils.berth.aws import AWS_ERRORS, error_code, fail_aws
+from ansible.module_utils.berth.problems import BerthError
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
+
+
+def digest_of(client: Any, uri: str, tag: str) -> str | None:
+    """The digest of an image in ECR, or None where it has none of that tag."""
+    try:
+        found = client.describe_images(aws_retry=True, repositoryName=uri.split("/", 1)[1], imageIds=[{"imageTag": tag}])
+    except AWS_ERRORS as error:
+        if error_code(error) in ("ImageNotFoundException", "RepositoryNotFoundException"):
+            return None
+        raise
+    return str(found["imageDetails"][0]["imageDigest"])
+
+
+def sign_in(module: Any, client: Any) -> str:
+    """Let the engine's client push. Returns the registry. The password goes through standard input, into no process list."""
+    token = client.get_authorization_token(aws_retry=True)["authorizationData"][0]
+    user, _colon, password = base64.b64decode(token["authorizationToken"]).decode().partition(":")
+    module.no_log_values.add(password)
+    registry = str(token["proxyEndpoint"]).split("://", 1)[1]
+    code, out, err = module.run_command(["docker", "login", "--username", user, "--password-stdin", registry], data=password)
+    if code != 0:
+        module.fail_json(msg=f"docker login {registry}: {(err or out).strip().splitlines()[-1]}")
+    return registry
+
+
+def build(module: Any, client: Any, project: compose.Project, images: dict[str, str]) -> None:
+    """Build and push images."""
+    params = module.params
+    handle, path = tempfile.mkstemp(dir=module.tmpdir, suffix=".json")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(release.override(images), file)
+    registry = sign_in(module, client)
+    try:
+        env_files = [os.path.join(project.directory, name) for name in params["env_files"] or ()]
+        command = release.build_command(project.directory, [*project.files, path], env_files, params["profiles"] or (), sorted(images))
+        code, out, err = module.run_command(command)
+    finally:
+        module.run_command(["docker", "logout", registry])
+    if code != 0:
+        module.fail_json(msg=f"{project.directory}: the images of {', '.join(sorted(images))} were not built:\n{release.failure(out, err)}")
+
+
+def main() -> None:
+    """Run the module as Ansible calls it."""
+    module = AnsibleAWSModule(
+        argument_spec={
+            "project_src": {"type": "path", "required": True},
+            "files": {"type": "list", "elements": "path"},
+            "env_files": {"type": "list", "elements": "path"},
+            "profiles": {"type": "list", "elements": "str"},
+            "release": {"type": "str"},
+            "repositories": {"type": "dict", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    client = module.client("ecr", retry_decorator=AWSRetry.jittered_backoff())
+    try:
+        project = compose.read_project(module.run_command, params["project_src"], params["files"], params["env_files"], params["profiles"])
+        name = release.name_of(project.directory, module.run_command, params["release"])
+        repositories = {each: params["repositories"][each] for each in release.built(project.services, params["repositories"])}
+        digests = {service: digest_of(client, uri, name) for service, uri in repositories.items()}
+        missing = {service: f"{repositories[service]}:{name}" for service, digest in digests.items() if digest is None}
+        if missing and not module.check_mode:
+            build(module, client, project, missing)
+            digests |= {service: digest_of(client, repositories[service], name) for service in missing}
+    except BerthError as problem:
+        module.fail_json(msg=str(problem))
+        raise AssertionError("fail_json returned") from None
+    except AWS_ERRORS as error:
+        fail_aws(module, error, "Looking for the release's images in ECR")
+    images = {
+        service: f"{uri}@{digests[service]}" if digests[service] else f"{uri}:{name}" for service, uri in sorted(repositories.items())
+    }
+    module.exit_json(changed=bool(missing), release=name, images=images, built=sorted(missing))
+
+
+if __name__ == "__main__":
+    main()
