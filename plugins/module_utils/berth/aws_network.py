@@ -246,14 +246,14 @@ class Builder:
         for group in groups:
             has = rules_of(found.groups.get(group.part, {}), parts)
             wants = {(rule.port, rule.source): rule for rule in group.rules}
-            for key in sorted(set(wants) - has):
+            for key in sorted(set(wants) - set(has)):
                 rule = [permission(*key, ids, wants[key].why)]
                 words = f"let {key[1]} reach port {key[0]} of {group.part}"
                 self._do(words, client.authorize_security_group_ingress, GroupId=ids[group.part], IpPermissions=rule)
-            for port, source in sorted(has - set(wants)):
+            for port, source in sorted(set(has) - set(wants)):
                 if port == -1:
                     raise BerthError(f"security group {self.name}-{group.part} has a rule for {source} that Berth does not make; remove it")
-                rule = [permission(port, source, ids)]
+                rule = [permission(port, source, ids, has[port, source])]
                 words = f"let {source} no longer reach port {port} of {group.part}"
                 self._do(words, client.revoke_security_group_ingress, GroupId=ids[group.part], IpPermissions=rule)
 
@@ -282,7 +282,8 @@ class Builder:
         # Groups refer to one another: rules first.
         ids = {part: str(group["GroupId"]) for part, group in found.groups.items()}
         for part, group in found.groups.items():
-            rules = [permission(port, source, ids) for port, source in sorted(rules_of(group, {v: k for k, v in ids.items()})) if port >= 0]
+            has = rules_of(group, {identity: part for part, identity in ids.items()})
+            rules = [permission(port, source, ids, why) for (port, source), why in sorted(has.items()) if port >= 0]
             if rules:
                 self._do(f"close {part}", client.revoke_security_group_ingress, GroupId=ids[part], IpPermissions=rules)
         for part, group in found.groups.items():

@@ -76,19 +76,19 @@ def groups(visitors: Sequence[str], ports: Mapping[str, int]) -> list[Group]:
     return [Group("load-balancer", "the load balancer", web), Group("app", "the app's instances", app), *stores]
 
 
-def rules_of(group: Mapping[str, Any], parts: Mapping[str, str]) -> set[tuple[int, str]]:
-    """What DescribeSecurityGroups tells of a group as (port, source); ``parts``: group id to part. What Berth does not make is kept apart
-    by a port of -1.
+def rules_of(group: Mapping[str, Any], parts: Mapping[str, str]) -> dict[tuple[int, str], str]:
+    """What DescribeSecurityGroups tells of a group: (port, source) to description; ``parts``: group id to part.
+
+    A rule that Berth does not make (another protocol, a range of ports) has the port -1.
     """
-    found: set[tuple[int, str]] = set()
-    for permission in group.get("IpPermissions", []):
-        single = permission.get("IpProtocol") == "tcp" and permission.get("FromPort") == permission.get("ToPort")
-        port = int(permission["FromPort"]) if single else -1
-        sources = [each["CidrIp"] for each in permission.get("IpRanges", [])] + [
-            each["CidrIpv6"] for each in permission.get("Ipv6Ranges", [])
-        ]
-        sources += [parts.get(each["GroupId"], each["GroupId"]) for each in permission.get("UserIdGroupPairs", [])]
-        found |= {(port, source) for source in sources}
+    found: dict[tuple[int, str], str] = {}
+    for entry in group.get("IpPermissions", []):
+        single = entry.get("IpProtocol") == "tcp" and entry.get("FromPort") == entry.get("ToPort")
+        port = int(entry["FromPort"]) if single else -1
+        sources = [(each["CidrIp"], each) for each in entry.get("IpRanges", [])]
+        sources += [(each["CidrIpv6"], each) for each in entry.get("Ipv6Ranges", [])]
+        sources += [(parts.get(each["GroupId"], each["GroupId"]), each) for each in entry.get("UserIdGroupPairs", [])]
+        found.update({(port, source): str(each.get("Description") or "") for source, each in sources})
     return found
 
 
