@@ -288,6 +288,10 @@ class Builder:
                 self._do(f"close {part}", client.revoke_security_group_ingress, GroupId=ids[part], IpPermissions=rules)
         for part, group in found.groups.items():
             self._do(f"remove security group {part}", client.delete_security_group, GroupId=group["GroupId"])
+        for part, table in found.tables.items():
+            for each in table.get("Associations", []):
+                if each.get("SubnetId"):
+                    self._do(f"part a subnet from {part}", client.disassociate_route_table, AssociationId=each["RouteTableAssociationId"])
         for part, subnet in found.subnets.items():
             self._do(f"remove subnet {part}", client.delete_subnet, SubnetId=subnet["SubnetId"])
         for part, table in found.tables.items():
