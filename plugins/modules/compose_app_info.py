@@ -79,6 +79,9 @@ services:
     name:
       description: Name of the service.
       type: str
+    built:
+      description: Whether its image is built from the project.
+      type: bool
     backing:
       description: The engine (postgres, redis, valkey) of a backing service, or null for one of the app's own.
       type: str

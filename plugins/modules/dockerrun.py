@@ -312,6 +312,17 @@ secrets:
   type: dict
   returned: success
   sample: {PGPASSWORD: "arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop-db-AbCdEf:password::"}
+bound_summary:
+  description: RV(bound) in a line, by service.
+  type: str
+  returned: success
+  sample: "api: PGHOST PGPASSWORD; worker: REDIS_HOST"
+bundled:
+  description: Paths of the project that containers mount from the source bundle, which has to hold them.
+  type: list
+  elements: str
+  returned: success
+  sample: [web/conf.d]
 front_door:
   description: Name of the service that visitors reach, or null where there is none or more than one.
   type: str
@@ -330,7 +341,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.berth import beanstalk, compose, compose_file, dockerrun
-from ansible.module_utils.berth.bindings import hoist
+from ansible.module_utils.berth.bindings import hoist, summary
 from ansible.module_utils.berth.problems import BerthError
 from ansible.module_utils.berth.selection import Options, select
 from ansible.module_utils.berth.writing import check_writable, current_text, write_atomically
@@ -448,6 +459,8 @@ def main() -> None:
         unbound=selection.unbound,
         properties=apart[0],
         secrets=apart[1],
+        bound_summary=summary(selection.bound),
+        bundled=sorted(set(selection.notes.bundled)),
         front_door=selection.front_door,
         diff=[{"before_header": path, "after_header": path, "before": before[path] or "", "after": text} for path, text in paths.items()],
     )

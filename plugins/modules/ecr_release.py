@@ -35,7 +35,7 @@ options:
         something is not committed.
     type: str
   repositories:
-    description: Service to the URI of its repository. A service that is built and has none is left out.
+    description: Service to the name of its repository. A service that is built and has none is left out.
     type: dict
     required: true
 extends_documentation_fragment:
@@ -58,7 +58,7 @@ EXAMPLES = r"""
     project_src: /srv/shop
     files: [compose.yaml, compose.production.yaml]
     repositories:
-      api: 123456789012.dkr.ecr.eu-central-1.amazonaws.com/shop/api
+      api: shop/api
   register: release
 """
 
@@ -92,10 +92,24 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 
 
-def digest_of(client: Any, uri: str, tag: str) -> str | None:
+def uris(client: Any, names: list[str]) -> dict[str, str]:
+    """Repository to its URI; those that there are."""
+    found: dict[str, str] = {}
+    for name in names:
+        try:
+            repository = client.describe_repositories(aws_retry=True, repositoryNames=[name])["repositories"][0]
+        except AWS_ERRORS as error:
+            if error_code(error) != "RepositoryNotFoundException":
+                raise
+        else:
+            found[name] = str(repository["repositoryUri"])
+    return found
+
+
+def digest_of(client: Any, name: str, tag: str) -> str | None:
     """The digest of an image in ECR, or None where it has none of that tag."""
     try:
-        found = client.describe_images(aws_retry=True, repositoryName=uri.split("/", 1)[1], imageIds=[{"imageTag": tag}])
+        found = client.describe_images(aws_retry=True, repositoryName=name, imageIds=[{"imageTag": tag}])
     except AWS_ERRORS as error:
         if error_code(error) in ("ImageNotFoundException", "RepositoryNotFoundException"):
             return None
@@ -150,21 +164,26 @@ def main() -> None:
     try:
         project = compose.read_project(module.run_command, params["project_src"], params["files"], params["env_files"], params["profiles"])
         name = release.name_of(project.directory, module.run_command, params["release"])
-        repositories = {each: params["repositories"][each] for each in release.built(project.services, params["repositories"])}
-        digests = {service: digest_of(client, uri, name) for service, uri in repositories.items()}
-        missing = {service: f"{repositories[service]}:{name}" for service, digest in digests.items() if digest is None}
+        repositories = {each: str(params["repositories"][each]) for each in release.built(project.services, params["repositories"])}
+        there = uris(client, sorted(repositories.values()))
+        absent = sorted(set(repositories.values()) - set(there))
+        if absent and not module.check_mode:
+            raise BerthError(f"repositories: ECR has no {', '.join(absent)}; run playbooks/platform.yml first, which makes them")
+        digests = {service: digest_of(client, repository, name) for service, repository in repositories.items()}
+        missing = [service for service, digest in sorted(digests.items()) if digest is None]
         if missing and not module.check_mode:
-            build(module, client, project, missing)
+            build(module, client, project, {service: f"{there[repositories[service]]}:{name}" for service in missing})
             digests |= {service: digest_of(client, repositories[service], name) for service in missing}
     except BerthError as problem:
         module.fail_json(msg=str(problem))
         raise AssertionError("fail_json returned") from None
     except AWS_ERRORS as error:
         fail_aws(module, error, "Looking for the release's images in ECR")
-    images = {
-        service: f"{uri}@{digests[service]}" if digests[service] else f"{uri}:{name}" for service, uri in sorted(repositories.items())
-    }
-    module.exit_json(changed=bool(missing), release=name, images=images, built=sorted(missing))
+    images = {}
+    for service, repository in sorted(repositories.items()):
+        uri = there.get(repository, repository)
+        images[service] = f"{uri}@{digests[service]}" if digests[service] else f"{uri}:{name}"
+    module.exit_json(changed=bool(missing), release=name, images=images, built=missing)
 
 
 if __name__ == "__main__":

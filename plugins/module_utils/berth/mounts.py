@@ -90,6 +90,7 @@ class Mounts:
             return None
         if not relative.startswith(".."):
             path = BUNDLE if relative == "." else f"{BUNDLE}/{relative}"
+            self.notes.bundled.append(relative)
             self.notes.advise(f"{name}: {shown} is mounted from the source bundle; pack it beside the Dockerrun.aws.json")
             return self._declare(f"bundle-{relative}" if relative != "." else "bundle", path)
         if is_foreign(source):

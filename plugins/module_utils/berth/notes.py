@@ -10,7 +10,7 @@ class Notes:
 
     ``dropped``: {service, setting, reason} each, ``setting`` None where the whole service is left out; ``uncarried``: the messages
     of those that are a loss (an error under ``strict``); ``advice``: messages of the rest; ``defaulted``: services that were given
-    the default memory.
+    the default memory; ``bundled``: paths of the project that are mounted from the source bundle.
     """
 
     def __init__(self) -> None:
@@ -18,6 +18,7 @@ class Notes:
         self.uncarried: list[str] = []
         self.advice: list[str] = []
         self.defaulted: list[str] = []
+        self.bundled: list[str] = []
 
     def leave_out(self, service: str, reason: str) -> None:
         """A whole service is left out, as asked or as intended."""

@@ -31,6 +31,7 @@ def overview(project: Project, containers: Iterable[Mapping[str, Any]] | None) -
                 "name": name,
                 "backing": engine.name if engine else None,
                 "version": engine.version if engine else None,
+                "built": bool(service.get("build")),
                 "image": container.get("Image") or service.get("image"),
                 "ports": ports,
                 "state": None if containers is None else str(container.get("State") or "absent"),
