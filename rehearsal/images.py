@@ -27,7 +27,7 @@ class ImageError(Exception):
 
 def stand_in_for(image: str) -> str | None:
     """The folder of the stand-in for an official image (``node`` for ``node:22-slim``), or None where there is none."""
-    name = re.sub(r"^(?:docker\.io/)?(?:library/)?", "", image).split("@")[0].split(":")[0]
+    name = re.sub(r"^(?:docker\.io/|public\.ecr\.aws/docker/)?(?:library/)?", "", image).split("@")[0].split(":")[0]
     if name in ("debian",):
         return "debian"
     # Valkey's project publishes its image under its own name.

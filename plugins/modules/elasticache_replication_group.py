@@ -78,7 +78,7 @@ options:
   auth_token_secret:
     description:
       - Name or ARN of a Secrets Manager secret whose key C(password) is the password. The module reads it by itself, so that it stands
-        in no playbook, and sets it again when the secret has a new version.
+        in no playbook, and sets it again when the secret has another.
     type: str
   snapshot_retention:
     description: For how many days daily snapshots are kept. V(0) takes none.
@@ -156,6 +156,7 @@ replication_group:
   returned: success
 """
 
+import hashlib
 import json
 import time
 from typing import Any
@@ -200,7 +201,7 @@ def wait(module: Any, client: Any, group: dict[str, Any] | None, *, gone: bool =
 
 
 def token_of(module: Any) -> tuple[str | None, str]:
-    """The password in the secret, and the secret's version."""
+    """The password in the secret, and what tells it from another: half of its digest, of 190 bits or more that nobody can guess."""
     secret = module.params["auth_token_secret"]
     if not secret:
         return None, ""
@@ -221,7 +222,7 @@ def token_of(module: Any) -> tuple[str | None, str]:
         module.fail_json(msg=f"auth_token_secret: {secret} is no JSON object with a password")
         raise AssertionError("fail_json returned") from None
     module.no_log_values.add(password)
-    return password, str(found["VersionId"])
+    return password, hashlib.sha256(f"{module.params['name']}:{password}".encode()).hexdigest()[:32]
 
 
 def apply(module: Any, client: Any, change: replication_group.Change, group: dict[str, Any] | None, token: str | None) -> dict[str, Any]:
@@ -316,8 +317,8 @@ def main() -> None:
         module.fail_json(msg=problem)
     if group and group["Status"] == "deleting":
         group = None if module.check_mode else wait(module, client, group, gone=True)
-    token, version = token_of(module)
-    tags = {key: str(value) for key, value in module.params["tags"].items()} | ({replication_group.TOKEN_TAG: version} if version else {})
+    token, digest = token_of(module)
+    tags = {key: str(value) for key, value in module.params["tags"].items()} | ({replication_group.TOKEN_TAG: digest} if digest else {})
     try:
         current = cluster = None
         own: dict[str, str] = {}

@@ -24,6 +24,11 @@ def install() -> None:
 class RehearsedEcs(EC2ContainerServiceResponse):
     """Dispatches a request to the method of its operation."""
 
+    def describe_clusters(self) -> ActionResult:
+        for cluster in self.ecs_backend.clusters.values():
+            cluster.capacity_providers = cluster.capacity_providers or []
+        return super().describe_clusters()
+
     def run_task(self) -> ActionResult:
         answer = super().run_task()
         definition = self.ecs_backend.describe_task_definition(self._get_param("taskDefinition"))

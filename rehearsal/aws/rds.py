@@ -124,6 +124,9 @@ class RehearsedRds(RDSResponse):
         database = self.backend.databases[given["DBInstanceIdentifier"]]
         database.dbi_resource_id = "db-" + secrets.token_hex(13).upper()
         self._remember(database)
+        if database.storage_type == "gp3":
+            # What gp3 comes with, below 400 GiB.
+            database.iops, database.storage_throughput = database.iops or "3000", database.storage_throughput or 125
         if password is None and given.get("ManageMasterUserPassword"):
             password = secrets.token_hex(16)
         _change(database, "creating", lambda: self._start(database, str(password)))
@@ -246,6 +249,12 @@ class RehearsedRds(RDSResponse):
             if database.db_parameter_group_name == name and container is not None and database.status == "available":
                 postgres.apply(container, _settings(database))
         return answer
+
+    def describe_db_parameter_groups(self) -> ActionResult:
+        name = self.params.get("DBParameterGroupName")
+        if name and not self.backend.describe_db_parameter_groups({"db_parameter_group_name": name}):
+            raise RdsError("DBParameterGroupNotFound", f"DBParameterGroup {name} not found.")
+        return super().describe_db_parameter_groups()
 
     def describe_db_parameters(self) -> ActionResult:
         name = self.params.get("DBParameterGroupName")

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-# The tag that says which version of the secret the group's password is of: the API never tells a password.
-TOKEN_TAG = "berth:auth-token-version"
+# The tag that tells the group's password from another, by its digest: the API never tells a password.
+TOKEN_TAG = "berth:auth-token"
 # What a change of each costs, as the service's manual says.
 EFFECTS = {
     "CacheNodeType": "a new set of nodes takes over: connections are lost once, for seconds, with replicas",
@@ -143,7 +143,7 @@ _FIXED = {
 def difference(
     current: Mapping[str, Any] | None, wanted: Mapping[str, Any], tags: Mapping[str, str], wanted_tags: Mapping[str, str], token: bool
 ) -> Change:
-    """Compare. ``tags`` are the group's; ``token``: whether the group has a password from a secret, whose version is in the tags."""
+    """Compare. ``tags`` are the group's; ``token``: whether the group has a password from a secret, whose digest is in the tags."""
     if current is None:
         create = {key: value for key, value in wanted.items() if key != "replicas"}
         create["NumCacheClusters"] = wanted["replicas"] + 1
@@ -157,7 +157,7 @@ def difference(
     new_tags = {key: value for key, value in sorted(wanted_tags.items()) if tags.get(key) != value}
     if token and TOKEN_TAG in new_tags:
         modify["AuthTokenUpdateStrategy"] = "SET"
-        before["AuthToken"], after["AuthToken"] = "as in the secret's earlier version", "as in the secret"
+        before["AuthToken"], after["AuthToken"] = "as the secret was", "as in the secret"
     if "EngineVersion" in modify or "Engine" in modify:
         # The service wants both together when the engine changes.
         modify |= {"Engine": wanted["Engine"], "EngineVersion": wanted["EngineVersion"]}
