@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from moto.core.responses import ActionResult, BaseResponse, EmptyResult
@@ -11,6 +12,11 @@ from .applications import Region, region
 from .instances import now
 
 _MOST_EVENTS = 100
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """A request's time: moto parses it without its zone, which is UTC."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 class Looks(BaseResponse):
@@ -38,8 +44,8 @@ class Looks(BaseResponse):
             and given.get("ApplicationName") in (None, each.application)
             for event in each.events
             if severities.index(event["Severity"]) >= least
-            and (not given.get("StartTime") or event["EventDate"] >= given["StartTime"])
-            and (not given.get("EndTime") or event["EventDate"] < given["EndTime"])
+            and (not given.get("StartTime") or event["EventDate"] >= _in_utc(given["StartTime"]))
+            and (not given.get("EndTime") or event["EventDate"] < _in_utc(given["EndTime"]))
         ]
         newest = sorted(found, key=lambda event: event["EventDate"], reverse=True)
         return ActionResult({"Events": newest[: int(given.get("MaxRecords") or _MOST_EVENTS)]})
