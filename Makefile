@@ -1,6 +1,6 @@
 # Berth's front door. Every target sets up what it needs, and says what it does while it works.
 
-TARGET ?= local
+TARGET ?= aws
 APP ?= examples/fibonacci
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## What there is to do
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 22
 
-demo: $(VENV)/.ready ## Deploy the sample app (or APP=dir) to TARGET (local), and leave it running
+demo: $(VENV)/.ready ## Deploy the sample app (or APP=dir) to TARGET (aws or local), and leave it running
 	@python -m rehearsal demo --target '$(TARGET)' --app '$(APP)'
 
 down: $(VENV)/.ready ## Take away all that a demo or a test left on this machine

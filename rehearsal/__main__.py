@@ -15,7 +15,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m rehearsal", description="Berth's homes, rehearsed on this machine.")
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("demo", help="deploy an app, and leave it running")
-    run.add_argument("--target", default="local", help="which inventory: local")
+    run.add_argument("--target", default="aws", help="which inventory: aws or local")
     run.add_argument("--app", default="examples/fibonacci", help="directory of the app's Compose project")
     platform = commands.add_parser("platform", help="set up the Docker engine")
     platform.add_argument("--browser", action="store_true", help="set up Chromium too, for the tests")
@@ -40,7 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
                 browser.set_up()
             return engine.set_up(or_skip=options.or_skip)
         if options.command == "up":
-            print(f"The rehearsal of AWS answers at {server.up()}; python -m rehearsal run -- COMMAND leads a command to it.")
+            server.up()
+            print(f"The rehearsal of AWS answers at {server.endpoint()}; python -m rehearsal run -- COMMAND leads a command to it.")
             return 0
         if options.command == "status":
             return status.show()

@@ -6,11 +6,11 @@ import subprocess
 import time
 from pathlib import Path
 
-from . import engine, images, projects, server, state
+from . import engine, images, projects, server, stack, state
 from .reading import overview
 
 ROOT = Path(__file__).parent.parent
-TARGETS = ("local",)
+TARGETS = ("aws", "local")
 
 
 class DemoError(Exception):
@@ -29,16 +29,38 @@ def run(target: str, app: str) -> int:
     if code:
         return code
     try:
-        model = projects.resolve(directory)
+        model = projects.resolve(directory, projects.production_files(directory) if target == "aws" else ())
     except subprocess.CalledProcessError as error:
         words = error.stderr.strip().splitlines()
         raise DemoError(f"APP={app}: {words[-1] if words else 'docker compose config failed'}") from None
-    stand_ins = images.ensure(projects.base_images(model), lambda text: print(f"  {text}", flush=True))
+    wanted = projects.base_images(model, backing=target == "local")
+    stand_ins = images.ensure(wanted, lambda text: print(f"  {text}", flush=True))
+    arguments = ("-e", f"app_project={directory}", "-e", f"app_name={model['name']}")
+    if target == "aws":
+        print("Rehearsing AWS on this machine (python -m rehearsal status shows what stands)", flush=True)
+        stand_ins += server.up()
+        code = engine.playbook(target, "site.yml", *arguments, environment=server.environment())
+        return code or aws_summary(model["name"], stand_ins, time.monotonic() - started)
     projects.remember(model["name"])
-    code = engine.playbook(target, "site.yml", "-e", f"app_project={directory}", "-e", f"app_name={model['name']}")
-    if code:
-        return code
-    return summary(target, directory, model["name"], stand_ins, time.monotonic() - started)
+    code = engine.playbook(target, "site.yml", *arguments)
+    return code or summary(target, directory, model["name"], stand_ins, time.monotonic() - started)
+
+
+def aws_summary(name: str, stand_ins: list[str], seconds: float) -> int:
+    """Print what stands in the rehearsal, and where the app answers. Returns the exit code."""
+    lines, url = stack.describe(name)
+    print(f"\nBerth · {name} → aws (rehearsed) · {seconds:.0f} s")
+    for line in lines:
+        print(f"  {line}")
+    _closing(stand_ins, "python -m rehearsal run -- COMMAND leads AWS's tools to it; ")
+    print(f"URL: {url}")
+    return 0
+
+
+def _closing(stand_ins: list[str], more: str = "") -> None:
+    if stand_ins:
+        print(f"  stand-ins, since no registry answers: {', '.join(dict.fromkeys(stand_ins))}")
+    print(f"  next: {more}make demo again changes nothing; make down takes it all away")
 
 
 def summary(target: str, directory: Path, name: str, stand_ins: list[str], seconds: float) -> int:
@@ -47,9 +69,7 @@ def summary(target: str, directory: Path, name: str, stand_ins: list[str], secon
     print(f"\nBerth · {name} → {target} · {seconds:.0f} s")
     for line in found["table"]:
         print(f"  {line}")
-    if stand_ins:
-        print(f"  stand-ins, since no registry answers: {', '.join(stand_ins)}")
-    print("  next: make demo again changes nothing; make down takes it all away")
+    _closing(stand_ins)
     if found["url"]:
         print(f"URL: {found['url']}")
     else:

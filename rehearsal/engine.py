@@ -50,11 +50,11 @@ def set_up(*, or_skip: bool = False) -> int:
     return code
 
 
-def playbook(target: str, name: str, *arguments: str) -> int:
+def playbook(target: str, name: str, *arguments: str, environment: dict[str, str] | None = None) -> int:
     """Run one of Berth's playbooks on an inventory, as a user would. Returns the exit code."""
     command = ["ansible-playbook", "-i", f"inventories/{target}", f"playbooks/{name}", *arguments]
-    environment = {**os.environ, "ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_DEPRECATION_WARNINGS": "false"}
-    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    settings = {**os.environ, "ANSIBLE_LOCALHOST_WARNING": "false", **(environment or {})}
+    return subprocess.run(command, cwd=ROOT, env=settings, check=False).returncode
 
 
 def stop() -> None:

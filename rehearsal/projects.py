@@ -12,6 +12,8 @@ from typing import Any
 import docker
 import docker.errors
 
+from .reading import engine_of
+
 ROOT = Path(__file__).parent.parent
 _STATE = ROOT / ".cache" / "projects.json"
 
@@ -60,10 +62,21 @@ def resolve(directory: Path, files: Sequence[str] = ()) -> dict[str, Any]:
     return model
 
 
-def base_images(model: dict[str, Any]) -> list[str]:
-    """The images that a project runs or builds on, in the order of its services, each once."""
+def production_files(directory: Path) -> list[str]:
+    """The Compose file and its production file, as group_vars/all.yml finds them; empty where there is no production file."""
+    for name in ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"):
+        if (directory / name).is_file():
+            over = re.sub(r"\.(ya?ml)$", r".production.\1", name)
+            return [name, over] if (directory / over).is_file() else []
+    return []
+
+
+def base_images(model: dict[str, Any], *, backing: bool = True) -> list[str]:
+    """The images that a project runs or builds on, in the order of its services, each once. ``backing``: those of its stores too."""
     images: list[str] = []
     for _name, service in sorted(model["services"].items()):
+        if not backing and engine_of(str(service.get("image") or "")):
+            continue
         build = service.get("build")
         if build:
             images += _from(build)

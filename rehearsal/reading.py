@@ -13,6 +13,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "plugins" / "module_utils"
 
 from berth import compose
 from berth import overview as module
+from berth.images import engine_of
+
+__all__ = ["engine_of", "overview", "run"]
 
 
 def run(command: Sequence[str]) -> tuple[int, str, str]:

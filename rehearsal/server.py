@@ -50,14 +50,13 @@ def environment() -> dict[str, str]:
     }
 
 
-def up() -> str:
-    """Start the server, unless it runs. Returns its endpoint. Raises :class:`ServerError`."""
-    running = endpoint()
-    if running:
-        return running
+def up() -> list[str]:
+    """Start the server, unless it runs. Returns the images that are stand-ins. Raises :class:`ServerError`."""
+    stand_ins = images.ensure(_IMAGES, lambda text: print(f"  {text}", flush=True))
+    if endpoint():
+        return stand_ins
     # What an earlier server made is of no use without its memory.
     containers.take_away()
-    images.ensure(_IMAGES, lambda text: print(f"  {text}", flush=True))
     containers.network()
     certificates.bundle()
     with socket.socket() as listener:
@@ -74,7 +73,7 @@ def up() -> str:
     end = time.monotonic() + _START_SECONDS
     while time.monotonic() < end:
         if _answers(where):
-            return where
+            return stand_ins
         if process.poll() is not None:
             break
         time.sleep(0.1)
