@@ -27,6 +27,7 @@ class RehearsedEcs(EC2ContainerServiceResponse):
     def describe_clusters(self) -> ActionResult:
         for cluster in self.ecs_backend.clusters.values():
             cluster.capacity_providers = cluster.capacity_providers or []
+            cluster.default_capacity_provider_strategy = cluster.default_capacity_provider_strategy or []
         return super().describe_clusters()
 
     def run_task(self) -> ActionResult:
