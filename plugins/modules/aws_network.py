@@ -85,7 +85,8 @@ from typing import Any
 
 from ansible.module_utils.berth import network
 from ansible.module_utils.berth.aws import AWS_ERRORS, error_code, fail_aws
-from ansible.module_utils.berth.aws_network import Account, Builder
+from ansible.module_utils.berth.aws_account import Account
+from ansible.module_utils.berth.aws_network import Builder
 from ansible.module_utils.berth.problems import BerthError
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry

@@ -1,0 +1,25 @@
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Who we are to AWS, and where."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Account(NamedTuple):
+    """Where the network is: the region by its zones, and the account's number."""
+
+    region: str
+    number: str
+    zones: tuple[str, ...]
+
+    @classmethod
+    def of(cls, sts: Any, ec2: Any) -> Account:
+        """Ask AWS who we are and where: the first call, so wrong credentials and regions show here."""
+        number = str(sts.get_caller_identity(aws_retry=True)["Account"])
+        filters = [{"Name": "opt-in-status", "Values": ["opt-in-not-required"]}, {"Name": "state", "Values": ["available"]}]
+        zones = ec2.describe_availability_zones(aws_retry=True, Filters=filters)["AvailabilityZones"]
+        return cls(
+            str(zones[0]["RegionName"]), number, tuple(str(zone["ZoneName"]) for zone in zones if zone.get("ZoneType") != "local-zone")
+        )
