@@ -83,9 +83,14 @@ network:
 
 from typing import Any
 
+try:
+    import boto3
+except ImportError:
+    boto3 = None  # AnsibleAWSModule says that it is missing
+
 from ansible.module_utils.berth import network
 from ansible.module_utils.berth.aws import AWS_ERRORS, error_code, fail_aws
-from ansible.module_utils.berth.aws_account import Account
+from ansible.module_utils.berth.aws_account import Account, check_region
 from ansible.module_utils.berth.aws_network import Builder
 from ansible.module_utils.berth.problems import BerthError
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
@@ -111,6 +116,7 @@ def main() -> None:
     retry = AWSRetry.jittered_backoff(catch_extra_error_codes=["DependencyViolation", "InvalidNatGatewayID.NotFound"])
     try:
         client = module.client("ec2", retry_decorator=retry)
+        check_region(client.meta.region_name, boto3.session.Session().get_available_regions("ec2"))
         account = Account.of(module.client("sts", retry_decorator=retry), client)
         builder = Builder(client, params["name"], {key: str(value) for key, value in params["tags"].items()}, module.check_mode)
         if params["state"] == "absent":

@@ -4,7 +4,23 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any, NamedTuple
+
+from .problems import BerthError, suggestion
+
+# How regions are named: one that botocore does not know yet may be new.
+_REGION = re.compile(
+    r"(us|eu|ap|sa|ca|me|af|il|mx|cn)(-gov|-isob?)?-(north|south|east|west|central|northeast|northwest|southeast|southwest)-\d"
+)
+
+
+def check_region(region: str, known: Iterable[str]) -> None:
+    """Raise :class:`BerthError` for a region that there cannot be."""
+    names = list(known)
+    if region not in names and not _REGION.fullmatch(region):
+        raise BerthError(f"region: {region!r} is no region of AWS's{suggestion(region, names)} It comes from AWS_REGION or the profile")
 
 
 class Account(NamedTuple):
