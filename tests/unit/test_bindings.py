@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from berth.bindings import Backing, bind, summary
+from berth.bindings import Backing, Bindings, bind, hoist, summary
 from berth.connections import read_connection
 from berth.problems import BerthError
 from berth.references import read_url
@@ -212,3 +212,32 @@ def test_a_wrong_connection_is_refused_by_its_key(given_, words):
     with pytest.raises(BerthError, match=r"connections\.postgres") as refusal:
         read_connection("postgres", given_, "postgres")
     assert words in str(refusal.value)
+
+
+def led(environment, secrets=(), own=()):
+    entries = [{"service": "x", "variable": each, "field": "host", "backing": "db"} for each in {*environment, *secrets} - set(own)]
+    return Bindings(dict(environment), dict(secrets), entries, [])
+
+
+def test_what_every_service_is_given_alike_becomes_a_property_and_a_secret():
+    services = {"api": led({"PGHOST": "a"}, {"PGPASSWORD": "arn:1"}), "worker": led({"PGHOST": "a"}, {"PGPASSWORD": "arn:1"})}
+    assert hoist(services) == ({"PGHOST": "a"}, {"PGPASSWORD": "arn:1"})
+    assert all(not each.environment and not each.secrets for each in services.values())
+
+
+def test_what_services_are_given_differently_stays_with_them():
+    services = {"api": led({"HOST": "a", "PORT": "1"}), "worker": led({"HOST": "b", "PORT": "1"})}
+    assert hoist(services) == ({"PORT": "1"}, {})
+    assert services["api"].environment == {"HOST": "a"}
+
+
+def test_a_variable_that_one_service_set_by_itself_stays_everywhere():
+    services = {"api": led({"PGHOST": "a"}), "proxy": led({"PGHOST": "elsewhere"}, own=["PGHOST"])}
+    assert hoist(services) == ({}, {})
+    assert services["proxy"].environment == {"PGHOST": "elsewhere"}
+
+
+def test_what_names_no_store_is_no_property():
+    services = {"api": led({"PGHOST": "a", "LOG": "debug"}, own=["LOG"])}
+    assert hoist(services) == ({"PGHOST": "a"}, {})
+    assert services["api"].environment == {"LOG": "debug"}

@@ -11,8 +11,9 @@ ENVIRONMENT = "aws:elasticbeanstalk:application:environment"
 SECRETS = "aws:elasticbeanstalk:application:environmentsecrets"
 Key = tuple[str, str]
 
-# Values that are lists in which order says nothing, and to which Beanstalk adds its own.
-_SETS = frozenset({"Subnets", "ELBSubnets", "SecurityGroups"})
+# Values that are lists in which order says nothing; to the second kind Beanstalk adds its own.
+_SETS = frozenset({"Subnets", "ELBSubnets"})
+_GROWING = frozenset({"SecurityGroups"})
 # What Beanstalk cannot change of an environment that runs.
 _FIXED = {
     ("aws:ec2:vpc", "VPCId"): "the network",
@@ -86,6 +87,8 @@ def _same(key: Key, current: str | None, wanted: str) -> bool:
     if current is None:
         return wanted == ""
     if key[1] in _SETS:
+        return set(wanted.split(",")) == set(current.split(","))
+    if key[1] in _GROWING:
         return set(wanted.split(",")) <= set(current.split(","))
     return current == wanted
 

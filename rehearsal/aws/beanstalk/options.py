@@ -33,7 +33,10 @@ _OPTIONS: dict[str, dict[str, tuple[str | None, str]]] = {
         "SecurityGroups": (None, _RESTART),
         "RootVolumeType": (None, _RESTART),
         "RootVolumeSize": (None, _RESTART),
-        "RootVolumeEncrypted": (None, _RESTART),
+        "RootVolumeIOPS": (None, _RESTART),
+        "RootVolumeThroughput": (None, _RESTART),
+        "BlockDeviceMappings": (None, _RESTART),
+        "SSHSourceRestriction": ("tcp,22,22,0.0.0.0/0", _NO_EFFECT),
         "DisableIMDSv1": ("true", _RESTART),
         "MonitoringInterval": ("5 minute", _NO_EFFECT),
         "DisableDefaultEC2SecurityGroup": ("false", _RESTART),
@@ -55,6 +58,7 @@ _OPTIONS: dict[str, dict[str, tuple[str | None, str]]] = {
         "RollingUpdateType": ("Time", _NO_EFFECT),
         "MinInstancesInService": (None, _NO_EFFECT),
         "MaxBatchSize": (None, _NO_EFFECT),
+        "PauseTime": (None, _NO_EFFECT),
         "Timeout": ("PT30M", _NO_EFFECT),
     },
     "aws:ec2:instances": {
@@ -87,6 +91,12 @@ _OPTIONS: dict[str, dict[str, tuple[str | None, str]]] = {
         "BatchSizeType": ("Percentage", _NO_EFFECT),
         "BatchSize": ("100", _NO_EFFECT),
         "IgnoreHealthCheck": ("false", _NO_EFFECT),
+    },
+    "aws:elasticbeanstalk:control": {
+        "DefaultSSHPort": ("22", _NO_EFFECT),
+        "LaunchTimeout": ("0", _NO_EFFECT),
+        "LaunchType": ("Migration", _NO_EFFECT),
+        "RollbackLaunchOnFailure": ("false", _NO_EFFECT),
     },
     "aws:elasticbeanstalk:environment": {
         "EnvironmentType": ("LoadBalanced", _RESTART),
