@@ -5,8 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 from functools import cache
+from pathlib import Path
 
 import pytest
+
+# Tests rehearse apart from demos, and in less time. Set before anything of the rehearsal is imported.
+os.environ["BERTH_REHEARSAL_STATE"] = str(Path(__file__).parents[1] / ".cache" / "rehearsal-of-tests")
+os.environ.setdefault("BERTH_REHEARSAL_SECONDS", "1")
 
 
 @cache

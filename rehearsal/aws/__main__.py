@@ -34,6 +34,8 @@ def serve(port: int) -> None:
     os.environ["BERTH_REHEARSAL_ENDPOINT"] = f"http://127.0.0.1:{port}"
     os.environ["MOTO_ACCOUNT_ID"] = boto.ACCOUNT
     os.environ["MOTO_PORT"] = str(port)
+    # Another account's bucket is closed, as it is by default.
+    os.environ["MOTO_S3_ALLOW_CROSSACCOUNT_ACCESS"] = "false"
     # AWS's own policies, which roles refer to.
     os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
     for module, response in _OURS.items():

@@ -13,6 +13,7 @@ from moto.elasticache.responses import ElastiCacheResponse
 from . import cache_catalog, cache_nodes
 from .beanstalk.instances import now
 from .replication_group import ReplicationGroup
+from .unrehearsed import SaysWhatIsMissing
 
 _ID = re.compile(r"[a-z](?:-?[a-z0-9])*")
 _TOKEN = re.compile(r"[A-Za-z0-9!&#$^<>-]{16,128}")
@@ -54,7 +55,7 @@ def install() -> None:
     ElastiCacheBackend.__init__ = with_more_kinds  # type: ignore[method-assign]
 
 
-class RehearsedElastiCache(ElastiCacheResponse):
+class RehearsedElastiCache(SaysWhatIsMissing, ElastiCacheResponse):
     """Dispatches a request to the method of its operation."""
 
     @property

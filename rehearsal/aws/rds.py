@@ -14,6 +14,7 @@ from moto.rds.responses import RDSResponse
 
 from .. import containers
 from . import clock, postgres, rds_catalog
+from .unrehearsed import SaysWhatIsMissing
 
 # What moto's instances forget, by the names of the API.
 _FORGOTTEN = {
@@ -77,7 +78,7 @@ def _change(database: Any, status: str, work: Callable[[], None], *, after: str 
     clock.later(run)
 
 
-class RehearsedRds(RDSResponse):
+class RehearsedRds(SaysWhatIsMissing, RDSResponse):
     """Dispatches a request to the method of its operation."""
 
     def _find(self, *, ready: bool = False) -> Any:

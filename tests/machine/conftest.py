@@ -1,4 +1,4 @@
-"""The sample app, deployed once per run by `make demo`'s own code, under a name and on a port of its own."""
+"""The sample app, deployed once per run and home by `make demo`'s own code, under a name of its own; and the rehearsed AWS."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from rehearsal import server, stack
+from tests import modules
 
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "examples" / "fibonacci"
@@ -47,8 +50,9 @@ class App:
 
     name: str
     url: str
-    environment: dict[str, str]
-    output: str = ""
+    environment: dict[str, str] = field(repr=False)
+    output: str = field(default="", repr=False)
+    target: str = "local"
     files: list[str] = field(default_factory=list)
 
     def call(self, path: str, body: Any = None, method: str | None = None, raw: bytes | None = None) -> tuple[int, Any]:
@@ -84,7 +88,7 @@ class App:
         return done.stdout
 
     def playbook(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = ["ansible-playbook", "-i", "inventories/local", f"playbooks/{name}", "-e", f"app_name={self.name}", *arguments]
+        command = ["ansible-playbook", "-i", f"inventories/{self.target}", f"playbooks/{name}", "-e", f"app_name={self.name}", *arguments]
         return subprocess.run(
             command, cwd=ROOT, env=self.environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
         )
@@ -97,9 +101,52 @@ def demo() -> Iterator[App]:
     name = "berth-test-demo"
     environment = {**os.environ, "COMPOSE_PROJECT_NAME": name, "WEB_PORT": str(port)}
     done = subprocess.run(
-        [sys.executable, "-m", "rehearsal", "demo"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "rehearsal", "demo", "--target", "local"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
     app = App(name, f"http://127.0.0.1:{port}", environment, done.stdout)
     yield app
     app.playbook("destroy.yml", "-e", f"destroy_volumes={name}")
+
+
+@dataclass
+class Cloud:
+    """The rehearsed AWS, seen through its API."""
+
+    environment: dict[str, str] = field(repr=False)
+
+    def client(self, service: str) -> Any:
+        return stack.client(service)
+
+    def module(self, name: str, arguments: dict[str, Any], *options: str) -> tuple[int, dict[str, Any], str]:
+        return modules.run(name, arguments, *options, environment=self.environment)
+
+    def succeed(self, name: str, arguments: dict[str, Any], *options: str) -> dict[str, Any]:
+        code, result, printed = self.module(name, arguments, *options)
+        assert code == 0, printed
+        return result
+
+    def playbook(self, name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        command = ["ansible-playbook", "-i", "inventories/aws", f"playbooks/{name}", *arguments]
+        settings = {**self.environment, **environment}
+        return subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+
+    def secrets(self, prefix: str) -> dict[str, dict[str, str]]:
+        """The secrets whose names begin so, by name."""
+        client = self.client("secretsmanager")
+        names = [each["Name"] for each in client.list_secrets()["SecretList"] if each["Name"].startswith(prefix)]
+        return {name: json.loads(client.get_secret_value(SecretId=name)["SecretString"]) for name in names}
+
+
+@pytest.fixture(scope="session")
+def cloud() -> Iterator[Cloud]:
+    """The rehearsal of AWS, with nothing in it."""
+    server.down()
+    server.up()
+    yield Cloud({**os.environ, **server.environment()})
+    server.down()

@@ -8,10 +8,9 @@ import hmac
 import re
 from urllib.parse import unquote, urlsplit
 
+from berth import credentials
 from hypothesis import given
 from hypothesis import strategies as st
-
-from berth import credentials
 
 URL = {"scheme": "postgresql", "host": "db.example.com", "port": 5432, "database": "shop", "query": "sslmode=require"}
 
@@ -54,7 +53,8 @@ def test_a_url_gives_back_what_it_was_made_of(username, password):
 
 def test_a_url_without_a_user_or_a_database():
     assert (
-        credentials.url_of({"scheme": "rediss", "host": "cache", "port": 6379, "database": 0}, None, "word") == "rediss://:word@cache:6379/0"
+        credentials.url_of({"scheme": "rediss", "host": "cache", "port": 6379, "database": 0}, None, "word")
+        == "rediss://:word@cache:6379/0"
     )
     assert credentials.url_of({"scheme": "redis", "host": "cache", "port": 6379}, None, "word") == "redis://:word@cache:6379"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from berth import parameter_group, replication_group
 from berth.replication_group import TOKEN_TAG
 

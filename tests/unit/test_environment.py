@@ -7,13 +7,12 @@ import zipfile
 from io import BytesIO
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from berth import beanstalk_environment as environments
 from berth import source_bundle
 from berth.beanstalk_environment import ENVIRONMENT, SECRETS
 from berth.problems import BerthError
+from hypothesis import given
+from hypothesis import strategies as st
 
 THERE = {"EnvironmentName": "berth-shop", "VersionLabel": "v1", "Health": "Green", "Description": "a shop"}
 CURRENT = {
@@ -96,7 +95,8 @@ def test_how_a_change_went(there, version, events, words):
 def test_the_newest_platform_is_so_by_number():
     branch = "ECS running on 64bit Amazon Linux 2023"
     found = [
-        {"PlatformBranchName": branch, "PlatformVersion": version, "PlatformArn": f"arn:{version}"} for version in ("4.9.0", "4.10.1", "4.2.9")
+        {"PlatformBranchName": branch, "PlatformVersion": version, "PlatformArn": f"arn:{version}"}
+        for version in ("4.9.0", "4.10.1", "4.2.9")
     ]
     assert environments.newest_platform(found, branch) == "arn:4.10.1"
     assert environments.newest_platform(found, "Docker") is None

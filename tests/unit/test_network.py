@@ -5,11 +5,10 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from berth import aws, aws_account, network
 from berth.problems import BerthError
+from hypothesis import given
+from hypothesis import strategies as st
 
 ZONES = ["eu-central-1a", "eu-central-1b", "eu-central-1c"]
 

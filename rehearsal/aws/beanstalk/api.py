@@ -236,6 +236,9 @@ class BeanstalkResponse(Looks):
             environment.event(f"Completed swapping CNAMEs with environment {other.name}.")
         return EmptyResult()
 
+    # moto's word for SwapEnvironmentCNAMEs.
+    swap_environment_cnam_es = swap_environment_cnames
+
     # Tags
 
     def list_tags_for_resource(self) -> ActionResult:

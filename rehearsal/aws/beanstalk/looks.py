@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from moto.core.responses import ActionResult, BaseResponse, EmptyResult
+from moto.core.responses import ActionResult, EmptyResult
 
+from ..unrehearsed import SaysWhatIsMissing
 from . import options
 from .applications import Region, region
 from .instances import now
@@ -19,7 +20,7 @@ def _in_utc(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-class Looks(BaseResponse):
+class Looks(SaysWhatIsMissing):
     """A part of the API's dispatcher."""
 
     @property

@@ -1,0 +1,361 @@
+"""`make demo` on the rehearsed AWS: from the Compose file to the app's front door, through bad days, to an empty account."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rehearsal import containers
+from tests.machine.conftest import APP, ROOT, App, Cloud, eventually
+
+pytestmark = pytest.mark.docker
+NAME = "fibonacci-test"
+FULL = f"berth-{NAME}"
+
+
+@dataclass
+class Watch:
+    """Looks at every process's command line until it is told to stop."""
+
+    seen: set[bytes] = field(default_factory=set)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        while not self.stop.wait(0.1):
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                try:
+                    self.seen.add(path.read_bytes())
+                except OSError:
+                    continue
+
+
+@dataclass
+class Stack(App):
+    """The app on the rehearsed AWS, and what was seen while it was made."""
+
+    cloud: Any = None
+    commands: set[bytes] = field(default_factory=set, repr=False)
+
+    def playbook(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.cloud.playbook(name, "-e", f"app_name={NAME}", *arguments)
+
+    def environment_(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.cloud.client("elasticbeanstalk").describe_environments(EnvironmentNames=[FULL])["Environments"][0]
+        return found
+
+    def sql(self, statement: str) -> str:
+        """What the database says that DescribeDBInstances shows, to the app's own user."""
+        shown = self.cloud.client("rds").describe_db_instances(DBInstanceIdentifier=FULL)["DBInstances"][0]
+        secret = self.cloud.secrets(f"berth/{NAME}/postgres")[f"berth/{NAME}/postgres"]
+        where = f"host={shown['Endpoint']['Address']} port={shown['Endpoint']['Port']} sslmode=require"
+        who = f"user={secret['username']} dbname={secret['dbname']}"
+        command = ["docker", "run", "--rm", "--network", "host", "--env", "PGPASSWORD", "postgres:17"]
+        command += ["psql", "--no-align", "--tuples-only", "--command", statement, f"{where} {who}"]
+        settings = {**os.environ, "PGPASSWORD": secret["password"]}
+        done = subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+def changed(output: str) -> int:
+    return sum(int(number) for number in re.findall(r"changed=(\d+)", output))
+
+
+@pytest.fixture(scope="module")
+def app(cloud: Cloud) -> Iterator[Stack]:
+    """`make demo`, with all the words that Ansible has."""
+    environment = {**os.environ, "COMPOSE_PROJECT_NAME": NAME, "ANSIBLE_VERBOSITY": "3", "ANSIBLE_DIFF_ALWAYS": "true"}
+    watch = Watch()
+    watcher = threading.Thread(target=watch.run, daemon=True)
+    watcher.start()
+    command = [sys.executable, "-m", "rehearsal", "demo"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    watch.stop.set()
+    watcher.join()
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    url = done.stdout.rstrip().splitlines()[-1].removeprefix("URL: ")
+    yield Stack(NAME, url, environment, done.stdout + done.stderr, target="aws", cloud=cloud, commands=watch.seen)
+    cloud.playbook("destroy.yml", "-e", f"app_name={NAME}", "-e", f"destroy={NAME}")
+
+
+def test_the_last_line_is_the_address_of_the_environment(app: Stack):
+    assert app.url == f"http://{app.environment_()['CNAME']}"
+    with urllib.request.urlopen(app.url, timeout=10) as response:
+        assert "<title>Fibonacci</title>" in response.read().decode()
+
+
+def test_an_index_is_computed_and_stored_in_the_database_that_the_api_shows(app: Stack):
+    app.submit(20)
+    assert eventually(lambda: app.result(20)) == 10946
+    assert app.sql("SELECT count(*) FROM indices WHERE index = 20") == "1"
+
+
+def test_only_the_apps_containers_run_on_the_instances(app: Stack):
+    names = [each.name for each in containers.find("beanstalk") if app.environment_()["EnvironmentName"] in each.name]
+    assert sorted(name.rsplit("-", 1)[-1] for name in names) == ["api", "api", "nginx", "nginx", "worker", "worker"]
+
+
+def test_no_secret_is_seen_in_output_processes_properties_or_bundles(app: Stack):
+    found = app.cloud.secrets(f"berth/{NAME}/")
+    words = {text for secret in found.values() for key, text in secret.items() if key in ("password", "scram_verifier")}
+    assert len(words) >= 4
+    assert "TASK [postgres_rds" in app.output
+    commands = b"\n".join(app.commands).decode(errors="replace")
+    assert "ansible-playbook" in commands
+    beanstalk = app.cloud.client("elasticbeanstalk")
+    settings = json.dumps(
+        beanstalk.describe_configuration_settings(ApplicationName=FULL, EnvironmentName=FULL)["ConfigurationSettings"], default=str
+    )
+    bundles = ""
+    for version in beanstalk.describe_application_versions(ApplicationName=FULL)["ApplicationVersions"]:
+        source = version["SourceBundle"]
+        body = app.cloud.client("s3").get_object(Bucket=source["S3Bucket"], Key=source["S3Key"])["Body"].read()
+        with zipfile.ZipFile(BytesIO(body)) as archive:
+            bundles += "".join(archive.read(name).decode(errors="replace") for name in archive.namelist())
+    assert "containerDefinitions" in bundles
+    for word in words:
+        for where, text in (("output", app.output), ("processes", commands), ("settings", settings), ("bundles", bundles)):
+            assert word not in text, f"a secret stands in the {where}"
+    assert not list(Path(tempfile.gettempdir()).glob("berth-bundle-*"))
+
+
+def test_the_data_is_looked_after(app: Stack):
+    database = app.cloud.client("rds").describe_db_instances(DBInstanceIdentifier=FULL)["DBInstances"][0]
+    assert (database["MultiAZ"], database["StorageEncrypted"], database["DeletionProtection"]) == (True, True, True)
+    assert not database["PubliclyAccessible"]
+    assert database["BackupRetentionPeriod"] == 14
+    cache = app.cloud.client("elasticache").describe_replication_groups(ReplicationGroupId=FULL)["ReplicationGroups"][0]
+    assert (cache["TransitEncryptionEnabled"], cache["AtRestEncryptionEnabled"], cache["AuthTokenEnabled"]) == (True, True, True)
+    assert (cache["AutomaticFailover"], cache["MultiAZ"], len(cache["MemberClusters"])) == ("enabled", "enabled", 2)
+
+
+def test_a_database_without_tls_or_password_lets_nobody_in(app: Stack):
+    shown = app.cloud.client("rds").describe_db_instances(DBInstanceIdentifier=FULL)["DBInstances"][0]
+    command = ["docker", "run", "--rm", "--network", "host", "--env", "PGPASSWORD=guessed", "postgres:17", "psql", "--command", "SELECT 1"]
+    for mode, words in (("disable", "no encryption|SSL off"), ("require", "password authentication failed")):
+        where = f"host={shown['Endpoint']['Address']} user=berth dbname=postgres sslmode={mode}"
+        done = subprocess.run([*command, where], capture_output=True, text=True, check=False)
+        assert done.returncode != 0
+        assert re.search(words, done.stderr), done.stderr
+
+
+def test_a_second_run_changes_nothing_and_check_mode_says_so(app: Stack):
+    for options in ((), ("--check", "--diff")):
+        done = app.playbook("site.yml", *options)
+        assert done.returncode == 0, done.stdout
+        assert changed(done.stdout) == 0, done.stdout
+
+
+def test_the_status_tells_what_stands(app: Stack):
+    done = app.playbook("status.yml")
+    assert done.returncode == 0, done.stdout
+    assert re.search(rf"app +Beanstalk {FULL}, Ready, health Green, version \S+, {re.escape(app.url)}", done.stdout), done.stdout
+    assert re.search(r"postgres +RDS postgres 17\.\d+, db\.t4g\.small, Multi-AZ, available, 10\.\S+", done.stdout)
+    assert re.search(r"redis +ElastiCache valkey, cache\.t4g\.small, 1 replicas, available, 10\.\S+", done.stdout)
+    assert re.search(r"platform +VPC vpc-\S+ 10\.40\.0\.0/16 in us-east-1, 2 zones", done.stdout)
+
+
+def test_deploy_alone_brings_a_new_release_into_service_while_the_old_one_serves(app: Stack, tmp_path):
+    project = copy(tmp_path)
+    page = next(path for path in project.rglob("index.html") if "node_modules" not in path.parts)
+    page.write_text(page.read_text().replace("<title>Fibonacci</title>", "<title>Fibonacci, again</title>"))
+    with Visitors(app) as visitors:
+        done = app.playbook("deploy.yml", "-e", f"app_project={project}", "-e", "app_release=again-1")
+    assert done.returncode == 0, done.stdout
+    assert visitors.failures == []
+    assert visitors.answers > 20
+    with urllib.request.urlopen(app.url, timeout=10) as response:
+        assert "<title>Fibonacci, again</title>" in response.read().decode()
+    assert app.environment_()["VersionLabel"].startswith("again-1-")
+    # Events are shown as they come.
+    assert re.search(r"\d\d:\d\d:\d\d INFO  \S", done.stdout)
+
+
+class Visitors:
+    """Ask for the page and the API over and over, and note what fails."""
+
+    def __init__(self, app: App) -> None:
+        self.app, self.failures, self.answers = app, list[str](), 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Visitors:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(0.2):
+            for path in ("/", "/api/values"):
+                try:
+                    status, _answer = self.app.call(path)
+                except OSError as error:
+                    status = str(error)
+                self.answers += 1
+                if status != 200:
+                    self.failures.append(f"{path}: {status}")
+
+
+def copy(folder: Path) -> Path:
+    """The sample app in a folder of its own, outside any repository."""
+    project = folder / "fibonacci"
+    shutil.copytree(APP, project, ignore=shutil.ignore_patterns("node_modules"))
+    return project
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"command": ["node", "-e", "console.error('the reactor is out of fuel'); process.exit(3)"]}, ["the reactor is out of fuel"]),
+        ({"image": "127.0.0.1:1/team/none:1", "build": None}, ["127.0.0.1:1/team/none:1"]),
+    ],
+    ids=["a container that ends", "an image that there is not"],
+)
+def test_a_release_that_never_gets_healthy_says_why_and_the_old_one_serves_on(app: Stack, tmp_path, fault, words):
+    project = copy(tmp_path)
+    (project / "broken.yaml").write_text(
+        "services:\n  api:\n"
+        + "".join(f"    {key}: {'!reset null' if value is None else json.dumps(value)}\n" for key, value in fault.items())
+    )
+    before = app.environment_()["VersionLabel"]
+    files = json.dumps({"app_compose_files": ["compose.yaml", "compose.production.yaml", "broken.yaml"]})
+    with Visitors(app) as visitors:
+        done = app.playbook(
+            "deploy.yml",
+            "-e",
+            f"app_project={project}",
+            "-e",
+            files,
+            "-e",
+            f"app_release=broken-{len(words[0])}",
+            "-e",
+            "app_beanstalk_deployment_timeout=15",
+        )
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert "did not take version broken-" in said
+    assert f"it still serves version {before}" in said
+    for word in words:
+        assert word in said
+    assert "Traceback" not in said
+    assert visitors.failures == []
+    assert app.environment_()["VersionLabel"] == before
+
+
+def test_the_app_survives_the_failover_of_either_store(app: Stack):
+    app.submit(25)
+    assert eventually(lambda: app.result(25)) == 121393
+    app.cloud.client("rds").reboot_db_instance(DBInstanceIdentifier=FULL, ForceFailover=True)
+    app.cloud.client("elasticache").test_failover(ReplicationGroupId=FULL, NodeGroupId="0001")
+    time.sleep(1)
+    eventually(app.ready, 90)
+    eventually(lambda: app.call("/api/values", {"index": 26})[0] == 202, 30)
+    assert eventually(lambda: app.result(26)) == 196418
+    assert eventually(lambda: app.result(25)) == 121393
+
+
+def test_destroy_refuses_without_the_name_and_leaves_nothing_that_costs_money(app: Stack):
+    for given in ((), ("-e", "destroy=another")):
+        refused = app.playbook("destroy.yml", *given)
+        assert refused.returncode != 0
+        assert "Nothing was removed" in refused.stdout
+        assert f"destroy={NAME}" in refused.stdout
+    assert app.ready()
+    done = app.playbook("destroy.yml", "-e", f"destroy={NAME}")
+    assert done.returncode == 0, done.stdout
+    assert left_over(app.cloud, FULL) == []
+    assert [each.name for each in containers.find() if FULL in each.name] == []
+    assert re.search(rf"{FULL}-final-\d+", done.stdout)
+    again = app.playbook("destroy.yml", "-e", f"destroy={NAME}")
+    assert again.returncode == 0, again.stdout
+    assert changed(again.stdout) == 0, again.stdout
+
+
+def left_over(cloud: Cloud, name: str) -> list[str]:
+    """What of a stack is still there and costs money, or would be in the way of the next one."""
+    tag = [{"Name": "tag:berth:network", "Values": [name]}]
+    ec2 = cloud.client("ec2")
+    found: list[str] = [each["VpcId"] for each in ec2.describe_vpcs(Filters=tag)["Vpcs"]]
+    found += [each["NatGatewayId"] for each in ec2.describe_nat_gateways(Filters=tag)["NatGateways"] if each["State"] != "deleted"]
+    found += [each["AllocationId"] for each in ec2.describe_addresses(Filters=tag)["Addresses"]]
+    found += [each["DBInstanceIdentifier"] for each in cloud.client("rds").describe_db_instances()["DBInstances"]]
+    found += [each["DBSubnetGroupName"] for each in cloud.client("rds").describe_db_subnet_groups()["DBSubnetGroups"]]
+    found += [each["DBParameterGroupName"] for each in cloud.client("rds").describe_db_parameter_groups()["DBParameterGroups"]]
+    found += [each["ReplicationGroupId"] for each in cloud.client("elasticache").describe_replication_groups()["ReplicationGroups"]]
+    found += [each["CacheSubnetGroupName"] for each in cloud.client("elasticache").describe_cache_subnet_groups()["CacheSubnetGroups"]]
+    beanstalk = cloud.client("elasticbeanstalk")
+    found += [each["EnvironmentName"] for each in beanstalk.describe_environments()["Environments"] if each["Status"] != "Terminated"]
+    found += [each["ApplicationName"] for each in beanstalk.describe_applications()["Applications"]]
+    found += [each["repositoryName"] for each in cloud.client("ecr").describe_repositories()["repositories"]]
+    found += [each["Name"] for each in cloud.client("s3").list_buckets()["Buckets"]]
+    found += [each["Name"].replace("/", "-") for each in cloud.client("secretsmanager").list_secrets()["SecretList"]]
+    found += [each["logGroupName"].replace("/", "-") for each in cloud.client("logs").describe_log_groups()["logGroups"]]
+    found += [each["RoleName"] for each in cloud.client("iam").list_roles()["Roles"]]
+    found += [each["TopicArn"] for each in cloud.client("sns").list_topics()["Topics"]]
+    found += [each["AlarmName"] for each in cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]]
+    ecs = cloud.client("ecs")
+    clusters = ecs.describe_clusters(clusters=ecs.list_clusters()["clusterArns"])["clusters"]
+    found += [each["clusterArn"] for each in clusters if each["status"] != "INACTIVE"]
+    return [each for each in found if name in each or each.startswith(("vpc-", "nat-", "eipalloc-"))]
+
+
+def test_check_mode_on_an_empty_account_says_what_would_be_made_and_makes_nothing(cloud: Cloud):
+    done = cloud.playbook("site.yml", "--check", "--diff", "-e", "app_stage=empty")
+    assert done.returncode == 0, done.stdout
+    assert changed(done.stdout) > 15
+    assert left_over(cloud, "berth-fibonacci-empty") == []
+    assert cloud.secrets("berth/fibonacci-empty") == {}
+
+
+@pytest.mark.parametrize(
+    ("playbook", "arguments", "environment", "words"),
+    [
+        ("platform.yml", (), {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "set AWS_PROFILE, or AWS_ACCESS_KEY_ID"),
+        ("platform.yml", (), {"AWS_REGION": "eu-centrl-1"}, "did you mean 'eu-central-1'"),
+        ("platform.yml", ("-e", "aws_stack=Shop!"), {}, "lower-case letters, digits and single hyphens"),
+        ("platform.yml", ("-e", "aws_profile=huge"), {}, "small, production"),
+        ("deploy.yml", ("-e", "app_stage=nowhere"), {}, "run playbooks/platform.yml"),
+        ("data_tier.yml", ("-e", "app_stage=nowhere"), {}, "run playbooks/platform.yml"),
+        ("platform.yml", ("-e", "app_project=/nowhere"), {}, "/nowhere is not a directory"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_message_with_the_remedy(cloud: Cloud, playbook, arguments, environment, words):
+    done = cloud.playbook(playbook, *arguments, **environment)
+    assert done.returncode != 0
+    said = " ".join((done.stdout + done.stderr).split())
+    assert words in said, done.stdout
+    assert "Traceback" not in said
+    assert done.stdout.count("[ERROR]") + done.stderr.count("[ERROR]") <= 1, done.stdout + done.stderr
+
+
+def test_a_bucket_of_another_account_is_left_alone(cloud: Cloud):
+    stranger = cloud.client("s3")
+    # How moto is told whose request it is.
+    stranger.meta.events.register("before-sign.s3", lambda request, **_: request.headers.add_header("x-moto-account-id", "210987654321"))
+    stranger.create_bucket(Bucket="taken-by-a-stranger")
+    done = cloud.playbook(
+        "platform.yml", "-e", "app_stage=bucket", "-e", "aws_profile=small", "-e", "platform_aws_bucket=taken-by-a-stranger"
+    )
+    assert done.returncode != 0
+    assert "belongs to another account; give another with platform_aws_bucket" in " ".join(done.stdout.split())
+    cloud.playbook("destroy.yml", "-e", "app_stage=bucket", "-e", "destroy=fibonacci-bucket", "-e", "platform_aws_bucket=unused")
+    assert left_over(cloud, "berth-fibonacci-bucket") == []
