@@ -317,6 +317,9 @@ def main() -> None:
         supports_check_mode=True,
     )
     params, keeper = module.params, Keeper(module)
+    problem = environments.name_problem(params["name"])
+    if problem:
+        module.fail_json(msg=problem)
     # The service's clock and ours may differ a little.
     since = datetime.fromisoformat(params["since"]) if params["since"] else datetime.now(UTC) - timedelta(seconds=1)
     try:

@@ -140,6 +140,8 @@ def main() -> None:
                 Tags=tag_list(params["tags"]),
             )
     except AWS_ERRORS as error:
+        if error_code(error) == "NoSuchBucket":
+            module.fail_json(msg=f"bucket: there is no bucket {params['bucket']}; make it first, as playbooks/platform.yml does")
         fail_aws(module, error, f"Making version {label} of application {params['application']}")
     module.exit_json(changed=not there, version_label=label, key=key)
 

@@ -13,7 +13,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from moto.rds import urls as rds_urls
 from werkzeug.serving import make_server
 
-from . import boto, ecs, elasticache, rds, s3
+from . import ecs, elasticache, rds, s3
 from .beanstalk.api import BeanstalkResponse
 from .ecr import RehearsedEcr
 from .ecs import RehearsedEcs
@@ -32,7 +32,6 @@ _OURS = {
 def serve(port: int) -> None:
     """Serve AWS's API on a port of the loopback address, until the process ends."""
     os.environ["BERTH_REHEARSAL_ENDPOINT"] = f"http://127.0.0.1:{port}"
-    os.environ["MOTO_ACCOUNT_ID"] = boto.ACCOUNT
     os.environ["MOTO_PORT"] = str(port)
     # Another account's bucket is closed, as it is by default.
     os.environ["MOTO_S3_ALLOW_CROSSACCOUNT_ACCESS"] = "false"

@@ -16,7 +16,6 @@ CREDENTIALS = {
     "AWS_SECRET_ACCESS_KEY": "rehearsed/bPxRfiCYEXAMPLEKEYonThisMachine",
 }
 REGION = "us-east-1"
-ACCOUNT = "123456789012"
 
 
 class SecretError(Exception):

@@ -13,6 +13,7 @@ from moto.ecr.responses import ECRResponse
 
 from .. import containers, images
 from .beanstalk.instances import now
+from .unrehearsed import NotRehearsed
 
 _IMAGE = "registry:2"
 _MANIFESTS = ", ".join(
@@ -93,13 +94,27 @@ class RehearsedEcr(ECRResponse):
             entry["expiresAt"] = now()
         return answer
 
+    def _tagged(self, name: str, address: str) -> list[dict[str, str]]:
+        """Every tag in a repository, as the API names images."""
+        self.ecr_backend.describe_repositories(repository_names=[name])
+        status, _headers, body = _ask(address, "GET", f"/v2/{name}/tags/list")
+        return [{"imageTag": tag} for tag in (json.loads(body).get("tags") or [] if status == 200 else [])]
+
+    def list_images(self) -> ActionResult:
+        name, address = self._get_param("repositoryName"), registry()
+        tags = self._tagged(name, address)
+        return ActionResult({"imageIds": [{**each, "imageDigest": _digest(address, name, each["imageTag"])} for each in tags]})
+
+    def batch_get_image(self) -> ActionResult:
+        raise NotRehearsed("BatchGetImage of ecr is not rehearsed; the registry itself can be asked")
+
+    def batch_delete_image(self) -> ActionResult:
+        raise NotRehearsed("BatchDeleteImage of ecr is not rehearsed; images go with their repository")
+
     def describe_images(self) -> ActionResult:
         name, address = self._get_param("repositoryName"), registry()
+        wanted = self._get_param("imageIds") or self._tagged(name, address)
         self.ecr_backend.describe_repositories(repository_names=[name])
-        wanted = self._get_param("imageIds")
-        if not wanted:
-            status, _headers, body = _ask(address, "GET", f"/v2/{name}/tags/list")
-            wanted = [{"imageTag": tag} for tag in (json.loads(body).get("tags") or [] if status == 200 else [])]
         details: dict[str, dict[str, Any]] = {}
         for each in wanted:
             reference = each.get("imageDigest") or each["imageTag"]

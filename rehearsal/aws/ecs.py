@@ -46,7 +46,8 @@ def _run(task: Any, definition: Any, region: str) -> None:
     document = {
         "containerDefinitions": definition.container_definitions,
         "volumes": definition.volumes,
-        "executionRoleArn": definition.execution_role_arn,
+        # moto's definitions lack what was not given.
+        "executionRoleArn": getattr(definition, "execution_role_arn", None),
     }
     own = tasks.Task(f"ecs-{task.id[:8]}", document, kind="ecs", owner=task.id)
     names = [each["name"] for each in definition.container_definitions]
@@ -58,7 +59,7 @@ def _run(task: Any, definition: Any, region: str) -> None:
         containers.wait_until(lambda: own.essential() & set(own.exited()), _LONGEST, "the task does not end")
         code = own.exited().get(names[0])
         _deliver(definition.container_definitions[0], own, task.id, region)
-    except (tasks.TaskError, containers.ContainerError) as error:
+    except Exception as error:  # whatever it is, the task has ended
         why = str(error)
     finally:
         own.stop(0)

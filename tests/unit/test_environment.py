@@ -142,6 +142,13 @@ def test_what_is_no_bundle_is_said(tmp_path, make, words):
         source_bundle.pack(str(path))
 
 
+@pytest.mark.parametrize(
+    ("name", "fits"), [("shop", True), ("a" * 40, True), ("abc", False), ("a" * 41, False), ("-shop", False), ("sh_op", False)]
+)
+def test_names_that_beanstalk_takes(name, fits):
+    assert (environments.name_problem(name) == "") == fits
+
+
 def test_a_label_fits_what_beanstalk_takes():
     found = source_bundle.label("feature/a" + "b" * 200, "0123456789abcdef")
     assert len(found) <= 100

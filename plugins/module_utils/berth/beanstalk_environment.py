@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 ENVIRONMENT = "aws:elasticbeanstalk:application:environment"
 SECRETS = "aws:elasticbeanstalk:application:environmentsecrets"
 Key = tuple[str, str]
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{2,38}[A-Za-z0-9]")
 
 # Values that are lists in which order says nothing; to the second kind Beanstalk adds its own.
 _SETS = frozenset({"Subnets", "ELBSubnets"})
@@ -50,6 +52,13 @@ class Change(NamedTuple):
     def updates(self) -> bool:
         """Whether UpdateEnvironment is needed."""
         return bool(self.settings or self.remove or self.version is not None or self.description is not None)
+
+
+def name_problem(name: str) -> str:
+    """Why Beanstalk would refuse an environment's name; empty when it would not."""
+    if _NAME.fullmatch(name):
+        return ""
+    return f"name: {name!r} is no name of an environment, which has 4 to 40 letters, digits and hyphens, and a hyphen at neither end"
 
 
 def as_text(value: Any) -> str:
