@@ -150,6 +150,19 @@ options:
       - With O(format=2) only.
     type: bool
     default: false
+  environment:
+    description:
+      - Variables over those of the Compose file, which need no binding. A text is for every service; a table under a service's name is for
+        that service. V(null) takes a variable away.
+      - The ARN of a Secrets Manager secret or of a parameter becomes a reference to it, but with O(format=compose).
+    type: dict
+    default: {}
+  front_port:
+    description:
+      - Port on which visitors come, such as V(80), where Beanstalk's load balancer looks. Where no container is published on it, the front
+        door's is, instead of on the port that the Compose file names for development.
+      - With O(format=2) only.
+    type: int
   strict:
     description:
       - Whether it is an error, rather than a warning, when something of the Compose file cannot be carried or bound.
@@ -389,6 +402,8 @@ def main() -> None:
             },
             "repository_credentials": {"type": "str", "no_log": False},
             "environment_properties": {"type": "bool", "default": False},
+            "front_port": {"type": "int"},
+            "environment": {"type": "dict", "default": {}},
             "strict": {"type": "bool", "default": False},
         },
         add_file_common_args=True,
@@ -415,7 +430,11 @@ def main() -> None:
             execution_role_arn=params["execution_role_arn"],
             authentication=params["authentication"],
             repository_credentials=params["repository_credentials"],
+            front_port=params["front_port"],
+            environment=params["environment"],
         )
+        if params["front_port"] is not None and params["format"] != "2":
+            raise BerthError("front_port: with format 2 only; in the others the Compose file's own ports count")
         if params["environment_properties"] and params["format"] != "2":
             raise BerthError("environment_properties: with format 2 only; the other formats carry every variable themselves")
         texts, selection, apart = render(project, options, params["format"], params["environment_properties"])

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from berth.bindings import Backing, Bindings, bind, hoist, summary
+from berth.bindings import Backing, Bindings, bind, hoist, override, summary
 from berth.connections import read_connection
 from berth.problems import BerthError
 from berth.references import read_url
@@ -241,3 +241,23 @@ def test_what_names_no_store_is_no_property():
     services = {"api": led({"PGHOST": "a", "LOG": "debug"}, own=["LOG"])}
     assert hoist(services) == ({"PGHOST": "a"}, {})
     assert services["api"].environment == {"LOG": "debug"}
+
+
+ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:berth/shop/stripe-AbCdEf"
+
+
+def test_a_variable_from_outside_needs_no_binding():
+    found = override(
+        bound({"PGHOST": "postgres", "DATABASE_URL": "mysql://postgres/x", "MODE": "development"}),
+        {"DATABASE_URL": "x", "MODE": None},
+        literal=False,
+    )
+    assert (found.environment["PGHOST"], found.environment["DATABASE_URL"]) == ("pg.example.com", "x")
+    assert "MODE" not in found.environment
+    assert found.unbound == []
+
+
+def test_the_arn_of_a_secret_is_a_reference_where_references_are_known():
+    assert override(led({"KEY": "dev"}, own=["KEY"]), {"KEY": ARN}, literal=False).secrets == {"KEY": ARN}
+    assert override(led({}), {"KEY": ARN}, literal=True).environment == {"KEY": ARN}
+    assert override(led({}, {"KEY": "arn:1"}), {"KEY": True, "PORT": 80}, literal=False)[:2] == ({"KEY": "true", "PORT": "80"}, {})

@@ -255,3 +255,34 @@ def test_any_project_is_rendered_to_what_ecs_takes_or_refused_in_words(tmp_path,
         return
     assert beanstalk.inspect(dockerrun.canonical(document)).errors == []
     assert not {"redis:7", "postgres:16"} & {each["image"] for each in document["containerDefinitions"]}
+
+
+@pytest.mark.parametrize(
+    ("compose_text", "ports"),
+    [
+        ("services:\n  web: {image: 'x/web:1', ports: ['8080:3000']}\n", [(80, 3000)]),
+        ("services:\n  web: {image: 'x/web:1', ports: ['8443:443', '8080:80']}\n", [(8443, 443), (80, 80)]),
+        ("services:\n  web: {image: 'x/web:1', ports: ['80:8000', '9000:9000']}\n", [(80, 8000), (9000, 9000)]),
+        ("services:\n  web: {image: 'x/web:1'}\n", []),
+    ],
+)
+def test_the_front_door_is_put_where_visitors_come(tmp_path, compose_text, ports):
+    document = version_2(write(tmp_path, compose_text), front_port=80)[0]
+    found = [(each["hostPort"], each["containerPort"]) for each in container(document, "web").get("portMappings", [])]
+    assert sorted(found) == sorted(ports)
+
+
+def test_variables_from_outside_are_for_all_services_or_for_one(tmp_path):
+    text = "services:\n  web: {image: 'x/web:1', environment: {MODE: development}}\n  worker: {image: 'x/worker:1'}\n"
+    document = version_2(write(tmp_path, text), environment={"MODE": "production", "worker": {"QUEUE": "slow"}})[0]
+    assert container(document, "web")["environment"] == [{"name": "MODE", "value": "production"}]
+    assert container(document, "worker")["environment"] == [{"name": "MODE", "value": "production"}, {"name": "QUEUE", "value": "slow"}]
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"), [({"wrker": {"A": "b"}}, "did you mean 'worker'"), ({"A": ["b"]}, "environment.A: list is no text")]
+)
+def test_what_is_no_variable_is_refused(tmp_path, environment, words):
+    text = "services:\n  worker: {image: 'x/worker:1'}\n"
+    with pytest.raises(BerthError, match=words):
+        version_2(write(tmp_path, text), environment=environment)

@@ -13,6 +13,8 @@ from .references import POSTGRES_SCHEMES, REDIS_SCHEMES, Name, Url, read_host_po
 
 _VENDORS = frozenset({"postgres", "postgresql", "pgsql", "pg", "redis", "mysql", "sqlite", "mongo", "mongodb"})
 
+_SECRET_ARN = re.compile(r"arn:aws[a-z-]*:(secretsmanager:[^:]*:[^:]*:secret:|ssm:[^:]*:[^:]*:parameter/)")
+
 
 class Bindings(NamedTuple):
     """A service's environment after binding.
@@ -259,6 +261,21 @@ class _Writer:
         if connection.password and self.literal:
             return "value", keywords_for(connection, keywords, connection.password)
         return "unbound", "a connection string with its password is never written into this file; let the app take its password apart"
+
+
+def override(bindings: Bindings, given: Mapping[str, Any], *, literal: bool) -> Bindings:
+    """A service's bindings with variables set from outside, which need no binding any more. None takes a variable away.
+
+    The ARN of a secret or a parameter becomes a reference to it, unless plain values may be written (``literal``).
+    """
+    environment = {name: text for name, text in bindings.environment.items() if name not in given}
+    secrets = {name: text for name, text in bindings.secrets.items() if name not in given}
+    for name, value in given.items():
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        if value is not None:
+            (secrets if _SECRET_ARN.match(text) and not literal else environment)[name] = text
+    bound = [entry for entry in bindings.bound if entry["variable"] not in given]
+    return Bindings(environment, secrets, bound, [entry for entry in bindings.unbound if entry["variable"] not in given])
 
 
 def hoist(bindings: Mapping[str, Bindings]) -> tuple[dict[str, str], dict[str, str]]:

@@ -73,8 +73,24 @@ def version_2(project: Project, selection: Selection, options: Options) -> dict[
         notes.advise(
             f"no memory limit is named for {listed(notes.defaulted)}, and ECS asks for one: {options.default_memory} MiB given each (default_memory)"
         )
-    _port_80(selection)
+    if not _on_front_port(definitions, selection.front_door, options.front_port):
+        _port_80(selection)
     return document
+
+
+def _on_front_port(definitions: list[dict[str, Any]], door: str | None, wanted: int | None) -> bool:
+    """Publish the front door on the port where visitors come from, unless a container is there already. Returns whether one is now."""
+    mappings = {each["name"]: each.get("portMappings", []) for each in definitions}
+    if wanted is None:
+        return False
+    if any(mapping.get("hostPort") == wanted for each in mappings.values() for mapping in each):
+        return True
+    own = [mapping for mapping in mappings.get(door or "", []) if mapping.get("hostPort") and mapping.get("protocol") != "udp"]
+    if not own:
+        return False
+    # Of several, the one that speaks HTTP: containers listen on 80 for it, and on a higher port for TLS or for their keeper.
+    min(own, key=lambda mapping: (mapping["containerPort"] != wanted, mapping["containerPort"]))["hostPort"] = wanted
+    return True
 
 
 def _one_shots(services: dict[str, dict[str, Any]]) -> set[str]:
@@ -136,7 +152,7 @@ def _port_80(selection: Selection) -> None:
         numbers = ", ".join(str(port) for port in sorted(topology.published(selection.services[door]) if door else ports))
         selection.notes.advise(
             f"no container publishes port 80, where Beanstalk's load balancer looks; {what} {numbers}. Set Port of "
-            "aws:elasticbeanstalk:environment:process:default, or publish 80 in a production Compose file"
+            "aws:elasticbeanstalk:environment:process:default, publish 80 in a production Compose file, or give front_port"
         )
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .bindings import Backing, Bindings, bind
+from .bindings import Backing, Bindings, bind, override
 from .compose import Project
 from .connections import Connection, read_connection
 from .images import parse
@@ -30,6 +30,8 @@ class Options(NamedTuple):
     execution_role_arn: str | None = None
     authentication: Mapping[str, str] | None = None
     repository_credentials: str | None = None
+    front_port: int | None = None
+    environment: Mapping[str, Any] = {}
 
 
 class Selection(NamedTuple):
@@ -86,6 +88,7 @@ def select(project: Project, options: Options, *, literal: bool = False) -> Sele
     bindings = {
         name: bind(name, service.get("environment") or {}, backing, connections, literal=literal) for name, service in stays.items()
     }
+    bindings = {name: override(each, _given(options.environment, name, services), literal=literal) for name, each in bindings.items()}
     for name, service in stays.items():
         service["environment"] = bindings[name].environment
         _mentions(name, service, backing, notes)
@@ -95,6 +98,17 @@ def select(project: Project, options: Options, *, literal: bool = False) -> Sele
     for entry in (entry for each in bindings.values() for entry in each.unbound):
         notes.advise(f"{entry['service']}: {entry['variable']} is unbound: {entry['reason']}; {entry['remedy']}")
     return Selection(stays, images, bindings, door, notes)
+
+
+def _given(environment: Mapping[str, Any], service: str, services: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables that are set from outside for one service: those of all, and over them its own."""
+    tables = {name: value for name, value in environment.items() if isinstance(value, Mapping)}
+    check_names("environment", tables, services)
+    found = {name: value for name, value in environment.items() if name not in tables} | dict(tables.get(service, {}))
+    for name, value in found.items():
+        if not isinstance(value, (str, int, float, bool, type(None))):
+            refuse(f"environment.{name}: {type(value).__name__} is no text; give a text, or a table under a service's name")
+    return found
 
 
 def _connections(services: Mapping[str, Any], options: Options) -> tuple[dict[str, str], dict[str, Connection]]:
