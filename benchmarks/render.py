@@ -7,7 +7,7 @@ import sys
 from berth import beanstalk, compose, dockerrun
 from berth.selection import Options, select
 
-from rehearsal.reading import run  # makes Berth's functions importable, too
+from rehearsal.reading import run
 
 project = compose.read_project(run, sys.argv[1])
 options = Options()

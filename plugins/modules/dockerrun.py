@@ -354,9 +354,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.berth import beanstalk, compose, compose_file, dockerrun
-from ansible.module_utils.berth.bindings import hoist, summary
 from ansible.module_utils.berth.problems import BerthError
 from ansible.module_utils.berth.selection import Options, select
+from ansible.module_utils.berth.variables import hoist, summary
 from ansible.module_utils.berth.writing import check_writable, current_text, write_atomically
 
 

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from berth.bindings import Backing, Bindings, bind, hoist, override, summary
+from berth.bindings import Backing, Bindings, bind
 from berth.connections import read_connection
 from berth.problems import BerthError
 from berth.references import read_url
+from berth.variables import hoist, override, summary
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -88,3 +88,13 @@ def test_no_python_file_is_over_300_lines():
     for folder in ("plugins/module_utils", "rehearsal", "benchmarks"):
         for path in (ROOT / folder).rglob("*.py"):
             assert len(path.read_text().splitlines()) <= 300, path
+
+
+PAGES = sorted(path for path in ROOT.rglob("*.md") if not {".venv", "node_modules", ".cache"} & set(path.relative_to(ROOT).parts))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if not re.match(r"[a-z]+:|#", target):
+            assert (page.parent / target.split("#")[0]).exists(), target

@@ -8,13 +8,14 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .bindings import Backing, Bindings, bind, override
+from .bindings import Backing, Bindings, bind
 from .compose import Project
 from .connections import Connection, read_connection
 from .images import parse
 from .notes import Notes
 from .problems import BerthError, listed, refuse
 from .topology import backing_services, check_names, front_door, names_of, published
+from .variables import override
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
