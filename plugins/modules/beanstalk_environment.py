@@ -102,7 +102,7 @@ EXAMPLES = r"""
     environment:
       PGHOST: shop.abc.eu-central-1.rds.amazonaws.com
     secrets:
-      PGPASSWORD: "arn:aws:secretsmanager:eu-central-1:123456789012:secret:berth/shop/postgres-AbCdEf:password"
+      PGPASSWORD: "arn:aws:secretsmanager:eu-central-1:123456789012:secret:berth/shop/postgres-AbCdEf:password::"
 """
 
 RETURN = r"""

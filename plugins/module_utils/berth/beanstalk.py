@@ -10,10 +10,10 @@ model of ECS.
 
 from __future__ import annotations
 
-import re
 from typing import Any, NamedTuple
 
-from . import beanstalk_v2, images
+from . import beanstalk_v2
+from .findings import PLACEHOLDER, Finding, Report, check_image
 from .problems import closest, suggestion
 from .tolerant_json import Node, parse, plain
 
@@ -24,14 +24,6 @@ TOP_KEYS = {
     2: {VERSION_KEY, "authentication", "executionRoleArn", "volumes", "containerDefinitions"},
     3: {VERSION_KEY, "Authentication"},
 }
-PLACEHOLDER = re.compile(r"<[^<>]+>|\$\{[^}]*\}|\$[A-Z_]+|\{\{.*?\}\}|%[A-Za-z_]+%|__[A-Z_]+__|@[A-Z_]+@")
-
-
-class Finding(NamedTuple):
-    """One mistake: the line it stands on, counted from 1, and what is wrong."""
-
-    line: int
-    message: str
 
 
 class Inspection(NamedTuple):
@@ -46,24 +38,6 @@ class Inspection(NamedTuple):
     errors: list[Finding]
     warnings: list[Finding]
     syntax: int
-
-
-class Report:
-    """Collects findings, each once."""
-
-    def __init__(self) -> None:
-        self.errors: list[Finding] = []
-        self.warnings: list[Finding] = []
-
-    def error(self, line: int, message: str) -> None:
-        """Beanstalk or ECS refuses it, or it cannot work."""
-        if Finding(line, message) not in self.errors:
-            self.errors.append(Finding(line, message))
-
-    def warn(self, line: int, message: str) -> None:
-        """It works, and deserves a look."""
-        if Finding(line, message) not in self.warnings:
-            self.warnings.append(Finding(line, message))
 
 
 def inspect(text: str) -> Inspection:
@@ -249,16 +223,3 @@ def _credentials(node: Node | None, path: str, report: Report) -> None:
     for name, key in present.items():
         if name not in ("bucket", "key"):
             report.error(key.line, f"{path} has an unknown key {key.value!r}{suggestion(key.value, ['bucket', 'key'])}")
-
-
-def check_image(node: Node, path: str, report: Report) -> None:
-    """Check an image's reference: a placeholder, what Docker would not take, or no tag is a warning."""
-    image = node.value.strip()
-    if PLACEHOLDER.search(image):
-        report.warn(node.line, f"{path} is a placeholder left to fill: {image!r}")
-        return
-    reference = images.parse(image)
-    if reference is None:
-        report.warn(node.line, f"{path} is {image!r}, which Docker does not take as an image (lower case, registry/name:tag)")
-    elif reference.tag is None and reference.digest is None:
-        report.warn(node.line, f"{path} is {image!r}, without a tag: each deployment runs whatever is latest")

@@ -5,15 +5,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
-from . import beanstalk, ecs_model
+from . import ecs_model
 from .containers import LEAST_MEMORY
+from .findings import PLACEHOLDER, Report, check_image
 from .problems import closest, suggestion
 from .tolerant_json import Node
-
-if TYPE_CHECKING:
-    from .beanstalk import Report
 
 LOGS = "awseb-logs-"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
@@ -86,7 +83,7 @@ def _names(definitions: Node, report: Report) -> set[str]:
         elif name is not None:
             if name in names:
                 report.error(given.line, f"a second container is called {name!r}; names have to be unique")
-            if not _NAME.fullmatch(name) and not beanstalk.PLACEHOLDER.search(name):
+            if not _NAME.fullmatch(name) and not PLACEHOLDER.search(name):
                 report.error(given.line, f"the name {name!r} is refused by ECS: letters, digits, hyphens and underscores, 255 at most")
             names.add(name)
     return names
@@ -100,7 +97,7 @@ def _image(container: Node, label: str, report: Report) -> None:
     elif given.kind == "string" and not given.value.strip():
         report.error(given.line, f"{label}.image is empty")
     elif given.kind == "string":
-        beanstalk.check_image(given, f"{label}.image", report)
+        check_image(given, f"{label}.image", report)
     elif given.kind == "null":
         report.error(given.line, f"{label} has no image")
 
@@ -136,7 +133,7 @@ def _links(container: Node, label: str, names: set[str], report: Report) -> None
     own = _text(container.get("name"))
     for link in (container.get("links") or container).items():
         target = str(_text(link) or "").split(":")[0]
-        if not target or beanstalk.PLACEHOLDER.search(target):
+        if not target or PLACEHOLDER.search(target):
             continue
         if target == own:
             report.error(link.line, f"{label} is linked to itself")
@@ -194,7 +191,7 @@ def _volumes(node: Node, report: Report) -> dict[str, Node]:
         found[name] = volume
         path = (volume.get("host") or volume).get("sourcePath")
         text = _text(path)
-        if path is not None and text is not None and not text.startswith("/") and not beanstalk.PLACEHOLDER.match(text):
+        if path is not None and text is not None and not text.startswith("/") and not PLACEHOLDER.match(text):
             meant = f"/var/app/current/{text.removeprefix('./')}".rstrip("/.")
             report.error(
                 path.line,
@@ -221,7 +218,7 @@ def _mounts(container: Node, label: str, names: set[str], volumes: dict[str, Nod
         owner = source.removeprefix(LOGS)
         if not source.startswith(LOGS):
             report.error(given.line, f"{label} mounts the volume {source!r}, which is not declared in volumes{suggestion(source, volumes)}")
-        elif owner not in names and not beanstalk.PLACEHOLDER.search(owner):
+        elif owner not in names and not PLACEHOLDER.search(owner):
             report.error(given.line, f"{label} mounts {source!r}, and no container is called {owner!r}{suggestion(owner, names)}")
     return mounted
 
