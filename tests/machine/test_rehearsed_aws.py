@@ -346,4 +346,4 @@ def test_down_cleans_up_what_a_killed_server_left_and_nothing_else(cloud: Cloud,
         assert cloud.client("sts").get_caller_identity()["Account"]
         assert "no rehearsal" in rehearse(folder, "down").stdout
     finally:
-        bystander.remove(force=True)
+        bystander.remove(force=True, v=True)
