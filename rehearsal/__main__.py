@@ -27,7 +27,9 @@ def main(arguments: list[str] | None = None) -> int:
     away.add_argument("--all", action="store_true", help="and what demos and tests left: projects, stand-ins, an engine that Berth started")
     commands.add_parser("status", help="say whether the rehearsal runs, and what is in it")
     within = commands.add_parser("run", help="run a command with AWS's clients led to the rehearsal, started where it does not run")
-    within.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="such as -- aws rds describe-db-instances")
+    within.add_argument(
+        "words", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="such as -- aws elasticbeanstalk describe-environments"
+    )
     options = parser.parse_args(arguments)
     try:
         if options.command == "demo":
@@ -62,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
 def run_within(words: list[str]) -> int:
     """Run a command led to the rehearsal. Returns its exit code."""
     if not words:
-        raise server.ServerError("name a command after --, such as: python -m rehearsal run -- aws rds describe-db-instances")
+        raise server.ServerError("name a command after --, such as: python -m rehearsal run -- aws elasticbeanstalk describe-environments")
     server.up()
     return subprocess.run(words, env={**os.environ, **server.environment()}, check=False).returncode
 

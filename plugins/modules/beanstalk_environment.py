@@ -224,16 +224,19 @@ class Keeper:
     def logs(self) -> list[str]:
         """The instances' last log lines, as far as they can be had."""
         lines: list[str] = []
+        # What an earlier request brought is still there, and stale.
+        asked = datetime.now(UTC) - timedelta(seconds=5)
         try:
             self.client.request_environment_info(EnvironmentName=self.params["name"], InfoType="tail")
             for _try in range(10):
                 found = self.client.retrieve_environment_info(EnvironmentName=self.params["name"], InfoType="tail")["EnvironmentInfo"]
+                found = [each for each in found if each.get("SampleTimestamp", asked) >= asked]
                 if found:
                     break
                 time.sleep(_POLL_SECONDS)
             for each in found:
                 text = each.get("Message") or ""
-                if text.startswith("https://"):
+                if text.startswith(("https://", "http://")):
                     text = open_url(text, timeout=30).read().decode(errors="replace")
                 lines += [f"{each.get('Ec2InstanceId', '')}: {line}" for line in text.splitlines()[-_LOG_LINES:]]
         except Exception as error:  # a log that cannot be had must not hide why it was wanted

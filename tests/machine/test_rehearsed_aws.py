@@ -240,7 +240,7 @@ def test_environments_run_their_versions_swap_their_names_restart_and_end(beanst
     assert page(address) == "green"
     messages = [each["Message"] for each in beanstalk.describe_events(EnvironmentName="green-env")["Events"]]
     assert messages[0].startswith(("Environment rebuild completed", "Environment health has transitioned"))
-    assert any("swapping CNAMEs with environment blue-env" in text for text in messages)
+    assert any("Completed swapping CNAMEs for environments 'blue-env' and 'green-env'" in text for text in messages)
     for name in ("blue-env", "green-env"):
         beanstalk.terminate_environment(EnvironmentName=name)
     eventually(lambda: not beanstalk.describe_environments(ApplicationName="of-the-test")["Environments"])

@@ -6,7 +6,6 @@ import re
 
 from moto.core.responses import ActionResult, EmptyResult
 
-from .. import boto
 from . import options, platforms
 from .environment import Environment
 from .errors import BeanstalkError, invalid, not_ready
@@ -71,11 +70,7 @@ class BeanstalkResponse(Looks):
         return EmptyResult()
 
     def create_storage_location(self) -> ActionResult:
-        client = boto.client("s3", self.region)
-        if self.here.bucket not in [each["Name"] for each in client.list_buckets()["Buckets"]]:
-            where = {} if self.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": self.region}}
-            client.create_bucket(Bucket=self.here.bucket, **where)
-        return ActionResult({"S3Bucket": self.here.bucket})
+        return ActionResult({"S3Bucket": self.here.storage()})
 
     # Platforms and options
 
@@ -232,8 +227,8 @@ class BeanstalkResponse(Looks):
         first.balancer, second.balancer = second.balancer, first.balancer
         first.balancer.targets, second.balancer.targets = second.balancer.targets, first.balancer.targets
         first.address, second.address = second.address, first.address
-        for environment, other in ((first, second), (second, first)):
-            environment.event(f"Completed swapping CNAMEs with environment {other.name}.")
+        for environment in pair:
+            environment.event(f"Completed swapping CNAMEs for environments '{first.name}' and '{second.name}'.")
         return EmptyResult()
 
     # moto's word for SwapEnvironmentCNAMEs.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .. import boto
 from . import bundle
 from .environment import Environment
 from .errors import BeanstalkError, invalid, no_environment
@@ -23,10 +24,13 @@ class Region:
         self.tags: dict[str, dict[str, str]] = {}
         self.cname_prefixes: dict[str, str] = {}
 
-    @property
-    def bucket(self) -> str:
-        """The bucket that CreateStorageLocation makes."""
-        return f"elasticbeanstalk-{self.name}-{self.account}"
+    def storage(self) -> str:
+        """The account's bucket for Beanstalk's own files in this region, made where it is missing, as CreateStorageLocation does."""
+        bucket, client = f"elasticbeanstalk-{self.name}-{self.account}", boto.client("s3", self.name)
+        if bucket not in [each["Name"] for each in client.list_buckets()["Buckets"]]:
+            where = {} if self.name == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": self.name}}
+            client.create_bucket(Bucket=bucket, **where)
+        return bucket
 
     def arn(self, kind: str, path: str) -> str:
         """An ARN of Beanstalk's."""

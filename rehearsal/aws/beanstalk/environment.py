@@ -13,7 +13,7 @@ from typing import Any
 from ... import containers, state
 from .. import clock, tasks
 from ..balancer import Balancer
-from . import bundle, instances, options, platforms
+from . import bundle, instances, options, platforms, requests
 from .instances import Instance, now
 
 _EVENTS_KEPT = 1000
@@ -43,6 +43,7 @@ class Environment:
         self.instances: list[Instance] = []
         self.deployment = 0
         self.failed_logs = ""
+        self.request = ""
         self.ended = threading.Event()
         clock.later(self._watch)
 
@@ -72,12 +73,13 @@ class Environment:
     def event(self, message: str, severity: str = "INFO") -> None:
         """Note what happened."""
         entry: dict[str, Any] = {"EventDate": now(), "Message": message, "ApplicationName": self.application, "EnvironmentName": self.name}
-        self.events.append({**entry, "PlatformArn": self.platform_arn, "Severity": severity})
+        request = requests.current.get() or self.request
+        self.events.append({**entry, "PlatformArn": self.platform_arn, "Severity": severity, **({"RequestId": request} if request else {})})
         del self.events[:-_EVENTS_KEPT]
 
     def change(self, status: str, work: Callable[[], None], *, after: str = "Ready") -> None:
         """Be in ``status`` while ``work`` is done in the background, at least as long as changes last here."""
-        self.status, self.updated = status, now()
+        self.status, self.updated, self.request = status, now(), requests.current.get()
 
         def run() -> None:
             watch = clock.Stopwatch()
@@ -88,7 +90,7 @@ class Environment:
                 raise
             finally:
                 watch.wait(clock.seconds("beanstalk"))
-                self.status, self.updated = after, now()
+                self.status, self.updated, self.request = after, now(), ""
 
         clock.later(run)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import os
+import zipfile
 from datetime import UTC, datetime
 from typing import Any
 
 from moto.core.responses import ActionResult, EmptyResult
 
-from ..unrehearsed import SaysWhatIsMissing
+from .. import boto
 from . import options
 from .applications import Region, region
 from .instances import now
+from .requests import Identified
 
 _MOST_EVENTS = 100
 
@@ -20,7 +24,14 @@ def _in_utc(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-class Looks(SaysWhatIsMissing):
+def _zipped(text: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("var/log/containers.log", text)
+    return buffer.getvalue()
+
+
+class Looks(Identified):
     """A part of the API's dispatcher."""
 
     @property
@@ -44,7 +55,8 @@ class Looks(SaysWhatIsMissing):
             and given.get("EnvironmentId") in (None, each.id)
             and given.get("ApplicationName") in (None, each.application)
             for event in each.events
-            if severities.index(event["Severity"]) >= least
+            if given.get("RequestId") in (None, event.get("RequestId"))
+            and severities.index(event["Severity"]) >= least
             and (not given.get("StartTime") or event["EventDate"] >= _in_utc(given["StartTime"]))
             and (not given.get("EndTime") or event["EventDate"] < _in_utc(given["EndTime"]))
         ]
@@ -77,7 +89,7 @@ class Looks(SaysWhatIsMissing):
                 "Causes": [each.problem] if each.problem else [],
                 "LaunchedAt": each.launched,
                 "ApplicationMetrics": {"RequestCount": 0},
-                "System": {"LoadAverage": [0.0]},
+                "System": {"LoadAverage": list(os.getloadavg())},
                 "Deployment": {
                     "VersionLabel": environment.version or "",
                     "DeploymentId": environment.deployment,
@@ -106,10 +118,21 @@ class Looks(SaysWhatIsMissing):
         return ActionResult({"EnvironmentResources": answer})
 
     def request_environment_info(self) -> ActionResult:
-        self.here.environment(self.given)
+        environment, kind = self.here.environment(self.given), self.given["InfoType"]
+        environment.event("requestEnvironmentInfo is starting.")
+        environment.event("Pulled logs for environment instances.")
+        count = len(environment.tail())
+        environment.event(f"[Instance: all] Successfully finished {'tailing' if kind == 'tail' else 'bundling'} {count} log(s)")
         return EmptyResult()
 
     def retrieve_environment_info(self) -> ActionResult:
         environment, kind = self.here.environment(self.given), self.given["InfoType"]
-        found = [{"InfoType": kind, "Ec2InstanceId": name, "SampleTimestamp": now(), "Message": text} for name, text in environment.tail()]
+        bucket, client = self.here.storage(), boto.client("s3", self.region)
+        found = []
+        for name, text in environment.tail():
+            # As the service does: the text is in S3, and whoever has the address may read it for a quarter of an hour.
+            key = f"resources/environments/logs/{kind}/{environment.id}/{name}/{'TailLogs.txt' if kind == 'tail' else 'BundleLogs.zip'}"
+            client.put_object(Bucket=bucket, Key=key, Body=text.encode() if kind == "tail" else _zipped(text))
+            where = client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=900)
+            found.append({"InfoType": kind, "Ec2InstanceId": name, "SampleTimestamp": now(), "Message": where})
         return ActionResult({"EnvironmentInfo": found})

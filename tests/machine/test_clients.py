@@ -1,0 +1,139 @@
+"""Clients that nobody here wrote, unmodified, against the rehearsal: the EB CLI and the AWS CLI."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rehearsal import images
+from tests.machine.conftest import ROOT, Cloud
+from tests.machine.test_rehearsed_aws import page
+
+pytestmark = pytest.mark.docker
+PINS = Path(__file__).parent / "clients.txt"
+HOME = ROOT / ".cache" / "clients"
+
+
+@pytest.fixture(scope="module")
+def clients() -> Path:
+    """The folder of the clients' programs, set up once for these pins."""
+    mark = HOME / ".pins"
+    if not mark.is_file() or mark.read_text() != PINS.read_text():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(HOME)], check=True)
+        subprocess.run([HOME / "bin" / "python", "-m", "pip", "install", "--quiet", "--requirement", str(PINS)], check=True)
+        mark.write_text(PINS.read_text())
+    return HOME / "bin"
+
+
+class Terminal:
+    """Runs commands in a folder, as a user would."""
+
+    def __init__(self, cloud: Cloud, clients: Path, folder: Path) -> None:
+        self.folder, self.clients = folder, clients
+        self.environment = {**cloud.environment, "HOME": str(folder.parent)}
+
+    def run(self, *words: str) -> str:
+        command = [str(self.clients / words[0]), *words[1:]]
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == 0, f"{' '.join(words)}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+        return done.stdout + done.stderr
+
+    def aws(self, *words: str) -> Any:
+        # Version 1 takes no endpoint from the environment for rds.
+        text = self.run("aws", "--endpoint-url", self.environment["AWS_ENDPOINT_URL"], "--output", "json", *words)
+        return json.loads(text) if text.strip() else None
+
+
+@pytest.fixture
+def terminal(cloud: Cloud, clients: Path, tmp_path: Path) -> Iterator[Terminal]:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    yield Terminal(cloud, clients, folder)
+
+
+def dockerrun(greeting: str) -> str:
+    container = {
+        "name": "web",
+        "image": "nginx:1.28",
+        "essential": True,
+        "memory": 64,
+        "command": ["sh", "-c", f"echo {greeting} > /usr/share/nginx/html/index.html; exec nginx -g 'daemon off;'"],
+        "portMappings": [{"hostPort": 80, "containerPort": 80}],
+    }
+    return json.dumps({"AWSEBDockerrunVersion": 2, "containerDefinitions": [container]})
+
+
+def test_the_eb_cli_from_init_to_terminate(terminal: Terminal):
+    images.ensure(["nginx:1.28"])
+    bundle = terminal.folder / "Dockerrun.aws.json"
+    bundle.write_text(dockerrun("hello"))
+
+    def eb(*words: str) -> str:
+        return terminal.run("eb", *words)
+
+    assert "has been created" in eb("init", "cli-test", "--platform", "ECS running on 64bit Amazon Linux 2023", "--region", "us-east-1")
+    made = eb("create", "cli-blue", "--instance_profile", "of-the-test", "--elb-type", "application")
+    assert "Successfully launched environment: cli-blue" in made
+    shown = eb("status", "cli-blue")
+    assert re.search(r"Status: Ready\s+Health: Green", shown)
+    address = re.search(r"CNAME: (\S+)", shown)
+    assert address
+    assert page(address[1]) == "hello"
+    assert "Successfully launched environment: cli-blue" in eb("events", "cli-blue")
+    assert "GET / HTTP" in eb("logs", "cli-blue")
+    bundle.write_text(dockerrun("again"))
+    assert "Environment update completed successfully" in eb("deploy", "cli-blue")
+    assert page(address[1]) == "again"
+    bundle.write_text(dockerrun("green"))
+    eb("create", "cli-green", "--instance_profile", "of-the-test", "--elb-type", "application")
+    assert "Completed swapping CNAMEs" in eb("swap", "cli-blue", "--destination_name", "cli-green")
+    assert page(address[1]) == "green"
+    assert {each.strip("* ") for each in eb("list").split("\n") if each} == {"cli-blue", "cli-green"}
+    assert "terminateEnvironment completed successfully" in eb("terminate", "cli-blue", "--force")
+    eb("terminate", "--all", "--force")
+    assert terminal.aws("elasticbeanstalk", "describe-applications", "--application-names", "cli-test") == {"Applications": []}
+
+
+def test_the_aws_cli_describes_and_waits(terminal: Terminal):
+    instance = ["--db-instance-identifier", "cli-test"]
+    made = ["--engine", "postgres", "--db-instance-class", "db.t4g.micro", "--allocated-storage", "20", "--master-username", "keeper"]
+    terminal.aws("rds", "create-db-instance", *instance, *made, "--manage-master-user-password")
+    terminal.aws("rds", "wait", "db-instance-available", *instance)
+    assert terminal.aws("rds", "describe-db-instances", *instance)["DBInstances"][0]["Endpoint"]["Port"] == 5432
+    terminal.aws("rds", "delete-db-instance", *instance, "--skip-final-snapshot")
+    terminal.aws("rds", "wait", "db-instance-deleted", *instance)
+    group = ["--replication-group-id", "cli-test"]
+    words = ["--replication-group-description", "of the test", "--engine", "valkey", "--cache-node-type", "cache.t4g.micro"]
+    terminal.aws("elasticache", "create-replication-group", *group, *words)
+    terminal.aws("elasticache", "wait", "replication-group-available", *group)
+    found = terminal.aws("elasticache", "describe-replication-groups", *group)["ReplicationGroups"][0]
+    assert found["Status"] == "available"
+    terminal.aws("elasticache", "delete-replication-group", *group)
+    terminal.aws("elasticache", "wait", "replication-group-deleted", *group)
+    for service, operation in (
+        ("elasticbeanstalk", "describe-environments"),
+        ("elasticbeanstalk", "list-platform-branches"),
+        ("elasticache", "describe-cache-engine-versions"),
+        ("rds", "describe-db-engine-versions"),
+        ("ecr", "describe-repositories"),
+        ("ecs", "list-clusters"),
+        ("secretsmanager", "list-secrets"),
+        ("ec2", "describe-vpcs"),
+    ):
+        assert isinstance(terminal.aws(service, operation), dict)
