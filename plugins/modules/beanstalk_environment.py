@@ -52,6 +52,11 @@ options:
     description: Environment secrets - variable to the ARN of a secret (with C(:key) for a key of its JSON) or of a parameter.
     type: dict
     default: {}
+  log_group:
+    description:
+      - CloudWatch log group to which the containers' logs go, in streams called C(app/CONTAINER/TASK). When a change fails, what they said
+        since it began is shown. Without it, and where it holds nothing, the instances' own logs are.
+    type: str
   tags:
     description: Tags to set. Others stay.
     type: dict
@@ -221,6 +226,25 @@ class Keeper:
             **{key: value for key, value in more.items() if value is not None},
         )
 
+    def container_logs(self, since: datetime) -> list[str]:
+        """What the containers that were started since then have said: their log group outlives the instances that were taken away."""
+        group = self.params["log_group"]
+        if not group:
+            return []
+        began = int(since.timestamp() * 1000)
+        said: list[tuple[int, str]] = []
+        try:
+            client = self.module.client("logs", retry_decorator=AWSRetry.jittered_backoff())
+            latest = client.describe_log_streams(aws_retry=True, logGroupName=group, orderBy="LastEventTime", descending=True, limit=50)
+            for name in [each["logStreamName"] for each in latest["logStreams"] if each["creationTime"] >= began]:
+                prefix, _slash, container = name.partition("/")
+                if prefix == "app":
+                    found = client.get_log_events(aws_retry=True, logGroupName=group, logStreamName=name, limit=_LOG_LINES)["events"]
+                    said += [(int(each["timestamp"]), f"{container.split('/')[0]}: {each['message'].rstrip()}") for each in found]
+        except AWS_ERRORS:  # a log that cannot be had must not hide why it was wanted
+            return []
+        return [line for _stamp, line in sorted(said, key=lambda entry: entry[0])]
+
     def logs(self) -> list[str]:
         """The instances' last log lines, as far as they can be had."""
         lines: list[str] = []
@@ -275,7 +299,7 @@ def finish(keeper: Keeper, since: datetime, *, changed: bool, diff: dict[str, An
     if there and through and params["wait"] and (changed or params["since"]):
         problem = environments.verdict(there, version, events)
         if problem:
-            logs = keeper.logs()
+            logs = keeper.container_logs(since) or keeper.logs()
             tail = "\n".join(logs[-_LOG_LINES:])
             module.fail_json(msg=f"{problem}\nLast log lines:\n{tail}", logs=logs, **answer)
     module.exit_json(**answer)
@@ -311,6 +335,7 @@ def main() -> None:
             "settings": {"type": "dict", "default": {}},
             "environment": {"type": "dict", "default": {}},
             "secrets": {"type": "dict", "default": {}, "no_log": False},
+            "log_group": {"type": "str"},
             "tags": {"type": "dict", "default": {}},
             "wait": {"type": "bool", "default": True},
             "wait_timeout": {"type": "int", "default": 1800},

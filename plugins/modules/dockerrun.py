@@ -150,6 +150,21 @@ options:
       - With O(format=2) only.
     type: bool
     default: false
+  awslogs:
+    description:
+      - Where CloudWatch keeps what containers say, but for those with C(logging) of their own in the Compose file. The group has to be
+        there. Streams are called C(app/CONTAINER/TASK).
+      - With O(format=2) only.
+    type: dict
+    suboptions:
+      group:
+        description: Name of the log group.
+        type: str
+        required: true
+      region:
+        description: Region of the log group.
+        type: str
+        required: true
   environment:
     description:
       - Variables over those of the Compose file, which need no binding. A text is for every service; a table under a service's name is for
@@ -404,6 +419,10 @@ def main() -> None:
             "environment_properties": {"type": "bool", "default": False},
             "front_port": {"type": "int"},
             "environment": {"type": "dict", "default": {}},
+            "awslogs": {
+                "type": "dict",
+                "options": {"group": {"type": "str", "required": True}, "region": {"type": "str", "required": True}},
+            },
             "strict": {"type": "bool", "default": False},
         },
         add_file_common_args=True,
@@ -432,7 +451,10 @@ def main() -> None:
             repository_credentials=params["repository_credentials"],
             front_port=params["front_port"],
             environment=params["environment"],
+            awslogs=params["awslogs"],
         )
+        if params["awslogs"] is not None and params["format"] != "2":
+            raise BerthError("awslogs: with format 2 only; in the others the Compose file's own logging counts")
         if params["front_port"] is not None and params["format"] != "2":
             raise BerthError("front_port: with format 2 only; in the others the Compose file's own ports count")
         if params["environment_properties"] and params["format"] != "2":

@@ -10,7 +10,7 @@ from moto.ecs.responses import EC2ContainerServiceResponse
 from moto.moto_api import state_manager
 
 from .. import containers
-from . import boto, clock, tasks
+from . import clock, tasks
 from .beanstalk.instances import now
 
 _LONGEST = 600
@@ -38,18 +38,18 @@ class RehearsedEcs(EC2ContainerServiceResponse):
             task.status = "PROVISIONING"
             task.containers[0].last_status = "PENDING"
             task.created_at = now()
-            clock.later(partial(_run, task, definition, self.region))
+            clock.later(partial(_run, task, definition))
         return answer
 
 
-def _run(task: Any, definition: Any, region: str) -> None:
+def _run(task: Any, definition: Any) -> None:
     document = {
         "containerDefinitions": definition.container_definitions,
         "volumes": definition.volumes,
         # moto's definitions lack what was not given.
         "executionRoleArn": getattr(definition, "execution_role_arn", None),
     }
-    own = tasks.Task(f"ecs-{task.id[:8]}", document, kind="ecs", owner=task.id)
+    own = tasks.Task(f"ecs-{task.id[:8]}", document, kind="ecs", owner=task.id, identity=task.id)
     names = [each["name"] for each in definition.container_definitions]
     code, why = None, "Essential container in task exited"
     try:
@@ -58,7 +58,6 @@ def _run(task: Any, definition: Any, region: str) -> None:
         task.containers[0].last_status = "RUNNING"
         containers.wait_until(lambda: own.essential() & set(own.exited()), _LONGEST, "the task does not end")
         code = own.exited().get(names[0])
-        _deliver(definition.container_definitions[0], own, task.id, region)
     except Exception as error:  # whatever it is, the task has ended
         why = str(error)
     finally:
@@ -71,18 +70,3 @@ def _run(task: Any, definition: Any, region: str) -> None:
         task.desired_status = "STOPPED"
         task.stopped_at = now()
         task.status = "STOPPED"
-
-
-def _deliver(definition: dict[str, Any], task: tasks.Task, task_id: str, region: str) -> None:
-    """Hand a container's log to CloudWatch, where the driver awslogs is asked for."""
-    logging = definition.get("logConfiguration") or {}
-    options = logging.get("options") or {}
-    if logging.get("logDriver") != "awslogs" or not options.get("awslogs-group"):
-        return
-    client = boto.client("logs", region)
-    stream = f"{options.get('awslogs-stream-prefix', 'ecs')}/{definition['name']}/{task_id}"
-    client.create_log_stream(logGroupName=options["awslogs-group"], logStreamName=stream)
-    stamp = int(now().timestamp() * 1000)
-    events = [{"timestamp": stamp, "message": line} for line in task.logs().get(definition["name"], "").splitlines() if line]
-    if events:
-        client.put_log_events(logGroupName=options["awslogs-group"], logStreamName=stream, logEvents=events)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
+import botocore.exceptions
 import docker.errors
 
 from .. import certificates, containers, images
@@ -28,7 +31,7 @@ class Task:
     """The containers of one task on one instance.
 
     ``environment``: the Beanstalk environment's properties, which every container gets; ``secrets``: likewise, by reference;
-    ``bundle``: the folder that stands for /var/app/current.
+    ``bundle``: the folder that stands for /var/app/current. ``identity``: the task's id, which log streams bear.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class Task:
         environment: Mapping[str, str] | None = None,
         secrets: Mapping[str, str] | None = None,
         bundle: str | None = None,
+        identity: str | None = None,
     ) -> None:
         self.name = name
         self.document = document
@@ -49,6 +53,7 @@ class Task:
         self.environment = dict(environment or {})
         self.secrets = dict(secrets or {})
         self.bundle = bundle
+        self.identity = identity or uuid.uuid4().hex
 
     def start(self) -> None:
         """Pull, create and start every container, those that others link to first. Raises :class:`TaskError`."""
@@ -138,14 +143,30 @@ class Task:
         return {name: each.logs(tail=lines).decode(errors="replace") for name, each in sorted(self.containers().items())}
 
     def stop(self, grace: int | None = None) -> None:
-        """Stop the containers, those that link to others first, and remove them."""
+        """Stop the containers, those that link to others first, and remove them; what they said goes to CloudWatch where that is asked for."""
         there = self.containers()
         for definition in reversed(_in_link_order(self.definitions)):
             container = there.get(definition["name"])
             if container is not None:
                 with contextlib.suppress(docker.errors.APIError):
                     container.stop(timeout=int(definition.get("stopTimeout") or 30) if grace is None else grace)
+                self._deliver(definition, container)
                 containers.remove(container.name)
+
+    def _deliver(self, definition: Definition, container: Any) -> None:
+        logging = definition.get("logConfiguration") or {}
+        options = logging.get("options") or {}
+        group, region = options.get("awslogs-group"), options.get("awslogs-region") or boto.REGION
+        if logging.get("logDriver") != "awslogs" or not group:
+            return
+        with contextlib.suppress(docker.errors.APIError, botocore.exceptions.ClientError):  # as the driver, which stops nothing
+            lines = [line for line in container.logs(tail=1000, timestamps=False).decode(errors="replace").splitlines() if line]
+            client = boto.client("logs", region)
+            stream = f"{options.get('awslogs-stream-prefix', 'ecs')}/{definition['name']}/{self.identity}"
+            client.create_log_stream(logGroupName=group, logStreamName=stream)
+            events = [{"timestamp": int(time.time() * 1000), "message": line} for line in lines]
+            if events:
+                client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
 
 
 def _in_link_order(definitions: list[Definition]) -> list[Definition]:

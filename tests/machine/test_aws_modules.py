@@ -173,6 +173,10 @@ DOCKERRUN = {
             "memory": 64,
             "command": ["sh", "-c", "echo \"$GREETING\" > /usr/share/nginx/html/index.html; exec nginx -g 'daemon off;'"],
             "portMappings": [{"hostPort": 80, "containerPort": 80}],
+            "logConfiguration": {
+                "logDriver": "awslogs",
+                "options": {"awslogs-group": "/module-test", "awslogs-region": "us-east-1", "awslogs-stream-prefix": "app"},
+            },
         }
     ],
 }
@@ -217,7 +221,9 @@ def test_beanstalk_application_version_and_environment(cloud: Cloud, tmp_path):
             "aws:elasticbeanstalk:command": {"DeploymentPolicy": "Immutable", "Timeout": 10},
         },
         "environment": {"GREETING": "hello"},
+        "log_group": "/module-test",
     }
+    cloud.client("logs").create_log_group(logGroupName="/module-test")
     assert cloud.succeed("beanstalk_environment", environment, "--check")["changed"]
     assert cloud.client("elasticbeanstalk").describe_environments(EnvironmentNames=[name])["Environments"] == []
     code, made, printed = cloud.module("beanstalk_environment", environment)

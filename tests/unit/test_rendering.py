@@ -286,3 +286,14 @@ def test_what_is_no_variable_is_refused(tmp_path, environment, words):
     text = "services:\n  worker: {image: 'x/worker:1'}\n"
     with pytest.raises(BerthError, match=words):
         version_2(write(tmp_path, text), environment=environment)
+
+
+def test_what_containers_say_goes_to_cloudwatch_where_the_compose_file_names_no_other_place(tmp_path):
+    text = "services:\n  web: {image: 'x/web:1'}\n  own: {image: 'x/own:1', logging: {driver: syslog}}\n"
+    document = version_2(write(tmp_path, text), awslogs={"group": "/berth/shop", "region": "eu-central-1"})[0]
+    assert container(document, "web")["logConfiguration"] == {
+        "logDriver": "awslogs",
+        "options": {"awslogs-group": "/berth/shop", "awslogs-region": "eu-central-1", "awslogs-stream-prefix": "app"},
+    }
+    assert container(document, "own")["logConfiguration"] == {"logDriver": "syslog"}
+    assert not beanstalk.inspect(dockerrun.canonical(document)).errors

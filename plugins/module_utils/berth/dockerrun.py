@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Mapping
 from typing import Any
 
 from . import containers, topology
@@ -24,6 +25,9 @@ _ORDER = """name image repositoryCredentials essential memory memoryReservation 
 workingDirectory user environment secrets mountPoints volumesFrom healthCheck stopTimeout logConfiguration""".split()
 
 _SECRET = re.compile(r"(SECRET|PASSWORD|PASSWD|TOKEN|PRIVATE_KEY|API_?KEY|ACCESS_KEY)(?!.*(_FILE|_ID|_NAME|_URL|_EXPIR\w*|_TTL)$)")
+
+# What the streams of an app's containers begin with, in the platform's log group.
+STREAM_PREFIX = "app"
 
 
 def canonical(document: dict[str, Any]) -> str:
@@ -57,6 +61,8 @@ def version_2(project: Project, selection: Selection, options: Options) -> dict[
             definition.setdefault("linuxParameters", {})["tmpfs"] = tmpfs
         _volumes_from(definition, service, services, notes)
         _credentials(definition, service, options)
+        if options.awslogs:
+            _to_cloudwatch([definition], options.awslogs)
         definitions.append({key: definition[key] for key in [*_ORDER, *sorted(definition)] if key in definition})
     if len(one_shot) == len(services):
         first = definitions[0]
@@ -76,6 +82,13 @@ def version_2(project: Project, selection: Selection, options: Options) -> dict[
     if not _on_front_port(definitions, selection.front_door, options.front_port):
         _port_80(selection)
     return document
+
+
+def _to_cloudwatch(definitions: list[dict[str, Any]], awslogs: Mapping[str, str]) -> None:
+    """Let CloudWatch keep what containers say, where the Compose file names no other place: instances end, and their logs with them."""
+    options = {"awslogs-group": awslogs["group"], "awslogs-region": awslogs["region"], "awslogs-stream-prefix": STREAM_PREFIX}
+    for definition in definitions:
+        definition.setdefault("logConfiguration", {"logDriver": "awslogs", "options": options})
 
 
 def _on_front_port(definitions: list[dict[str, Any]], door: str | None, wanted: int | None) -> bool:

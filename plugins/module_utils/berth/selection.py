@@ -33,6 +33,7 @@ class Options(NamedTuple):
     repository_credentials: str | None = None
     front_port: int | None = None
     environment: Mapping[str, Any] = {}
+    awslogs: Mapping[str, str] | None = None
 
 
 class Selection(NamedTuple):

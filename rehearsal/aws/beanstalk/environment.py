@@ -42,7 +42,6 @@ class Environment:
         self.address = self.balancer.address
         self.instances: list[Instance] = []
         self.deployment = 0
-        self.failed_logs = ""
         self.request = ""
         self.ended = threading.Event()
         clock.later(self._watch)
@@ -214,7 +213,6 @@ class Environment:
             return str(error)
         problem = instances.wait_until_healthy(fresh, settings)
         if problem and beside and self.instances:
-            self._keep_logs(fresh)
             self.event(f"During an aborted deployment, the new instances were removed: {problem}", "ERROR")
             instances.stop(fresh, 0)
             self.health, self.causes = "Degraded", [f"Incorrect application version: the last deployment failed. {problem}"]
@@ -226,11 +224,6 @@ class Environment:
         instances.stop(old)
         self.health, self.causes = ("Severe", [problem]) if problem else ("Ok", [])
         return problem
-
-    def _keep_logs(self, of: list[Instance]) -> None:
-        for instance in of[:1]:
-            text = "\n".join(f"----- {name}\n{log}" for name, log in instance.task.logs(20).items())
-            self.failed_logs = text
 
     def _route(self) -> None:
         port = int(options.value(self.settings, f"{options.PROCESS}default", "Port") or 80)
@@ -258,8 +251,8 @@ class Environment:
                     self.event(f"Environment health has transitioned from {before} to {self.health}.{why}", "WARN" if sick else "INFO")
 
     def tail(self) -> list[tuple[str, str]]:
-        """Each instance's last log lines; those of a deployment that failed come first."""
-        found = [("i-failed-deployment", self.failed_logs)] if self.failed_logs else []
+        """Each instance's last log lines. Those of instances that a failed deployment took away are gone with them."""
+        found = []
         for instance in self.instances:
             found.append((instance.id, "\n".join(f"----- {name}\n{log}" for name, log in instance.task.logs().items())))
         return found
