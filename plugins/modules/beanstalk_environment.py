@@ -238,7 +238,7 @@ class Keeper:
             latest = client.describe_log_streams(aws_retry=True, logGroupName=group, orderBy="LastEventTime", descending=True, limit=50)
             for name in [each["logStreamName"] for each in latest["logStreams"] if each["creationTime"] >= began]:
                 prefix, _slash, container = name.partition("/")
-                if prefix == "app":
+                if prefix == environments.STREAM_PREFIX:
                     found = client.get_log_events(aws_retry=True, logGroupName=group, logStreamName=name, limit=_LOG_LINES)["events"]
                     said += [(int(each["timestamp"]), f"{container.split('/')[0]}: {each['message'].rstrip()}") for each in found]
         except AWS_ERRORS:  # a log that cannot be had must not hide why it was wanted

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 ENVIRONMENT = "aws:elasticbeanstalk:application:environment"
 SECRETS = "aws:elasticbeanstalk:application:environmentsecrets"
 Key = tuple[str, str]
+# What the log streams of an app's containers begin with: the renderer names them so, and they are read when a change failed.
+STREAM_PREFIX = "app"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{2,38}[A-Za-z0-9]")
 
 # Values that are lists in which order says nothing; to the second kind Beanstalk adds its own.

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import containers, topology
+from .beanstalk_environment import STREAM_PREFIX
 from .compose import Project
 from .mounts import Mounts
 from .problems import BerthError, listed
@@ -25,9 +26,6 @@ _ORDER = """name image repositoryCredentials essential memory memoryReservation 
 workingDirectory user environment secrets mountPoints volumesFrom healthCheck stopTimeout logConfiguration""".split()
 
 _SECRET = re.compile(r"(SECRET|PASSWORD|PASSWD|TOKEN|PRIVATE_KEY|API_?KEY|ACCESS_KEY)(?!.*(_FILE|_ID|_NAME|_URL|_EXPIR\w*|_TTL)$)")
-
-# What the streams of an app's containers begin with, in the platform's log group.
-STREAM_PREFIX = "app"
 
 
 def canonical(document: dict[str, Any]) -> str:
@@ -62,7 +60,7 @@ def version_2(project: Project, selection: Selection, options: Options) -> dict[
         _volumes_from(definition, service, services, notes)
         _credentials(definition, service, options)
         if options.awslogs:
-            _to_cloudwatch([definition], options.awslogs)
+            _to_cloudwatch(definition, options.awslogs)
         definitions.append({key: definition[key] for key in [*_ORDER, *sorted(definition)] if key in definition})
     if len(one_shot) == len(services):
         first = definitions[0]
@@ -84,11 +82,10 @@ def version_2(project: Project, selection: Selection, options: Options) -> dict[
     return document
 
 
-def _to_cloudwatch(definitions: list[dict[str, Any]], awslogs: Mapping[str, str]) -> None:
-    """Let CloudWatch keep what containers say, where the Compose file names no other place: instances end, and their logs with them."""
+def _to_cloudwatch(definition: dict[str, Any], awslogs: Mapping[str, str]) -> None:
+    """Let CloudWatch keep what a container says, where the Compose file names no other place: instances end, and their logs with them."""
     options = {"awslogs-group": awslogs["group"], "awslogs-region": awslogs["region"], "awslogs-stream-prefix": STREAM_PREFIX}
-    for definition in definitions:
-        definition.setdefault("logConfiguration", {"logDriver": "awslogs", "options": options})
+    definition.setdefault("logConfiguration", {"logDriver": "awslogs", "options": options})
 
 
 def _on_front_port(definitions: list[dict[str, Any]], door: str | None, wanted: int | None) -> bool:

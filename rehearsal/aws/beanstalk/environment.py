@@ -252,7 +252,6 @@ class Environment:
 
     def tail(self) -> list[tuple[str, str]]:
         """Each instance's last log lines. Those of instances that a failed deployment took away are gone with them."""
-        found = []
-        for instance in self.instances:
-            found.append((instance.id, "\n".join(f"----- {name}\n{log}" for name, log in instance.task.logs().items())))
-        return found
+        return [
+            (instance.id, "\n".join(f"----- {name}\n{log}" for name, log in instance.task.logs().items())) for instance in self.instances
+        ]
