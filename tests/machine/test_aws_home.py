@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import urllib.request
 import zipfile
 from collections.abc import Iterator
@@ -106,8 +105,9 @@ def test_an_index_is_computed_and_stored_in_the_database_that_the_api_shows(app:
     assert app.sql("SELECT count(*) FROM indices WHERE index = 20") == "1"
 
 
-def test_only_the_apps_containers_run_on_the_instances(app: Stack):
-    names = [each.name for each in containers.find("beanstalk") if app.environment_()["EnvironmentName"] in each.name]
+@pytest.mark.usefixtures("app")
+def test_only_the_apps_containers_run_on_the_instances():
+    names = [each.name for each in containers.find("beanstalk") if FULL in each.name]
     assert sorted(name.rsplit("-", 1)[-1] for name in names) == ["api", "api", "nginx", "nginx", "worker", "worker"]
 
 
@@ -265,13 +265,23 @@ def test_a_release_that_never_gets_healthy_says_why_and_the_old_one_serves_on(ap
 def test_the_app_survives_the_failover_of_either_store(app: Stack):
     app.submit(25)
     assert eventually(lambda: app.result(25)) == 121393
-    app.cloud.client("rds").reboot_db_instance(DBInstanceIdentifier=FULL, ForceFailover=True)
-    app.cloud.client("elasticache").test_failover(ReplicationGroupId=FULL, NodeGroupId="0001")
-    time.sleep(1)
+    rds, cache = app.cloud.client("rds"), app.cloud.client("elasticache")
+    started, primary = app.sql("SELECT pg_postmaster_start_time()"), primary_of(cache)
+    rds.reboot_db_instance(DBInstanceIdentifier=FULL, ForceFailover=True)
+    cache.test_failover(ReplicationGroupId=FULL, NodeGroupId="0001")
+    eventually(lambda: rds.describe_db_instances(DBInstanceIdentifier=FULL)["DBInstances"][0]["DBInstanceStatus"] == "available")
+    eventually(lambda: primary_of(cache) not in (None, primary))
+    assert app.sql("SELECT pg_postmaster_start_time()") != started
     eventually(app.ready, 90)
     eventually(lambda: app.call("/api/values", {"index": 26})[0] == 202, 30)
     assert eventually(lambda: app.result(26)) == 196418
     assert eventually(lambda: app.result(25)) == 121393
+
+
+def primary_of(cache: Any) -> str | None:
+    """The node that is the primary, as the API tells it; None while there is none."""
+    members = cache.describe_replication_groups(ReplicationGroupId=FULL)["ReplicationGroups"][0]["NodeGroups"][0]["NodeGroupMembers"]
+    return next((str(each["CacheClusterId"]) for each in members if each.get("CurrentRole") == "primary"), None)
 
 
 def test_destroy_refuses_without_the_name_and_leaves_nothing_that_costs_money(app: Stack):
