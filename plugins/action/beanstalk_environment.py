@@ -5,17 +5,24 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
+import ansible.plugins
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+
+_PLUGINS = str(Path(__file__).resolve().parents[1])
+if _PLUGINS not in ansible.plugins.__path__:
+    ansible.plugins.__path__.append(_PLUGINS)
+
+from ansible.plugins.plugin_utils.in_process import InProcess  # noqa: E402
 
 display = Display()
 _SLICE_SECONDS = 8
 
 
-class ActionModule(ActionBase):
+class ActionModule(InProcess):
     """The action that stands before the module."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -37,7 +37,14 @@ options:
   repositories:
     description: Service to the name of its repository. A service that is built and has none is left out.
     type: dict
-    required: true
+  repository_prefix:
+    description: Instead, what the names of repositories begin with, before the service's. Backing services have none.
+    type: str
+  exclude:
+    description: With O(repository_prefix), services that are left out.
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
   - amazon.aws.common.modules
   - amazon.aws.region.modules
@@ -85,7 +92,7 @@ import os
 import tempfile
 from typing import Any
 
-from ansible.module_utils.berth import compose, release
+from ansible.module_utils.berth import compose, overview, release
 from ansible.module_utils.berth.aws import AWS_ERRORS, error_code, fail_aws
 from ansible.module_utils.berth.problems import BerthError
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
@@ -146,6 +153,15 @@ def build(module: Any, client: Any, project: compose.Project, images: dict[str, 
         module.fail_json(msg=f"{project.directory}: the images of {', '.join(sorted(images))} were not built:\n{release.failure(out, err)}")
 
 
+def repositories_of(project: compose.Project, params: dict[str, Any]) -> dict[str, str]:
+    """Service to repository, of the services that are built."""
+    given = params["repositories"]
+    if given is None:
+        own = [each["name"] for each in overview.overview(project, None)["services"] if each["built"] and not each["backing"]]
+        given = {each: f"{params['repository_prefix']}{each}" for each in own if each not in params["exclude"]}
+    return {each: str(given[each]) for each in release.built(project.services, given)}
+
+
 def main() -> None:
     """Run the module as Ansible calls it."""
     module = AnsibleAWSModule(
@@ -155,8 +171,12 @@ def main() -> None:
             "env_files": {"type": "list", "elements": "path"},
             "profiles": {"type": "list", "elements": "str"},
             "release": {"type": "str"},
-            "repositories": {"type": "dict", "required": True},
+            "repositories": {"type": "dict"},
+            "repository_prefix": {"type": "str"},
+            "exclude": {"type": "list", "elements": "str", "default": []},
         },
+        mutually_exclusive=[("repositories", "repository_prefix")],
+        required_one_of=[("repositories", "repository_prefix")],
         supports_check_mode=True,
     )
     params = module.params
@@ -164,7 +184,7 @@ def main() -> None:
     try:
         project = compose.read_project(module.run_command, params["project_src"], params["files"], params["env_files"], params["profiles"])
         name = release.name_of(project.directory, module.run_command, params["release"])
-        repositories = {each: str(params["repositories"][each]) for each in release.built(project.services, params["repositories"])}
+        repositories = repositories_of(project, params)
         there = uris(client, sorted(repositories.values()))
         absent = sorted(set(repositories.values()) - set(there))
         if absent and not module.check_mode:

@@ -121,6 +121,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 
 _MISSING = ("ResourceNotFoundException",)
+_CONFIDENTIAL = ("password", "url", "scram_verifier")
 
 
 def describe(module: Any, client: Any) -> dict[str, Any] | None:
@@ -148,7 +149,7 @@ def content(module: Any, client: Any, there: dict[str, Any] | None) -> dict[str,
         value = None
     if not isinstance(value, dict):
         module.fail_json(msg=f"Secret {name} is not a JSON object; it was not made by this module, and is left alone. Choose another name")
-    module.no_log_values.update(str(each) for key, each in value.items() if key in ("password", "url", "scram_verifier"))
+    module.no_log_values.update(str(each) for key, each in value.items() if key in _CONFIDENTIAL)
     return {str(key): str(each) for key, each in value.items()}
 
 
@@ -225,7 +226,7 @@ def main() -> None:
         there = describe(module, client)
     current = None if deleted and module.check_mode else content(module, client, there)
     wanted = credentials.desired(current, params["fields"], params["length"], params["url"], params["scram_verifier"])
-    module.no_log_values.update(wanted[key] for key in ("password", "url", "scram_verifier") if key in wanted)
+    module.no_log_values.update(wanted[key] for key in _CONFIDENTIAL if key in wanted)
     keys = credentials.changed_keys(current, wanted)
     tags = tag_difference({each["Key"]: each["Value"] for each in (there or {}).get("Tags", [])}, params["tags"])
     changed = bool(keys or tags or deleted or there is None)

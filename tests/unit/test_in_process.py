@@ -1,0 +1,51 @@
+"""Modules that run in Ansible's own process: the same answers, and a process of their own wherever that is asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from tests.modules import run
+
+SOUND = {"AWSEBDockerrunVersion": "1", "Image": {"Name": "shop/web:1"}, "Ports": [{"ContainerPort": 80}]}
+OWN_PROCESS = {**os.environ, "ANSIBLE_KEEP_REMOTE_FILES": "1"}
+
+
+@pytest.fixture
+def arguments(tmp_path):
+    path = tmp_path / "Dockerrun.aws.json"
+    path.write_text(json.dumps(SOUND))
+    return {"path": str(path)}
+
+
+def test_both_ways_answer_alike(arguments, tmp_path):
+    within = run("dockerrun_info", arguments, "-vvv")
+    alone = run("dockerrun_info", arguments, "-vvv", environment=OWN_PROCESS | {"HOME": str(tmp_path)})
+    assert within[:2] == alone[:2]
+    assert within[0] == 0
+    assert "EXEC" not in within[2]
+    assert "EXEC" in alone[2]
+
+
+def test_both_ways_fail_alike(tmp_path):
+    given = {"path": "/nowhere/Dockerrun.aws.json"}
+    within = run("dockerrun_info", given)
+    alone = run("dockerrun_info", given, environment=OWN_PROCESS | {"HOME": str(tmp_path)})
+    assert within[0] == alone[0] != 0
+    assert within[1]["msg"] == alone[1]["msg"]
+    assert "Traceback" not in within[2]
+
+
+def test_an_unknown_argument_is_refused(arguments):
+    code, result, printed = run("dockerrun_info", {**arguments, "pth": "x"})
+    assert code != 0
+    assert "pth" in result["msg"]
+    assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize("option", [("--become",), ("-B", "30"), ("-e", "ansible_python_interpreter=/usr/bin/python3")])
+def test_who_becomes_another_or_waits_elsewhere_or_takes_another_python_gets_a_process(arguments, option):
+    _code, _result, printed = run("dockerrun_info", arguments, "-vvv", *option)
+    assert "EXEC" in printed
