@@ -351,6 +351,11 @@ bundled:
   elements: str
   returned: success
   sample: [web/conf.d]
+health_path:
+  description: The path that the front door's own health check asks for, or an empty string where it has none that asks over HTTP.
+  type: str
+  returned: success
+  sample: /healthz
 front_door:
   description: Name of the service that visitors reach, or null where there is none or more than one.
   type: str
@@ -368,7 +373,7 @@ import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.berth import beanstalk, compose, compose_file, dockerrun
+from ansible.module_utils.berth import beanstalk, compose, compose_file, dockerrun, topology
 from ansible.module_utils.berth.problems import BerthError
 from ansible.module_utils.berth.selection import Options, select
 from ansible.module_utils.berth.variables import hoist, summary
@@ -503,6 +508,7 @@ def main() -> None:
         bound_summary=summary(selection.bound),
         bundled=sorted(set(selection.notes.bundled)),
         front_door=selection.front_door,
+        health_path=topology.health_path(project.services.get(selection.front_door or "", {})),
         diff=[{"before_header": path, "after_header": path, "before": before[path] or "", "after": text} for path, text in paths.items()],
     )
 

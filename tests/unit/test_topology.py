@@ -4,7 +4,7 @@ import pytest
 from berth.compose import Project
 from berth.images import engine_of, parse
 from berth.overview import overview
-from berth.topology import backing_services, front_door
+from berth.topology import backing_services, front_door, health_path
 from berth.units import mebibytes, seconds
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,3 +92,22 @@ def test_the_overview_is_a_table_with_the_front_doors_url():
         ("db", "postgres", "17"),
         ("web", None, None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("test", "path"),
+    [
+        (["CMD", "curl", "--fail", "http://127.0.0.1:8000/healthz"], "/healthz"),
+        ("wget -qO- http://localhost:8000/up/?deep=1 || exit 1", "/up/"),
+        (["CMD-SHELL", "curl -f http://localhost:8000 || exit 1"], "/"),
+        (["CMD", "python", "-c", "urlopen('http://localhost:8000/live')"], "/live"),
+        (["CMD", "curl", "http://127.0.0.1:9000/admin"], ""),
+        (["CMD", "curl", "http://127.0.0.1/healthz"], ""),
+        (["CMD", "curl", "http://api:8000/healthz"], ""),
+        (["CMD", "pg_isready"], ""),
+        ([], ""),
+    ],
+)
+def test_the_path_that_a_health_check_asks_for(test, path):
+    assert health_path({"healthcheck": {"test": test}, "ports": [{"target": 8000}]}) == path
+    assert health_path({}) == ""

@@ -244,3 +244,17 @@ def _path(targets: Mapping[str, set[str]], start: str, goal: str) -> list[str] |
                 seen.add(following)
                 stack.append([*path, following])
     return None
+
+
+_OWN_ADDRESS = re.compile(r"http://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::(\d+))?(/[^\s\"'|;&<>?#)]*)?")
+
+
+def health_path(service: Mapping[str, Any]) -> str:
+    """The path that a service's own health check asks for over HTTP, which a load balancer should ask for too; or nothing.
+
+    A check of another port than the ones that are published, such as an administrator's, says nothing of what visitors see.
+    """
+    test = (service.get("healthcheck") or {}).get("test") or []
+    found = _OWN_ADDRESS.search(" ".join(str(word) for word in test) if isinstance(test, list) else str(test))
+    ports = {int(each["target"]) for each in service.get("ports") or [] if each.get("target")}
+    return (found.group(2) or "/") if found and int(found.group(1) or 80) in ports else ""
