@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-from . import browser, demo, engine, images, server, status
+from . import browser, demo, engine, faults, images, server, status
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,6 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
     away = commands.add_parser("down", help="stop the rehearsal, and take away all that is in it")
     away.add_argument("--all", action="store_true", help="and what demos and tests left: projects, stand-ins, an engine that Berth started")
     commands.add_parser("status", help="say whether the rehearsal runs, and what is in it")
+    bad = commands.add_parser("faults", help="let requests fail: KIND name=value …; none ends it; without words, lists them")
+    bad.add_argument("words", nargs="*", metavar="WORD", help="such as: throttle share=0.05 operation='rds:*'")
     within = commands.add_parser("run", help="run a command with AWS's clients led to the rehearsal, started where it does not run")
     within.add_argument(
         "words", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="such as -- aws elasticbeanstalk describe-environments"
@@ -47,13 +49,15 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         if options.command == "status":
             return status.show()
+        if options.command == "faults":
+            return faults.command(options.words)
         if options.command == "run":
             return run_within(options.words[1:] if options.words[:1] == ["--"] else options.words)
         if options.all:
             return demo.down()
         print("The rehearsal is taken away." if engine.answers() and server.down() else "There is no rehearsal to take away.")
         return 0
-    except (images.ImageError, demo.DemoError, server.ServerError) as problem:
+    except (images.ImageError, demo.DemoError, server.ServerError, faults.FaultError) as problem:
         print(f"{options.command}: {problem}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

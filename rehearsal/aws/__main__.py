@@ -18,6 +18,7 @@ from .beanstalk.api import BeanstalkResponse
 from .ecr import RehearsedEcr
 from .ecs import RehearsedEcs
 from .elasticache_parameters import RehearsedElastiCacheWithParameters
+from .faults import Faults
 from .rds import RehearsedRds
 
 _OURS = {
@@ -41,7 +42,7 @@ def serve(port: int) -> None:
         vars(module)["url_paths"] = {"{0}/$": response.dispatch}
     for module in (rds, elasticache, ecs, s3):
         module.install()
-    application = DomainDispatcherApplication(create_backend_app)
+    application = Faults(DomainDispatcherApplication(create_backend_app))
     server = make_server("127.0.0.1", port, application, threaded=True, request_handler=MotoRequestHandler)
     server.serve_forever()
 

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import boto3
+import botocore.config
 import botocore.exceptions
 
 # Long and unlike any other text: Ansible masks every secret that it knows wherever it stands.
@@ -16,6 +17,8 @@ CREDENTIALS = {
     "AWS_SECRET_ACCESS_KEY": "rehearsed/bPxRfiCYEXAMPLEKEYonThisMachine",
 }
 REGION = "us-east-1"
+# How the rehearsal's own requests are told from its users'.
+USER_AGENT = "berth-rehearsal-itself"
 
 
 class SecretError(Exception):
@@ -31,6 +34,7 @@ def client(service: str, region: str = REGION) -> Any:
         endpoint_url=os.environ["BERTH_REHEARSAL_ENDPOINT"],
         aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        config=botocore.config.Config(user_agent_extra=USER_AGENT),
     )
 
 
