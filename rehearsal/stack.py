@@ -24,16 +24,16 @@ def client(service: str) -> Any:
 def describe(name: str) -> tuple[list[str], str]:
     """A stack's parts as lines, and its URL. ``name``: that of the app."""
     full = "berth-" + name.replace("_", "-")
-    database = client("rds").describe_db_instances(DBInstanceIdentifier=full)["DBInstances"][0]
-    cache = client("elasticache").describe_replication_groups(ReplicationGroupId=full)["ReplicationGroups"][0]
     app = client("elasticbeanstalk").describe_environments(EnvironmentNames=[full])["Environments"][0]
     vpc = client("ec2").describe_vpcs(Filters=[{"Name": "tag:berth:network", "Values": [full]}])["Vpcs"][0]
-    zones = "Multi-AZ" if database["MultiAZ"] else "one zone"
-    replicas = len(cache["MemberClusters"]) - 1
-    lines = [
-        f"platform  VPC {vpc['CidrBlock']}",
-        f"postgres  RDS postgres {database['EngineVersion']}, {database['DBInstanceClass']}, {zones}, {database['DBInstanceStatus']}",
-        f"redis     ElastiCache {cache['Engine']}, {cache['CacheNodeType']}, {replicas} replicas, {cache['Status']}",
-        f"app       Beanstalk {app['EnvironmentName']}, version {app.get('VersionLabel')}, health {app['Health']}",
-    ]
+    lines = [f"platform  VPC {vpc['CidrBlock']}"]
+    for each in client("rds").describe_db_instances()["DBInstances"]:
+        if each["DBInstanceIdentifier"] == full:
+            zones = "Multi-AZ" if each["MultiAZ"] else "one zone"
+            lines.append(f"postgres  RDS postgres {each['EngineVersion']}, {each['DBInstanceClass']}, {zones}, {each['DBInstanceStatus']}")
+    for each in client("elasticache").describe_replication_groups()["ReplicationGroups"]:
+        if each["ReplicationGroupId"] == full:
+            replicas = len(each["MemberClusters"]) - 1
+            lines.append(f"redis     ElastiCache {each['Engine']}, {each['CacheNodeType']}, {replicas} replicas, {each['Status']}")
+    lines.append(f"app       Beanstalk {app['EnvironmentName']}, version {app.get('VersionLabel')}, health {app['Health']}")
     return lines, f"http://{app['CNAME']}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 import io
 import json
 import os
@@ -74,6 +75,7 @@ class Rule:
     seed: int = 0
     met: int = 0
     done: int = 0
+    last: str = ""  # the request that it struck last: its operation, and a digest of what it asks
     _random: random.Random = field(default_factory=random.Random, repr=False)
 
     def __post_init__(self) -> None:
@@ -93,6 +95,7 @@ class Rule:
         if self.met <= self.skip:
             return False
         self.done += 1
+        self.last = f"{request.service}:{request.operation} {hashlib.sha256(request.text.encode()).hexdigest()[:8]}"
         return True
 
     def shown(self) -> dict[str, Any]:

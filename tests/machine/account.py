@@ -137,7 +137,9 @@ def _around(cloud: Cloud, full: str, name: str) -> dict[str, Any]:
             (each["logGroupName"], each.get("retentionInDays"))
             for each in cloud.client("logs").describe_log_groups(logGroupNamePrefix=f"/berth/{name}")["logGroups"]
         ],
-        "topics": [each["TopicArn"] for each in cloud.client("sns").list_topics()["Topics"] if each["TopicArn"].endswith(f":{full}-alarms")],
+        "topics": [
+            each["TopicArn"] for each in cloud.client("sns").list_topics()["Topics"] if each["TopicArn"].endswith(f":{full}-alarms")
+        ],
         "alarms": sorted(
             each["AlarmName"] for each in cloud.client("cloudwatch").describe_alarms(AlarmNamePrefix=f"{full}-")["MetricAlarms"]
         ),

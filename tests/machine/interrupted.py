@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from typing import Any
 
 from rehearsal import faults
 from rehearsal.aws.faults import kill_tree
@@ -45,26 +44,43 @@ def killed_at_task(cloud: Cloud, number: int, playbook: str, *arguments: str) ->
     return process.wait(), "".join(said)
 
 
-def killed_at_change(cloud: Cloud, number: int, playbook: str, *arguments: str, done: bool) -> tuple[int, str]:
-    """Kill a playbook at its ``number``-th request that changes something. ``done``: after AWS has done it, with the answer lost."""
+def killed_at_change(cloud: Cloud, number: int, playbook: str, *arguments: str, done: bool) -> tuple[int, str, str]:
+    """Kill a playbook at its ``number``-th request that changes something. ``done``: after AWS has done it, with the answer lost.
+
+    Returns its exit code, what it said, and the request.
+    """
     process = start(cloud, playbook, *arguments)
     faults.add("kill-after" if done else "kill", changes=True, skip=number - 1, times=1, pid=process.pid)
     guard = threading.Timer(SECONDS, kill_tree, [process.pid])
     guard.start()
     said, _none = process.communicate()
     guard.cancel()
-    faults.clear()
-    return process.returncode, said
+    return process.returncode, said, faults.clear()[0]["last"]
 
 
-def sweep(kill: Any, cloud: Cloud, steps: list[int], playbook: str, *arguments: str, **how: Any) -> int:
-    """Kill a playbook over and over, each time a little further, until a run gets to its end. Returns how often it was killed.
-
-    ``steps``: how many tasks or changes each run may do, over and over.
-    """
+def sweep_tasks(cloud: Cloud, first: int, step: int, playbook: str, *arguments: str) -> int:
+    """Kill a playbook at its task ``first``, and each time ``step`` tasks further, until a run gets to its end. Returns how often."""
     for count in range(400):
-        code, said = kill(cloud, steps[count % len(steps)], playbook, *arguments, **how)
+        code, said = killed_at_task(cloud, first + count * step, playbook, *arguments)
         if code != KILLED:
             assert code == 0, said[-6000:]
             return count
     raise AssertionError(f"{playbook} did not end")
+
+
+def sweep_changes(cloud: Cloud, steps: list[int], playbook: str, *arguments: str, done: bool) -> list[str]:
+    """Kill a playbook over and over, at each run's first request that changes something, or, by ``steps``, a later one, until a run gets to its
+    end. Returns the requests at which it died.
+
+    What every run asks anew is passed by: a run that died there again would never get further.
+    """
+    died: list[str] = []
+    more = 0
+    for count in range(400):
+        code, said, at = killed_at_change(cloud, steps[count % len(steps)] + more, playbook, *arguments, done=done)
+        if code != KILLED:
+            assert code == 0, said[-6000:]
+            return died
+        more = more + 1 if at in died else 0
+        died.append(at)
+    raise AssertionError(f"{playbook} did not end; it died at {died[-5:]}")
