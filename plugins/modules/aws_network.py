@@ -89,7 +89,7 @@ except ImportError:
     boto3 = None  # AnsibleAWSModule says that it is missing
 
 from ansible.module_utils.berth import network
-from ansible.module_utils.berth.aws import AWS_ERRORS, error_code, fail_aws
+from ansible.module_utils.berth.aws import AWS_ERRORS, error_code, fail_aws, looking_again
 from ansible.module_utils.berth.aws_account import Account, check_region
 from ansible.module_utils.berth.aws_network import Builder
 from ansible.module_utils.berth.problems import BerthError
@@ -113,20 +113,24 @@ def main() -> None:
         supports_check_mode=True,
     )
     params: dict[str, Any] = module.params
-    retry = AWSRetry.jittered_backoff(catch_extra_error_codes=["DependencyViolation", "InvalidNatGatewayID.NotFound"])
+    # What was just made may not be found for a while.
+    late = [f"Invalid{kind}.NotFound" for kind in ("VpcID", "SubnetID", "InternetGatewayID", "RouteTableID", "Group", "AllocationID")]
+    retry = AWSRetry.jittered_backoff(catch_extra_error_codes=["DependencyViolation", "InvalidIPAddress.InUse", "NatGatewayNotFound", *late])
     try:
         client = module.client("ec2", retry_decorator=retry)
         check_region(client.meta.region_name, boto3.session.Session().get_available_regions("ec2"))
         account = Account.of(module.client("sts", retry_decorator=retry), client)
         builder = Builder(client, params["name"], {key: str(value) for key, value in params["tags"].items()}, module.check_mode)
         if params["state"] == "absent":
-            builder.remove()
+            looking_again(builder.remove)
         else:
             groups = network.groups(params["visitors"], {name: int(port) for name, port in params["stores"].items()})
-            found = builder.look()
             if params["state"] == "present":
                 zones = sorted(account.zones)[: params["zones"]]
-                builder.keep(found, network.subnets(params["cidr"], zones), params["cidr"], params["nat_gateway"], groups)
+                subnets = network.subnets(params["cidr"], zones)
+                looking_again(lambda: builder.keep(builder.look(), subnets, params["cidr"], params["nat_gateway"], groups))
+            else:
+                builder.look()
         answer = builder.answer() | {"region": account.region, "account": account.number} if builder.there else {}
     except BerthError as problem:
         module.fail_json(msg=str(problem))

@@ -67,7 +67,7 @@ application:
 
 from typing import Any
 
-from ansible.module_utils.berth.aws import AWS_ERRORS, fail_aws, tag_difference, tag_list
+from ansible.module_utils.berth.aws import AWS_ERRORS, fail_aws, made, tag_difference, tag_list
 from ansible.module_utils.common.dict_transformations import camel_dict_to_snake_dict
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
@@ -121,8 +121,12 @@ def main() -> None:
         if there is None:
             changes.append("application")
             if not module.check_mode:
-                client.create_application(
-                    ApplicationName=name, Description=params["description"], ResourceLifecycleConfig=wanted, Tags=tag_list(params["tags"])
+                made(
+                    client.create_application,
+                    ApplicationName=name,
+                    Description=params["description"],
+                    ResourceLifecycleConfig=wanted,
+                    Tags=tag_list(params["tags"]),
                 )
         else:
             tags = client.list_tags_for_resource(aws_retry=True, ResourceArn=there["ApplicationArn"])["ResourceTags"]

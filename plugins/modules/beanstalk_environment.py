@@ -144,7 +144,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ansible.module_utils.berth import beanstalk_environment as environments
-from ansible.module_utils.berth.aws import AWS_ERRORS, fail_aws, tag_difference, tag_list
+from ansible.module_utils.berth.aws import AWS_ERRORS, error_code, fail_aws, made, tag_difference, tag_list
 from ansible.module_utils.common.dict_transformations import camel_dict_to_snake_dict
 from ansible.module_utils.urls import open_url
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
@@ -203,7 +203,8 @@ class Keeper:
         if platform is None:
             self.module.fail_json(msg=f"platform_branch: Beanstalk has no platform {branch!r} in this region")
         more = {"CNAMEPrefix": self.params["cname_prefix"], "VersionLabel": change.version, "Description": change.description}
-        self.client.create_environment(
+        made(
+            self.client.create_environment,
             ApplicationName=self.params["application"],
             EnvironmentName=self.params["name"],
             PlatformArn=platform,
@@ -219,12 +220,20 @@ class Keeper:
         if not change.updates:
             return
         more = {"VersionLabel": change.version, "Description": change.description}
-        self.client.update_environment(
-            EnvironmentName=self.params["name"],
-            OptionSettings=environments.option_list(change.settings),
-            OptionsToRemove=[{"Namespace": space, "OptionName": name} for space, name in change.remove],
+        given = {
+            "EnvironmentName": self.params["name"],
+            "OptionSettings": environments.option_list(change.settings),
+            "OptionsToRemove": [{"Namespace": space, "OptionName": name} for space, name in change.remove],
             **{key: value for key, value in more.items() if value is not None},
-        )
+        }
+        try:
+            self.client.update_environment(**given)
+        except AWS_ERRORS as error:
+            if not (error_code(error) == "InvalidParameterValue" and "invalid state" in str(error)):
+                raise
+            # It was Ready a moment ago, so it is being changed by this very request, whose answer got lost, or by someone else.
+            self.steady(time.monotonic() + self.params["wait_timeout"])
+            self.client.update_environment(**given)
 
     def container_logs(self, since: datetime) -> list[str]:
         """What the containers that were started since then have said: their log group outlives the instances that were taken away."""

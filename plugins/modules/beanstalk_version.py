@@ -76,7 +76,7 @@ key:
 from typing import Any
 
 from ansible.module_utils.berth import source_bundle
-from ansible.module_utils.berth.aws import AWS_ERRORS, error_code, fail_aws, tag_list
+from ansible.module_utils.berth.aws import AWS_ERRORS, error_code, fail_aws, made, tag_list
 from ansible.module_utils.berth.problems import BerthError
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
@@ -131,7 +131,8 @@ def main() -> None:
             owner = {"ExpectedBucketOwner": account}
             if not uploaded(module, s3, key, owner):
                 s3.put_object(aws_retry=True, Bucket=params["bucket"], Key=key, Body=body, **owner)
-            beanstalk.create_application_version(
+            made(
+                beanstalk.create_application_version,
                 aws_retry=True,
                 ApplicationName=params["application"],
                 VersionLabel=label,

@@ -60,9 +60,10 @@ repositories:
 """
 
 import json
+from functools import partial
 from typing import Any
 
-from ansible.module_utils.berth.aws import AWS_ERRORS, error_code, fail_aws, tag_difference, tag_list
+from ansible.module_utils.berth.aws import AWS_ERRORS, error_code, fail_aws, looking_again, tag_difference, tag_list
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 
@@ -97,6 +98,16 @@ class Keeper:
         self.steps.append(what)
         if not self.check:
             getattr(self.client, operation)(aws_retry=True, **given)
+
+    def all(self, names: list[str], state: str, kept: int, tags: dict[str, str]) -> dict[str, dict[str, Any]]:
+        """Keep or remove all. Returns those that there were."""
+        there = self.look(names)
+        for name in names:
+            if state == "present":
+                self.keep(name, there.get(name), kept, tags)
+            elif name in there:
+                self.remove(name)
+        return there
 
     def keep(self, name: str, there: dict[str, Any] | None, kept: int, tags: dict[str, str]) -> None:
         """Bring one to what it should be."""
@@ -152,12 +163,7 @@ def main() -> None:
     keeper, names = Keeper(client, module.check_mode), sorted(set(params["names"]))
     tags = {key: str(value) for key, value in params["tags"].items()}
     try:
-        there = keeper.look(names)
-        for name in names:
-            if params["state"] == "present":
-                keeper.keep(name, there.get(name), params["images_kept"], tags)
-            elif name in there:
-                keeper.remove(name)
+        there = looking_again(partial(keeper.all, names, params["state"], params["images_kept"], tags))
         if keeper.steps and not module.check_mode:
             there = keeper.look(names)
     except AWS_ERRORS as error:

@@ -69,7 +69,7 @@ parameter_group:
 from typing import Any
 
 from ansible.module_utils.berth import parameter_group
-from ansible.module_utils.berth.aws import AWS_ERRORS, absent_as_none, fail_aws, tag_difference, tag_list
+from ansible.module_utils.berth.aws import AWS_ERRORS, absent_as_none, fail_aws, made, tag_difference, tag_list
 from ansible.module_utils.common.dict_transformations import camel_dict_to_snake_dict
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
@@ -137,7 +137,7 @@ def main() -> None:
         if not module.check_mode:
             if group is None:
                 what = {"Description": params["description"] or name, "CacheParameterGroupFamily": params["family"]}
-                client.create_cache_parameter_group(aws_retry=True, CacheParameterGroupName=name, Tags=tag_list(tags), **what)
+                made(client.create_cache_parameter_group, aws_retry=True, CacheParameterGroupName=name, Tags=tag_list(tags), **what)
             elif tags:
                 client.add_tags_to_resource(aws_retry=True, ResourceName=group["ARN"], Tags=tag_list(tags))
             # The service takes 20 at a time.

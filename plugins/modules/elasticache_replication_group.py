@@ -162,7 +162,7 @@ import time
 from typing import Any
 
 from ansible.module_utils.berth import replication_group
-from ansible.module_utils.berth.aws import AWS_ERRORS, absent_as_none, fail_aws, tag_list
+from ansible.module_utils.berth.aws import AWS_ERRORS, absent_as_none, fail_aws, made, tag_list
 from ansible.module_utils.common.dict_transformations import camel_dict_to_snake_dict
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
@@ -231,7 +231,7 @@ def apply(module: Any, client: Any, change: replication_group.Change, group: dic
     try:
         if change.create is not None:
             secret = {"AuthToken": token} if token else {}
-            client.create_replication_group(**change.create, **secret, Tags=tag_list(change.tags))
+            made(client.create_replication_group, **change.create, **secret, Tags=tag_list(change.tags))
             return wait(module, client, describe(module, client)) if module.params["wait"] else describe(module, client) or {}  # type: ignore[return-value]
         group = wait(module, client, group)
         assert group is not None

@@ -116,7 +116,7 @@ import json
 from typing import Any
 
 from ansible.module_utils.berth import credentials
-from ansible.module_utils.berth.aws import AWS_ERRORS, absent_as_none, fail_aws, tag_difference, tag_list
+from ansible.module_utils.berth.aws import AWS_ERRORS, absent_as_none, fail_aws, made, tag_difference, tag_list
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 
@@ -160,8 +160,14 @@ def apply(module: Any, client: Any, there: dict[str, Any] | None, wanted: dict[s
         if there is None:
             more = {"KmsKeyId": params["kms_key_id"]} if params["kms_key_id"] else {}
             tags = tag_list(params["tags"])
-            client.create_secret(
-                aws_retry=True, Name=params["name"], Description=params["description"], SecretString=text, Tags=tags, **more
+            made(
+                client.create_secret,
+                aws_retry=True,
+                Name=params["name"],
+                Description=params["description"],
+                SecretString=text,
+                Tags=tags,
+                **more,
             )
         else:
             if there.get("DeletedDate"):

@@ -70,9 +70,10 @@ roles:
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from ansible.module_utils.berth.aws import AWS_ERRORS, error_code, fail_aws, tag_difference, tag_list
+from ansible.module_utils.berth.aws import AWS_ERRORS, error_code, fail_aws, looking_again, tag_difference, tag_list
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.policy import compare_policies
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
@@ -87,7 +88,7 @@ def trust(service: str) -> dict[str, Any]:
 def found_or_none(call: Callable[..., Any], **given: Any) -> Any:
     """What a call returns, or None where there is no such thing."""
     try:
-        return call(aws_retry=True, **given)
+        return call(**given)
     except AWS_ERRORS as error:
         if error_code(error) != "NoSuchEntity":
             raise
@@ -203,15 +204,13 @@ def main() -> None:
     for name, given in params["roles"].items():
         if params["state"] == "present" and not (isinstance(given, dict) and given.get("service")):
             module.fail_json(msg=f"roles: {name} names no service that takes it")
-    client = module.client("iam", retry_decorator=AWSRetry.jittered_backoff())
+    # What was just made may not be found for a while.
+    client = module.client("iam", retry_decorator=AWSRetry.jittered_backoff(catch_extra_error_codes=["NoSuchEntity"]))
     tags = {key: str(value) for key, value in params["tags"].items()}
     keeper = Keeper(client, module.check_mode, params["policy_name"], tags)
     try:
         for name, given in sorted(params["roles"].items()):
-            if params["state"] == "present":
-                keeper.keep(name, given)
-            else:
-                keeper.remove(name)
+            looking_again(partial(keeper.keep, name, given) if params["state"] == "present" else partial(keeper.remove, name))
     except AWS_ERRORS as error:
         fail_aws(module, error, "Keeping the roles")
     steps = keeper.steps

@@ -13,7 +13,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from moto.rds import urls as rds_urls
 from werkzeug.serving import make_server
 
-from . import ecs, elasticache, rds, s3
+from . import ec2, ecs, elasticache, rds, s3
 from .beanstalk.api import BeanstalkResponse
 from .ecr import RehearsedEcr
 from .ecs import RehearsedEcs
@@ -40,7 +40,7 @@ def serve(port: int) -> None:
     os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
     for module, response in _OURS.items():
         vars(module)["url_paths"] = {"{0}/$": response.dispatch}
-    for module in (rds, elasticache, ecs, s3):
+    for module in (ec2, ecs, elasticache, rds, s3):
         module.install()
     application = Faults(DomainDispatcherApplication(create_backend_app))
     server = make_server("127.0.0.1", port, application, threaded=True, request_handler=MotoRequestHandler)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
@@ -59,6 +60,37 @@ def error_code(error: Exception) -> str:
     """The code by which AWS names an error, or the empty string."""
     response: dict[str, Any] = getattr(error, "response", {})
     return str(response.get("Error", {}).get("Code", ""))
+
+
+# A request whose answer got lost is asked again by botocore, and then AWS says that the work is done.
+_DONE_ALREADY = re.compile(r"AlreadyExists|AlreadyAssociated|Duplicate|Conflict|EntityAlreadyExists|ResourceExists|AlreadyOwnedByYou")
+_GONE_ALREADY = re.compile(r"NotFound|NoSuchEntity|NoSuch")
+
+
+def done_already(error: Exception) -> bool:
+    """Whether AWS says that what a request makes is there."""
+    said = str(getattr(error, "response", {}).get("Error", {}).get("Message", ""))
+    return bool(_DONE_ALREADY.search(error_code(error)) or "already exists" in said)
+
+
+def made(call: Callable[..., Any], **given: Any) -> Any:
+    """Ask for a thing that was not there a moment ago. None where it is by now: the answer to the first time of asking got lost."""
+    try:
+        return call(**given)
+    except AWS_ERRORS as error:
+        if not done_already(error):
+            raise
+        return None
+
+
+def looking_again(work: Callable[[], Any]) -> Any:
+    """Do what looks first and then makes or removes, and once more where AWS says on the way that something is there, or gone, already."""
+    try:
+        return work()
+    except AWS_ERRORS as error:
+        if not (done_already(error) or _GONE_ALREADY.search(error_code(error))):
+            raise
+        return work()
 
 
 def absent_as_none(module: Any, codes: tuple[str, ...], call: Callable[[], Any], what: str) -> Any:

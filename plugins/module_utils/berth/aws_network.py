@@ -7,25 +7,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
+from . import network_found
 from .network import PART_TAG, STACK_TAG, Group, Subnet, permission, rules_of
+from .network_found import Found, Thing
 from .problems import BerthError
 
-Thing = dict[str, Any]
 _NAT_SECONDS = 300
-
-
-class Found(NamedTuple):
-    """What there is, by part."""
-
-    vpc: Thing | None
-    subnets: dict[str, Thing]
-    gateway: Thing | None
-    nat: Thing | None
-    tables: dict[str, Thing]
-    groups: dict[str, Thing]
-    endpoint: Thing | None
 
 
 class Builder:
@@ -38,9 +27,6 @@ class Builder:
         self.cidr = ""
         self.there = False
 
-    def _filters(self) -> list[Thing]:
-        return [{"Name": f"tag:{STACK_TAG}", "Values": [self.name]}]
-
     def _tagged(self, kind: str, part: str) -> list[Thing]:
         name = self.name if part == "vpc" else f"{self.name}-{part}"
         tags = {**self.tags, STACK_TAG: self.name, PART_TAG: part, "Name": name}
@@ -48,28 +34,7 @@ class Builder:
 
     def look(self) -> Found:
         """Everything that bears the network's tag."""
-        filters, client = self._filters(), self.client
-
-        def by_part(things: list[Thing]) -> dict[str, Thing]:
-            return {tag["Value"]: thing for thing in things for tag in thing.get("Tags", []) if tag["Key"] == PART_TAG}
-
-        vpcs = client.describe_vpcs(aws_retry=True, Filters=filters)["Vpcs"]
-        if len(vpcs) > 1:
-            raise BerthError(f"name: {len(vpcs)} VPCs bear the tag {STACK_TAG}={self.name}; take it from all but the right one")
-        nats = client.describe_nat_gateways(aws_retry=True, Filters=filters)["NatGateways"]
-        nats = [each for each in nats if each["State"] in ("pending", "available")]
-        gateways = client.describe_internet_gateways(aws_retry=True, Filters=filters)["InternetGateways"]
-        endpoints = client.describe_vpc_endpoints(aws_retry=True, Filters=filters)["VpcEndpoints"]
-        endpoints = [each for each in endpoints if str(each.get("State", "")).lower() != "deleted"]
-        found = Found(
-            vpcs[0] if vpcs else None,
-            by_part(client.describe_subnets(aws_retry=True, Filters=filters)["Subnets"]),
-            gateways[0] if gateways else None,
-            nats[0] if nats else None,
-            by_part(client.describe_route_tables(aws_retry=True, Filters=filters)["RouteTables"]),
-            by_part(client.describe_security_groups(aws_retry=True, Filters=filters)["SecurityGroups"]),
-            endpoints[0] if endpoints else None,
-        )
+        found = network_found.look(self.client, self.name)
         if found.vpc:
             self.there, self.cidr = True, str(found.vpc["CidrBlock"])
             self.ids["vpc"] = found.vpc["VpcId"]
@@ -102,8 +67,11 @@ class Builder:
                     f"zones: subnet {each.part} is {there['CidrBlock']} in {there['AvailabilityZone']}, and cannot become {each}"
                 )
         self.cidr = cidr
+        self._clear(found)
         if not found.vpc:
             self._make("vpc", f"VPC {cidr}", self._make_vpc(cidr), "vpc-00000000")
+        elif not found.dns:
+            self._do("let machines have names", self._name_machines, vpc=self.ids["vpc"])
         gateway = self._gateway(found)
         for each in subnets:
             if each.part not in found.subnets:
@@ -126,11 +94,19 @@ class Builder:
             tags = self._tagged("vpc", "vpc")
             vpc = str(self.client.create_vpc(aws_retry=True, CidrBlock=cidr, TagSpecifications=tags)["Vpc"]["VpcId"])
             self.client.get_waiter("vpc_available").wait(VpcIds=[vpc])
-            for attribute in ("EnableDnsSupport", "EnableDnsHostnames"):
-                self.client.modify_vpc_attribute(aws_retry=True, VpcId=vpc, **{attribute: {"Value": True}})
+            self._name_machines(vpc)
             return vpc
 
         return make
+
+    def _name_machines(self, vpc: str, aws_retry: bool = True) -> None:
+        # The second says that both are done.
+        for attribute in ("EnableDnsSupport", "EnableDnsHostnames"):
+            self.client.modify_vpc_attribute(aws_retry=aws_retry, VpcId=vpc, **{attribute: {"Value": True}})
+
+    def _clear(self, found: Found) -> None:
+        for kind, thing in found.surplus:
+            self._do(f"remove a second {kind} that an interrupted run left", partial(network_found.remove, self.client, kind), thing=thing)
 
     def _make_subnet(self, subnet: Subnet) -> Callable[[], str]:
         def make() -> str:
@@ -163,24 +139,32 @@ class Builder:
             self._do("remove the NAT gateway", self._remove_nat, nat=found.nat)
             return None
         if found.nat or not wanted:
+            if found.nat and found.nat["State"] == "pending" and not self.check:
+                self._await_nat(str(found.nat["NatGatewayId"]))
             return str(found.nat["NatGatewayId"]) if found.nat else None
 
         def make() -> str:
-            held = client.describe_addresses(aws_retry=True, Filters=self._filters())["Addresses"]
             tags = self._tagged("elastic-ip", "nat")
-            address = held[0] if held else client.allocate_address(aws_retry=True, Domain="vpc", TagSpecifications=tags)
+            address = (
+                found.addresses[0] if found.addresses else client.allocate_address(aws_retry=True, Domain="vpc", TagSpecifications=tags)
+            )
             public = next(each.part for each in subnets if each.public)
             answer = client.create_nat_gateway(
                 aws_retry=True,
                 SubnetId=self.ids[public],
                 AllocationId=address["AllocationId"],
+                # Asked twice, it is made once.
+                ClientToken=f"{self.name}-{address['AllocationId']}"[:64],
                 TagSpecifications=self._tagged("natgateway", "nat"),
             )
             nat = str(answer["NatGateway"]["NatGatewayId"])
-            client.get_waiter("nat_gateway_available").wait(NatGatewayIds=[nat], WaiterConfig={"Delay": 5, "MaxAttempts": 120})
+            self._await_nat(nat)
             return nat
 
         return self._make("nat", "a NAT gateway", make, "nat-00000000")
+
+    def _await_nat(self, nat: str) -> None:
+        self.client.get_waiter("nat_gateway_available").wait(NatGatewayIds=[nat], WaiterConfig={"Delay": 5, "MaxAttempts": 120})
 
     def _remove_nat(self, nat: Thing, aws_retry: bool = True) -> None:
         del aws_retry  # as the client's own methods take it
@@ -191,7 +175,7 @@ class Builder:
             if not there or there[0]["State"] == "deleted":
                 break
             time.sleep(5)
-        for address in self.client.describe_addresses(aws_retry=True, Filters=self._filters())["Addresses"]:
+        for address in self.client.describe_addresses(aws_retry=True, Filters=network_found.filters(self.name))["Addresses"]:
             self.client.release_address(aws_retry=True, AllocationId=address["AllocationId"])
 
     def _table(self, found: Found, part: str, subnets: Sequence[str], way_out: Thing | None) -> str:
@@ -257,8 +241,11 @@ class Builder:
     def remove(self) -> None:
         """Take everything away, in the order in which one lets go of the other."""
         found, client = self.look(), self.client
+        self._clear(found)
         if found.nat:
             self._do("remove the NAT gateway", self._remove_nat, nat=found.nat)
+        elif found.addresses:
+            self._do("release the elastic IP", client.release_address, AllocationId=found.addresses[0]["AllocationId"])
         if found.endpoint:
             self._do("remove the endpoint for S3", client.delete_vpc_endpoints, VpcEndpointIds=[found.endpoint["VpcEndpointId"]])
         # Groups refer to one another: rules first.
