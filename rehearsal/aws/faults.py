@@ -57,6 +57,8 @@ _NOT_FOUND = {
     "eipalloc": "InvalidAllocationID.NotFound",
 }
 _IDS = re.compile(rb"\b(?:" + "|".join(_NOT_FOUND).encode() + rb")-[0-9a-f]{8,17}\b")
+# What differs when the same is asked again: tokens and revisions.
+_VARYING = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d")
 _NAMES = re.compile(r"(?:^|&)(?:RoleName|InstanceProfileName)=([^&]+)")
 
 
@@ -95,7 +97,8 @@ class Rule:
         if self.met <= self.skip:
             return False
         self.done += 1
-        self.last = f"{request.service}:{request.operation} {hashlib.sha256(request.text.encode()).hexdigest()[:8]}"
+        asked = _VARYING.sub("", request.text)
+        self.last = f"{request.service}:{request.operation} {hashlib.sha256(asked.encode()).hexdigest()[:8]}"
         return True
 
     def shown(self) -> dict[str, Any]:
