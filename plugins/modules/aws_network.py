@@ -115,7 +115,9 @@ def main() -> None:
     params: dict[str, Any] = module.params
     # What was just made may not be found for a while.
     late = [f"Invalid{kind}.NotFound" for kind in ("VpcID", "SubnetID", "InternetGatewayID", "RouteTableID", "Group", "AllocationID")]
-    retry = AWSRetry.jittered_backoff(catch_extra_error_codes=["DependencyViolation", "InvalidIPAddress.InUse", "NatGatewayNotFound", *late])
+    retry = AWSRetry.jittered_backoff(
+        catch_extra_error_codes=["DependencyViolation", "InvalidIPAddress.InUse", "NatGatewayNotFound", *late]
+    )
     try:
         client = module.client("ec2", retry_decorator=retry)
         check_region(client.meta.region_name, boto3.session.Session().get_available_regions("ec2"))

@@ -31,7 +31,8 @@ options:
     type: dict
     default: {}
 notes:
-  - A role has C(service) (who takes it, such as V(ec2)), and by choice C(description), C(policy) (a document), C(managed_policies) (ARNs)
+  - A role has C(service) (who takes it, such as V(ec2)), and by choice C(description), C(source_account) (for
+    whose resources alone the service takes it; not every service says), C(policy) (a document), C(managed_policies) (ARNs)
     and C(instance_profile) (whether instances take it).
 extends_documentation_fragment:
   - amazon.aws.common.modules
@@ -79,9 +80,11 @@ from ansible_collections.amazon.aws.plugins.module_utils.policy import compare_p
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 
 
-def trust(service: str) -> dict[str, Any]:
-    """The document by which a service takes a role."""
-    allowed = {"Effect": "Allow", "Principal": {"Service": f"{service}.amazonaws.com"}, "Action": "sts:AssumeRole"}
+def trust(service: str, account: str) -> dict[str, Any]:
+    """The document by which a service takes a role, for one account's resources alone where that is given."""
+    allowed: dict[str, Any] = {"Effect": "Allow", "Principal": {"Service": f"{service}.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    if account:
+        allowed["Condition"] = {"StringEquals": {"aws:SourceAccount": account}}
     return {"Version": "2012-10-17", "Statement": [allowed]}
 
 
@@ -109,7 +112,7 @@ class Keeper:
 
     def keep(self, name: str, given: dict[str, Any]) -> None:
         """Bring one to what it should be."""
-        document, description = trust(str(given["service"])), str(given.get("description", ""))
+        document, description = trust(str(given["service"]), str(given.get("source_account", ""))), str(given.get("description", ""))
         found = found_or_none(self.client.get_role, RoleName=name)
         role = found["Role"] if found else None
         if role is None:

@@ -124,6 +124,7 @@ class RehearsedRds(SaysWhatIsMissing, RDSResponse):
         answer = super().create_db_instance()
         database = self.backend.databases[given["DBInstanceIdentifier"]]
         database.dbi_resource_id = "db-" + secrets.token_hex(13).upper()
+        database.ca_certificate_identifier = given.get("CACertificateIdentifier") or rds_catalog.DEFAULT_CERTIFICATE
         self._remember(database)
         if database.storage_type == "gp3":
             # What gp3 comes with, below 400 GiB.
@@ -265,6 +266,11 @@ class RehearsedRds(SaysWhatIsMissing, RDSResponse):
         found = rds_catalog.parameters(groups[0].parameters)
         source = self.params.get("Source")
         return PaginatedResult({"Parameters": [each for each in found if source in (None, each["Source"])]})
+
+    def describe_certificates(self) -> ActionResult:
+        wanted = self.params.get("CertificateIdentifier")
+        found = [each for each in rds_catalog.certificates() if wanted in (None, each["CertificateIdentifier"])]
+        return PaginatedResult({"Certificates": found, "DefaultCertificateForNewLaunches": rds_catalog.DEFAULT_CERTIFICATE})
 
     def describe_db_engine_versions(self) -> ActionResult:
         given = self.params

@@ -6,6 +6,8 @@ https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Appendix.PostgreSQL.Commo
 
 from __future__ import annotations
 
+import hashlib
+from datetime import UTC, datetime
 from typing import Any
 
 VERSIONS = {
@@ -129,3 +131,23 @@ def parameters(given: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
 def known(name: str) -> bool:
     """Whether a parameter group has such a parameter."""
     return name in _PARAMETERS
+
+
+DEFAULT_CERTIFICATE = "rds-ca-rsa2048-g1"
+
+
+def certificates() -> list[dict[str, Any]]:
+    """The certificate authorities, as DescribeCertificates tells them. Source: RDS's user guide, SSL/TLS certificates."""
+    # Names and lifetimes, in years.
+    known = {"rds-ca-rsa2048-g1": 40, "rds-ca-rsa4096-g1": 100, "rds-ca-ecc384-g1": 100}
+    return [
+        {
+            "CertificateIdentifier": name,
+            "CertificateType": "CA",
+            "Thumbprint": hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest(),
+            "ValidFrom": datetime(2021, 5, 21, tzinfo=UTC),
+            "ValidTill": datetime(2021 + years, 5, 21, tzinfo=UTC),
+            "CertificateArn": f"arn:aws:rds:us-east-1::cert:{name}",
+        }
+        for name, years in known.items()
+    ]
