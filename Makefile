@@ -13,7 +13,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo down test test-unit test-machine lint bench platform
+.PHONY: help demo down test test-unit test-machine lint bench scan platform
 
 help: ## What there is to do
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 22
@@ -41,6 +41,9 @@ lint: $(VENV)/.ready ## Check style and types
 	mypy
 	yamllint --strict .
 	ansible-lint --offline
+
+scan: $(VENV)/.ready platform ## Let Prowler look at what Berth makes, and print its table
+	python -m scan
 
 bench: $(VENV)/.ready platform ## Measure, as ratios taken in one run
 	python -m benchmarks

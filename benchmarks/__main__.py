@@ -12,11 +12,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import yaml
-
-from rehearsal import demo, engine, projects
-
 ROOT = Path(__file__).parent.parent
+os.environ.setdefault("BERTH_REHEARSAL_STATE", str(ROOT / ".cache" / "rehearsal-of-benchmarks"))
+os.environ.setdefault("BERTH_REHEARSAL_SECONDS", "1")
+
+import yaml  # noqa: E402
+
+from benchmarks import aws  # noqa: E402
+from rehearsal import demo, engine, projects  # noqa: E402
+
 APP = ROOT / "examples" / "fibonacci"
 SIZES = (10, 100, 1000)
 
@@ -90,6 +94,8 @@ if __name__ == "__main__":
     rendering()
     if engine.answers():
         no_change()
+        print("\n".join(aws.no_change(seconds)), flush=True)
+        print("\n".join(aws.provisioning()), flush=True)
         print(f"projects still remembered for make down: {', '.join(projects.remembered()) or 'none'}")
     else:
         print("no change: skipped, no Docker engine answers")

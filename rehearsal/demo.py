@@ -82,7 +82,7 @@ def down() -> int:
     if not engine.answers():
         print("No Docker engine answers, so there is nothing to take away.")
         return 0
-    for folder in (state.USERS, state.TESTS):
+    for folder in state.ALL:
         server.down(folder)
     projects.take_away()
     images.remove_stand_ins()

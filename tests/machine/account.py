@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Any
 
@@ -123,7 +122,7 @@ def _around(cloud: Cloud, full: str, name: str) -> dict[str, Any]:
             (
                 s3.get_bucket_versioning(Bucket=bucket)["Status"],
                 sorted(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].values()),
-                _digest(s3.get_bucket_policy(Bucket=bucket)["Policy"]),
+                [each["Sid"] for each in json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]],
                 len(s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]),
             )
             for bucket in buckets
@@ -145,7 +144,3 @@ def _around(cloud: Cloud, full: str, name: str) -> dict[str, Any]:
         ),
         "clusters": [each["clusterName"] for each in clusters if each["clusterName"] == full and each["status"] != "INACTIVE"],
     }
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(json.dumps(json.loads(text), sort_keys=True).encode()).hexdigest()[:8]

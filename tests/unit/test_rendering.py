@@ -263,13 +263,20 @@ def test_any_project_is_rendered_to_what_ecs_takes_or_refused_in_words(tmp_path,
         ("services:\n  web: {image: 'x/web:1', ports: ['8080:3000']}\n", [(80, 3000)]),
         ("services:\n  web: {image: 'x/web:1', ports: ['8443:443', '8080:80']}\n", [(8443, 443), (80, 80)]),
         ("services:\n  web: {image: 'x/web:1', ports: ['80:8000', '9000:9000']}\n", [(80, 8000), (9000, 9000)]),
-        ("services:\n  web: {image: 'x/web:1'}\n", []),
+        # Open to the developers' own machine alone, as nothing else is.
+        ("services:\n  web: {image: 'x/web:1', ports: ['127.0.0.1:8080:3000']}\n  worker: {image: 'x/w:1'}\n", [(80, 3000)]),
     ],
 )
 def test_the_front_door_is_put_where_visitors_come(tmp_path, compose_text, ports):
     document = version_2(write(tmp_path, compose_text), front_port=80)[0]
     found = [(each["hostPort"], each["containerPort"]) for each in container(document, "web").get("portMappings", [])]
     assert sorted(found) == sorted(ports)
+
+
+@pytest.mark.parametrize("ports", ["[]", "['5353:53/udp']"])
+def test_an_app_that_no_visitor_could_reach_is_refused(tmp_path, ports):
+    with pytest.raises(BerthError, match="publish a port"):
+        version_2(write(tmp_path, f"services:\n  web: {{image: 'x/web:1', ports: {ports}}}\n"), front_port=80)
 
 
 def test_variables_from_outside_are_for_all_services_or_for_one(tmp_path):

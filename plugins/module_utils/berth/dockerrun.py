@@ -78,6 +78,11 @@ def version_2(project: Project, selection: Selection, options: Options) -> dict[
             f"no memory limit is named for {listed(notes.defaulted)}, and ECS asks for one: {options.default_memory} MiB given each (default_memory)"
         )
     if not _on_front_port(definitions, selection.front_door, options.front_port):
+        if options.front_port is not None:
+            raise BerthError(
+                f"front_port: visitors come in on port {options.front_port}, and no service is the one that they reach; publish a port of it "
+                "in the Compose file (ports:), and of no other"
+            )
         _port_80(selection)
     return document
 

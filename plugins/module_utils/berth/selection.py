@@ -95,11 +95,19 @@ def select(project: Project, options: Options, *, literal: bool = False) -> Sele
         service["environment"] = bindings[name].environment
         _mentions(name, service, backing, notes)
         _without_password(name, bindings[name], connections, notes, literal=literal)
-    door = front_door(stays, images)
+    door = front_door(stays, images) or _own_door(stays, images, options)
     _one_per_port(stays, door, notes)
     for entry in (entry for each in bindings.values() for entry in each.unbound):
         notes.advise(f"{entry['service']}: {entry['variable']} is unbound: {entry['reason']}; {entry['remedy']}")
     return Selection(stays, images, bindings, door, notes)
+
+
+def _own_door(stays: dict[str, dict[str, Any]], images: Mapping[str, str], options: Options) -> str | None:
+    """Where a front port is asked for, and nothing is open to visitors: the one service that is open to the developers' own machine."""
+    door = front_door(stays, images, loopback=True) if options.front_port is not None else None
+    for port in stays[door].get("ports") or [] if door else []:
+        port.pop("host_ip", None)
+    return door
 
 
 def _given(environment: Mapping[str, Any], service: str, services: Mapping[str, Any]) -> dict[str, Any]:

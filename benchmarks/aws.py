@@ -1,0 +1,157 @@
+"""The AWS home in the rehearsal, against what teams have without Berth: a playbook of stock modules, the EB CLI, a bare script."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from rehearsal import faults, server, stack
+
+ROOT = Path(__file__).parent.parent
+NAME = "berth-fibonacci"
+SITE = ("ansible-playbook", "-i", "inventories/aws", "playbooks/site.yml")
+STOCK = ("ansible-playbook", "-i", "localhost,", "benchmarks/stock/site.yml")
+PINS = ROOT / "tests" / "machine" / "clients.txt"
+CLIENTS = ROOT / ".cache" / "clients"
+# How long AWS takes, in seconds, as the issue of provisioning simulates it.
+CREATION = {"RDS": 60, "ELASTICACHE": 45, "BEANSTALK": 40}
+Seconds = Callable[[Callable[[], None], int], float]
+
+
+@contextmanager
+def rehearsed(**seconds: int) -> Iterator[None]:
+    """A rehearsal with nothing in it, in which changes last that long."""
+    server.down()
+    settings = {f"BERTH_REHEARSAL_SECONDS_{name}": str(value) for name, value in seconds.items()}
+    os.environ.update(settings)
+    server.up()
+    try:
+        yield
+    finally:
+        server.down()
+        for name in settings:
+            del os.environ[name]
+
+
+def run(*words: str, folder: Path = ROOT, environment: Mapping[str, str] | None = None) -> str:
+    """Run a command in the rehearsal; stop with its words when it fails."""
+    settings = {**os.environ, **server.environment(), **(environment or {})}
+    done = subprocess.run(words, cwd=folder, env=settings, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(words[:4])}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def kept() -> int:
+    """How many resources a stack is: what AWS makes, changes and removes by itself, without rules, tags and associations."""
+    ec2, mine = stack.client("ec2"), [{"Name": "tag:berth:network", "Values": [NAME]}]
+    count = sum(
+        len(getattr(ec2, f"describe_{what}")(Filters=mine)[key])
+        for what, key in (
+            ("vpcs", "Vpcs"),
+            ("subnets", "Subnets"),
+            ("internet_gateways", "InternetGateways"),
+            ("nat_gateways", "NatGateways"),
+            ("addresses", "Addresses"),
+            ("route_tables", "RouteTables"),
+            ("vpc_endpoints", "VpcEndpoints"),
+            ("security_groups", "SecurityGroups"),
+        )
+    )
+    count += len(ec2.describe_flow_logs()["FlowLogs"])
+    names = [each["repositoryName"] for each in stack.client("ecr").describe_repositories()["repositories"]]
+    count += len([name for name in names if name.startswith(f"{NAME}/")])
+    roles = [each["RoleName"] for each in stack.client("iam").list_roles()["Roles"] if each["RoleName"].startswith(f"{NAME}-")]
+    count += len(roles) + sum(len(stack.client("iam").list_role_policies(RoleName=role)["PolicyNames"]) for role in roles)
+    count += len(stack.client("cloudwatch").describe_alarms(AlarmNamePrefix=f"{NAME}-")["MetricAlarms"])
+    count += len([each for each in stack.client("secretsmanager").list_secrets()["SecretList"] if "fibonacci" in each["Name"]])
+    count += len(stack.client("logs").describe_log_groups(logGroupNamePrefix="/berth/")["logGroups"])
+    # Bucket and its rule, instance profile, key, topic; parameter and subnet group of each store, and the stores; cluster and definition;
+    # application, version and environment.
+    return count + 5 + 6 + 2 + 3
+
+
+def no_change(seconds: Seconds) -> list[str]:
+    """A run in which nothing changes: ours, a playbook of stock modules, and a bare script that reads the same."""
+    with rehearsed():
+        run(*SITE)
+        run(*STOCK)
+        resources = kept()
+        ours = seconds(lambda: void(run(*SITE)), 3)
+        stock = seconds(lambda: void(run(*STOCK)), 3)
+        bare = seconds(lambda: void(run(sys.executable, "-m", "benchmarks.reads", NAME)), 3)
+        faults.calls(reset=True)
+        run(*SITE)
+        calls = sum(faults.calls(reset=True).values())
+        run(*STOCK)
+        stock_calls = sum(faults.calls(reset=True).values())
+        reads = int(run(sys.executable, "-m", "benchmarks.reads", NAME).split()[0])
+        lines = [
+            "no change on AWS | site.yml | stock modules in sequence | ratio | per resource | a bare boto3 script | ratio to it",
+            f"  {ours:.1f} s ({resources} resources, {calls} requests) | {stock:.1f} s ({stock_calls} requests) | {ours / stock:.2f} | "
+            f"{ours / resources:.2f} s | {bare:.1f} s ({reads} requests) | {ours / bare:.1f}",
+        ]
+        return [*lines, *deployment(seconds)]
+
+
+def void(_said: str) -> None:
+    """Nothing of what was said."""
+
+
+def deployment(seconds: Seconds) -> list[str]:
+    """A new release of the same bundle by deploy.yml, and by the EB CLI, in turns."""
+    if not (CLIENTS / "bin" / "eb").is_file():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(CLIENTS)], check=True)
+        subprocess.run([CLIENTS / "bin" / "python", "-m", "pip", "install", "--quiet", "--requirement", str(PINS)], check=True)
+    number = iter(range(100))
+    deploy = ("ansible-playbook", "-i", "inventories/aws", "playbooks/deploy.yml")
+    with tempfile.TemporaryDirectory(prefix="berth-bench-") as home:
+        folder = Path(home) / "bundle"
+        folder.mkdir()
+        version = stack.client("elasticbeanstalk").describe_environments(EnvironmentNames=[NAME])["Environments"][0]["VersionLabel"]
+        found = stack.client("elasticbeanstalk").describe_application_versions(ApplicationName=NAME, VersionLabels=[version])
+        source = found["ApplicationVersions"][0]["SourceBundle"]
+        archive = Path(home) / "bundle.zip"
+        stack.client("s3").download_file(source["S3Bucket"], source["S3Key"], str(archive))
+        zipfile.ZipFile(archive).extractall(folder)
+        eb, own = str(CLIENTS / "bin" / "eb"), {"HOME": home}
+        run(
+            eb,
+            "init",
+            NAME,
+            "--platform",
+            "ECS running on 64bit Amazon Linux 2023",
+            "--region",
+            "us-east-1",
+            folder=folder,
+            environment=own,
+        )
+
+        def by_eb() -> None:
+            run(eb, "deploy", NAME, "--label", f"eb-{next(number)}", "--timeout", "10", folder=folder, environment=own)
+
+        def by_us() -> None:
+            run(*deploy, "-e", f"app_release=bench-{next(number)}")
+
+        theirs, ours = seconds(by_eb, 3), seconds(by_us, 3)
+    return [
+        "a new release on AWS | deploy.yml, which also builds and renders it | eb deploy | ratio",
+        f"  {ours:.1f} s | {theirs:.1f} s | {ours / theirs:.2f}",
+    ]
+
+
+def provisioning() -> list[str]:
+    """A stack from nothing, where a database takes 60 s, a cache 45 s and an environment 40 s."""
+    with rehearsed(**CREATION):
+        begin = time.perf_counter()
+        run(*SITE)
+        taken = time.perf_counter() - begin
+    path = max(CREATION["RDS"], CREATION["ELASTICACHE"]) + CREATION["BEANSTALK"]
+    return ["a stack from nothing on AWS | site.yml | critical path | ratio", f"  {taken:.1f} s | {path} s | {taken / path:.2f}"]

@@ -1,0 +1,1 @@
+"""What strangers say of the security of what a run made."""

@@ -1,0 +1,96 @@
+"""Playbooks that are killed and run again end where an unbroken run ends: nothing twice, nothing left over, no secret lost.
+
+By default a sample of the moments; BERTH_EVERY_MOMENT=1 takes every one, which lasts the better part of an hour.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import pytest
+
+from rehearsal import faults
+from tests.machine.account import photograph
+from tests.machine.conftest import Cloud, eventually
+from tests.machine.interrupted import sweep_changes, sweep_tasks
+from tests.machine.test_aws_home import left_over
+
+pytestmark = pytest.mark.docker
+EVERY = bool(os.environ.get("BERTH_EVERY_MOMENT"))
+SMALL = ("-e", "aws_profile=small")
+
+
+def stage(name: str) -> tuple[str, ...]:
+    return (*SMALL, "-e", f"app_stage={name}")
+
+
+def typed(name: str) -> tuple[str, ...]:
+    return (*stage(name), "-e", f"destroy=fibonacci-{name}")
+
+
+def picture(cloud: Cloud, name: str) -> Any:
+    """A stack's photograph without the stage's name."""
+    return json.loads(json.dumps(photograph(cloud, f"fibonacci-{name}")).replace(name, "STAGE"))
+
+
+def answers(cloud: Cloud, name: str) -> bool:
+    """Whether the app answers, with both of its stores."""
+    found = cloud.client("elasticbeanstalk").describe_environments(EnvironmentNames=[f"berth-fibonacci-{name}"])["Environments"][0]
+    from tests.machine.test_rehearsed_aws import page
+
+    return '"ok"' in page(f"http://{found['CNAME']}/readyz")
+
+
+@pytest.fixture(scope="module")
+def unbroken(cloud: Cloud) -> Any:
+    """What a run that nothing interrupts makes."""
+    done = cloud.playbook("site.yml", *stage("whole"))
+    assert done.returncode == 0, done.stdout
+    whole = picture(cloud, "whole")
+    cloud.playbook("destroy.yml", *typed("whole"))
+    return whole
+
+
+def test_killed_at_tasks_and_run_again_everything_is_there_once(cloud: Cloud, unbroken: Any):
+    killed = sweep_tasks(cloud, 3, 1 if EVERY else 9, "site.yml", *stage("cut"))
+    assert killed >= (40 if EVERY else 4)
+    assert picture(cloud, "cut") == unbroken
+    before = cloud.secrets("berth/fibonacci-cut/")
+    killed = sweep_tasks(cloud, 2, 1 if EVERY else 7, "deploy.yml", *stage("cut"), "-e", "app_release=second")
+    assert killed >= 2
+    assert cloud.secrets("berth/fibonacci-cut/") == before
+    eventually(lambda: answers(cloud, "cut"))
+    sweep_tasks(cloud, 2, 1 if EVERY else 6, "destroy.yml", *typed("cut"))
+    assert left_over(cloud, "berth-fibonacci-cut") == []
+
+
+@pytest.mark.parametrize("done", [True, False], ids=["with the change made and its answer lost", "with the change not made"])
+def test_killed_at_changes_and_run_again_everything_is_there_once(cloud: Cloud, unbroken: Any, done: bool):
+    name = "late" if done else "early"
+    died = sweep_changes(cloud, [1] if EVERY else [5, 12, 3, 9], "site.yml", *stage(name), done=done)
+    assert len(died) >= (60 if EVERY else 5)
+    assert picture(cloud, name) == unbroken
+    eventually(lambda: answers(cloud, name))
+    died = sweep_changes(cloud, [1] if EVERY else [4, 9, 2], "destroy.yml", *typed(name), done=done)
+    assert died
+    assert left_over(cloud, f"berth-fibonacci-{name}") == []
+
+
+def test_with_requests_throttled_failing_and_breaking_off_every_playbook_gets_through(cloud: Cloud, unbroken: Any):
+    for number, kind in enumerate(("throttle", "error", "drop")):
+        faults.add(kind, share=0.02, seed=number + 1)
+    faults.add("stale", seconds=2)
+    try:
+        for playbook, more in (("site.yml", ()), ("deploy.yml", ("-e", "app_release=third")), ("status.yml", ())):
+            done = cloud.playbook(playbook, *stage("rough"), *more)
+            assert done.returncode == 0, done.stdout
+        struck = {each["kind"]: each["done"] for each in faults.rules()}
+        found = picture(cloud, "rough") | {"versions": unbroken["versions"]}
+        assert cloud.playbook("destroy.yml", *typed("rough")).returncode == 0
+    finally:
+        faults.clear()
+    assert all(struck[kind] for kind in ("throttle", "error", "drop")), struck
+    assert found == unbroken
+    assert left_over(cloud, "berth-fibonacci-rough") == []
