@@ -147,6 +147,7 @@ def certificates() -> list[dict[str, Any]]:
             "Thumbprint": hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest(),
             "ValidFrom": datetime(2021, 5, 21, tzinfo=UTC),
             "ValidTill": datetime(2021 + years, 5, 21, tzinfo=UTC),
+            "CustomerOverride": False,
             "CertificateArn": f"arn:aws:rds:us-east-1::cert:{name}",
         }
         for name, years in known.items()

@@ -72,6 +72,8 @@ class Builder:
             self._make("vpc", f"VPC {cidr}", self._make_vpc(cidr), "vpc-00000000")
         elif not found.dns:
             self._do("let machines have names", self._name_machines, vpc=self.ids["vpc"])
+        if found.default_group:
+            self._do("close the VPC's default security group", partial(network_found.close, self.client), group=found.default_group)
         gateway = self._gateway(found)
         for each in subnets:
             if each.part not in found.subnets:
@@ -95,6 +97,9 @@ class Builder:
             vpc = str(self.client.create_vpc(aws_retry=True, CidrBlock=cidr, TagSpecifications=tags)["Vpc"]["VpcId"])
             self.client.get_waiter("vpc_available").wait(VpcIds=[vpc])
             self._name_machines(vpc)
+            group = network_found.default_group(self.client, vpc)
+            if group:
+                network_found.close(self.client, group)
             return vpc
 
         return make

@@ -14,7 +14,10 @@ Thing = dict[str, Any]
 
 
 class Found(NamedTuple):
-    """What there is, by part. ``dns``: whether the VPC has its DNS names; ``addresses``: elastic IPs; ``surplus``: what is there twice."""
+    """What there is, by part. ``dns``: whether the VPC has its DNS names; ``addresses``: elastic IPs; ``surplus``: what is there twice.
+
+    ``default_group``: the security group that every VPC comes with, which lets its members reach one another and everything.
+    """
 
     vpc: Thing | None
     dns: bool
@@ -26,6 +29,7 @@ class Found(NamedTuple):
     groups: dict[str, Thing]
     endpoint: Thing | None
     surplus: list[tuple[str, Thing]]
+    default_group: Thing | None
 
 
 def part_of(thing: Thing) -> str:
@@ -92,7 +96,25 @@ def look(client: Any, name: str) -> Found:
         {part_of(each): each for each in all_of("describe_security_groups", "SecurityGroups")},
         endpoints[0] if endpoints else None,
         surplus,
+        default_group(client, vpc["VpcId"]) if vpc else None,
     )
+
+
+def default_group(client: Any, vpc: str) -> Thing | None:
+    """The group that a VPC came with, while it lets anything through."""
+    asked = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "group-name", "Values": ["default"]}]
+    found = client.describe_security_groups(aws_retry=True, Filters=asked)["SecurityGroups"]
+    return next((each for each in found if each["IpPermissions"] or each["IpPermissionsEgress"]), None)
+
+
+def close(client: Any, group: Thing, aws_retry: bool = True) -> None:
+    """Take a group's rules away."""
+    for rules, revoke in (
+        ("IpPermissions", client.revoke_security_group_ingress),
+        ("IpPermissionsEgress", client.revoke_security_group_egress),
+    ):
+        if group[rules]:
+            revoke(aws_retry=aws_retry, GroupId=group["GroupId"], IpPermissions=group[rules])
 
 
 def _attached(gateway: Thing | None) -> Iterable[str]:
