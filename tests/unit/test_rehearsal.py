@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import socket
+import ssl
+import threading
+
 import pytest
 
+from rehearsal import certificates, state
 from rehearsal.images import stand_in_for
 from rehearsal.projects import base_images
 
@@ -33,3 +38,20 @@ def test_base_images_are_read_from_services_and_dockerfiles(tmp_path):
         }
     }
     assert base_images(model) == ["postgres:17", "node:22-slim", "nginx:1"]
+
+
+def test_certificates_satisfy_strict_clients(tmp_path, monkeypatch):
+    monkeypatch.setattr(state, "FOLDER", tmp_path)
+    certificate, key = certificates.issue("shop.cache.example.com", ["127.0.0.1"])
+    pair = tmp_path / "pair.pem"
+    pair.write_bytes(certificate + key)
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(pair)
+    asking = ssl.create_default_context(cafile=str(certificates.authority()))
+    asking.verify_flags |= ssl.VERIFY_X509_STRICT
+    left, right = socket.socketpair()
+    server = threading.Thread(target=lambda: serving.wrap_socket(left, server_side=True).close())
+    server.start()
+    with asking.wrap_socket(right, server_hostname="shop.cache.example.com") as talk:
+        assert talk.version() == "TLSv1.3"
+    server.join()

@@ -12,6 +12,8 @@ ROOT_URLCONF = "notes.urls"
 INSTALLED_APPS = ["notes"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
+# Without it an error goes to no log at all.
+LOGGING = {"version": 1, "handlers": {"console": {"class": "logging.StreamHandler"}}, "root": {"handlers": ["console"], "level": "INFO"}}
 
 _database = urlsplit(os.environ["DATABASE_URL"])
 DATABASES = {
