@@ -267,6 +267,12 @@ class RehearsedRds(SaysWhatIsMissing, RDSResponse):
         source = self.params.get("Source")
         return PaginatedResult({"Parameters": [each for each in found if source in (None, each["Source"])]})
 
+    def describe_orderable_db_instance_options(self) -> ActionResult:
+        if self.params.get("Engine") != "postgres":
+            return super().describe_orderable_db_instance_options()
+        version, wanted = self.params.get("EngineVersion"), self.params.get("DBInstanceClass")
+        return PaginatedResult({"OrderableDBInstanceOptions": rds_catalog.orderable(version, wanted)})
+
     def describe_certificates(self) -> ActionResult:
         wanted = self.params.get("CertificateIdentifier")
         found = [each for each in rds_catalog.certificates() if wanted in (None, each["CertificateIdentifier"])]

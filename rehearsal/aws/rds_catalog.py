@@ -152,3 +152,35 @@ def certificates() -> list[dict[str, Any]]:
         }
         for name, years in known.items()
     ]
+
+
+# A part of what RDS offers: of each family the usual sizes.
+_CLASSES = {
+    "db.t4g": ["micro", "small", "medium", "large", "xlarge", "2xlarge"],
+    "db.m7g": ["large", "xlarge", "2xlarge", "4xlarge"],
+    "db.r7g": ["large", "xlarge", "2xlarge", "4xlarge"],
+    "db.r8g": ["large", "xlarge", "2xlarge", "4xlarge"],
+}
+
+
+def orderable(version: str | None, wanted: str | None) -> list[dict[str, Any]]:
+    """What DescribeOrderableDBInstanceOptions tells for PostgreSQL, of one version and class or of all."""
+    names = [f"{family}.{size}" for family, sizes in _CLASSES.items() for size in sizes]
+    return [
+        {
+            "Engine": "postgres",
+            "EngineVersion": each["EngineVersion"],
+            "DBInstanceClass": name,
+            "AvailabilityZones": [{"Name": f"us-east-1{zone}"} for zone in "abc"],
+            "MultiAZCapable": True,
+            "ReadReplicaCapable": True,
+            "Vpc": True,
+            "StorageType": "gp3",
+            "SupportsStorageEncryption": True,
+            "SupportsStorageAutoscaling": True,
+        }
+        for each in engine_versions()
+        if version in (None, each["EngineVersion"], each["MajorEngineVersion"])
+        for name in names
+        if wanted in (None, name)
+    ]
