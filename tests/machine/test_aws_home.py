@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import urllib.request
 import zipfile
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from rehearsal import containers
+from rehearsal import containers, faults
 from tests.machine.conftest import APP, ROOT, App, Cloud, eventually
 
 pytestmark = pytest.mark.docker
@@ -267,21 +268,111 @@ def test_the_app_survives_the_failover_of_either_store(app: Stack):
     assert eventually(lambda: app.result(25)) == 121393
     rds, cache = app.cloud.client("rds"), app.cloud.client("elasticache")
     started, primary = app.sql("SELECT pg_postmaster_start_time()"), primary_of(cache)
-    rds.reboot_db_instance(DBInstanceIdentifier=FULL, ForceFailover=True)
-    cache.test_failover(ReplicationGroupId=FULL, NodeGroupId="0001")
-    eventually(lambda: rds.describe_db_instances(DBInstanceIdentifier=FULL)["DBInstances"][0]["DBInstanceStatus"] == "available")
-    eventually(lambda: primary_of(cache) not in (None, primary))
+    with Gap(app) as gap:
+        rds.reboot_db_instance(DBInstanceIdentifier=FULL, ForceFailover=True)
+        eventually(lambda: rds.describe_db_instances(DBInstanceIdentifier=FULL)["DBInstances"][0]["DBInstanceStatus"] == "available")
+        eventually(app.ready, 90)
+    print(f"failover of the database: {gap.longest:.1f} s without an answer")
     assert app.sql("SELECT pg_postmaster_start_time()") != started
+    assert gap.longest < 60
+    with Gap(app) as gap:
+        cache.test_failover(ReplicationGroupId=FULL, NodeGroupId="0001")
+        eventually(lambda: primary_of(cache) not in (None, primary))
+        eventually(app.ready, 90)
+    print(f"failover of the cache: {gap.longest:.1f} s without an answer")
+    assert gap.longest < 60
     eventually(app.ready, 90)
     eventually(lambda: app.call("/api/values", {"index": 26})[0] == 202, 30)
     assert eventually(lambda: app.result(26)) == 196418
     assert eventually(lambda: app.result(25)) == 121393
 
 
+class Gap:
+    """Ask whether the app and both of its stores are ready, twenty times a second, and note the longest while without a yes."""
+
+    def __init__(self, app: App) -> None:
+        self.app, self.longest = app, 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Gap:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        time.sleep(2)
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        last = time.monotonic()
+        while not self._stop.wait(0.05):
+            try:
+                well = self.app.ready()
+            except OSError:
+                well = False
+            if well:
+                self.longest, last = max(self.longest, time.monotonic() - last), time.monotonic()
+
+
 def primary_of(cache: Any) -> str | None:
     """The node that is the primary, as the API tells it; None while there is none."""
     members = cache.describe_replication_groups(ReplicationGroupId=FULL)["ReplicationGroups"][0]["NodeGroups"][0]["NodeGroupMembers"]
     return next((str(each["CacheClusterId"]) for each in members if each.get("CurrentRole") == "primary"), None)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("postgres_rds_class=db.t4g.smal", "RDS does not offer 'db.t4g.smal' for this version in this region; did you mean 'db.t4g.small'"),
+        ("postgres_rds_version=16", "AWS cannot go back to 16"),
+        ("postgres_rds_storage=10", "less than the 20 that gp3 has at least"),
+        ("postgres_rds_name=other postgres_rds_version=12", "RDS does not offer PostgreSQL 12 in this region; it has 14, 15, 16, 17"),
+        ("platform_aws_cidr=10.50.0.0/16", "a network's addresses cannot be changed to 10.50.0.0/16"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_made(app: Stack, given, words):
+    secrets = app.cloud.secrets("berth/")
+    done = app.playbook("platform.yml" if given.startswith("platform") else "data_tier.yml", "-e", given)
+    assert done.returncode != 0
+    assert words in " ".join(done.stdout.split()), done.stdout
+    assert changed(done.stdout) == 0
+    assert app.cloud.secrets("berth/") == secrets
+
+
+def test_scaling_is_a_changed_variable_that_says_what_it_interrupts(app: Stack):
+    bigger = (
+        "-e",
+        "postgres_rds_class=db.t4g.medium",
+        "-e",
+        "postgres_rds_storage=40",
+        "-e",
+        "redis_elasticache_node_type=cache.t4g.medium",
+    )
+    bigger += ("-e", "redis_elasticache_replicas=2", "-e", "app_beanstalk_instance_type=t3.medium")
+    before = app.cloud.client("rds").describe_db_instances(DBInstanceIdentifier=FULL)["DBInstances"][0]
+    asked = app.playbook("site.yml", "--check", "--diff", *bigger)
+    assert asked.returncode == 0, asked.stdout
+    said = " ".join(asked.stdout.split())
+    assert "class db.t4g.small → db.t4g.medium: a failover to the standby" in said
+    assert f"storage {before['AllocatedStorage']} → 40 GiB: no interruption" in said
+    assert "cache.t4g.medium" in said
+    assert "instances are replaced" in said
+    assert app.cloud.client("rds").describe_db_instances(DBInstanceIdentifier=FULL)["DBInstances"][0] == before
+    app.submit(21)
+    with Visitors(app) as visitors:
+        done = app.playbook("site.yml", *bigger)
+    assert done.returncode == 0, done.stdout
+    assert visitors.failures == []
+    there = app.cloud.client("rds").describe_db_instances()["DBInstances"]
+    assert [(each["DBInstanceClass"], each["AllocatedStorage"]) for each in there] == [("db.t4g.medium", 40)]
+    group = app.cloud.client("elasticache").describe_replication_groups(ReplicationGroupId=FULL)["ReplicationGroups"][0]
+    assert (group["CacheNodeType"], len(group["MemberClusters"])) == ("cache.t4g.medium", 3)
+    alarms = app.cloud.client("cloudwatch").describe_alarms(AlarmNamePrefix=f"{FULL}-redis-")["MetricAlarms"]
+    assert len(alarms) == 9
+    again = app.playbook("site.yml", *bigger)
+    assert changed(again.stdout) == 0, again.stdout
+    assert eventually(lambda: app.result(21)) == 17711
 
 
 def test_destroy_refuses_without_the_name_and_leaves_nothing_that_costs_money(app: Stack):
@@ -347,6 +438,9 @@ def test_check_mode_on_an_empty_account_says_what_would_be_made_and_makes_nothin
         ("deploy.yml", ("-e", "app_stage=nowhere"), {}, "run playbooks/platform.yml"),
         ("data_tier.yml", ("-e", "app_stage=nowhere"), {}, "run playbooks/platform.yml"),
         ("platform.yml", ("-e", "app_project=/nowhere"), {}, "/nowhere is not a directory"),
+        ("platform.yml", ("-e", "platform_aws_cidr=10.40.0.0/99"), {}, "cidr: '10.40.0.0/99' is no network"),
+        ("platform.yml", ("-e", "platform_aws_cidr=8.8.0.0/16"), {}, "is public; choose one of"),
+        ("platform.yml", ("-e", f"aws_stack={'a' * 35}"), {}, "has to be 1 to 34"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_message_with_the_remedy(cloud: Cloud, playbook, arguments, environment, words):
@@ -356,6 +450,29 @@ def test_what_is_wrong_is_said_in_one_message_with_the_remedy(cloud: Cloud, play
     assert words in said, done.stdout
     assert "Traceback" not in said
     assert done.stdout.count("[ERROR]") + done.stderr.count("[ERROR]") <= 1, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "operation", "words"),
+    [
+        ("expire", "sts:*", "the session's token has expired; sign in again"),
+        ("deny", "ec2:CreateVpc", "not authorized to perform: ec2:CreateVpc"),
+        ("quota", "ec2:CreateVpc", "as many VPCs in this region as its quota lets it"),
+        ("deny", "ecr:CreateRepository", "the credentials lack the permission"),
+    ],
+)
+def test_what_an_account_refuses_is_said_with_the_remedy(cloud: Cloud, kind, operation, words):
+    faults.add(kind, operation=operation)
+    try:
+        done = cloud.playbook("platform.yml", "-e", "app_stage=refused", "-e", "aws_profile=small")
+    finally:
+        faults.clear()
+    assert done.returncode != 0
+    said = " ".join((done.stdout + done.stderr).split())
+    assert words in said, done.stdout
+    assert "Traceback" not in said
+    cloud.playbook("destroy.yml", "-e", "app_stage=refused", "-e", "destroy=fibonacci-refused")
+    assert left_over(cloud, "berth-fibonacci-refused") == []
 
 
 def test_a_bucket_of_another_account_is_left_alone(cloud: Cloud):

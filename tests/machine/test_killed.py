@@ -32,7 +32,7 @@ def typed(name: str) -> tuple[str, ...]:
 
 def picture(cloud: Cloud, name: str) -> Any:
     """A stack's photograph without the stage's name."""
-    return json.loads(json.dumps(photograph(cloud, f"fibonacci-{name}")).replace(name, "STAGE"))
+    return json.loads(json.dumps(photograph(cloud, f"fibonacci-{name}")).replace(f"fibonacci-{name}", "STACK"))
 
 
 def answers(cloud: Cloud, name: str) -> bool:

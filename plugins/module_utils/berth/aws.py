@@ -18,6 +18,7 @@ else:
 REMEDIES = {
     "ExpiredToken": "the session's token has expired; sign in again",
     "ExpiredTokenException": "the session's token has expired; sign in again",
+    "RequestExpired": "the session's token has expired, or this machine's clock is wrong; sign in again",
     "InvalidClientTokenId": "AWS does not know these credentials; check AWS_ACCESS_KEY_ID or AWS_PROFILE",
     "UnrecognizedClientException": "AWS does not know these credentials; check AWS_ACCESS_KEY_ID or AWS_PROFILE",
     "SignatureDoesNotMatch": "the secret key does not fit the access key; check AWS_SECRET_ACCESS_KEY",
