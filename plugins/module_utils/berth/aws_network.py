@@ -15,6 +15,7 @@ from .network_found import Found, Thing
 from .problems import BerthError
 
 _NAT_SECONDS = 300
+_VPC_SECONDS = 60
 
 
 class Builder:
@@ -95,7 +96,10 @@ class Builder:
         def make() -> str:
             tags = self._tagged("vpc", "vpc")
             vpc = str(self.client.create_vpc(aws_retry=True, CidrBlock=cidr, TagSpecifications=tags)["Vpc"]["VpcId"])
-            self.client.get_waiter("vpc_available").wait(VpcIds=[vpc])
+            # Not by botocore's waiter, which gives up where a new VPC is not found yet.
+            end = time.monotonic() + _VPC_SECONDS
+            while self.client.describe_vpcs(aws_retry=True, VpcIds=[vpc])["Vpcs"][0]["State"] != "available" and time.monotonic() < end:
+                time.sleep(1)
             self._name_machines(vpc)
             group = network_found.default_group(self.client, vpc)
             if group:
