@@ -91,7 +91,7 @@ def main() -> int:
         server.down()
     ours = {"production": production, "small": small}
     open_ = {name: [each for each in found if not findings.muted(each, mutes)] for name, found in ours.items()}
-    print("\n".join(findings.table({**open_, "stock modules": stock})))
+    print("\n".join(findings.table({**open_, "stock modules, nothing muted": stock})))
     for name, found in open_.items():
         print(f"\n{name}:")
         for each in found:
