@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from rehearsal import faults, server, stack
+from rehearsal import demo, faults, server, stack
 
 ROOT = Path(__file__).parent.parent
 NAME = "berth-fibonacci"
@@ -32,6 +32,7 @@ def rehearsed(**seconds: int) -> Iterator[None]:
     settings = {f"BERTH_REHEARSAL_SECONDS_{name}": str(value) for name, value in seconds.items()}
     os.environ.update(settings)
     server.up()
+    demo.bases(ROOT / "examples" / "fibonacci")
     try:
         yield
     finally:

@@ -46,6 +46,12 @@ def run(target: str, app: str) -> int:
     return code or summary(target, directory, model["name"], stand_ins, time.monotonic() - started)
 
 
+def bases(directory: Path) -> list[str]:
+    """Have the base images that an app's production build asks for. Returns those that are stand-ins."""
+    model = projects.resolve(directory, projects.production_files(directory))
+    return images.ensure(projects.base_images(model, backing=False), lambda text: print(f"  {text}", flush=True))
+
+
 def aws_summary(name: str, stand_ins: list[str], seconds: float) -> int:
     """Print what stands in the rehearsal, and where the app answers. Returns the exit code."""
     lines, url = stack.describe(name)

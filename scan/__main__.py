@@ -16,7 +16,7 @@ os.environ.setdefault("BERTH_REHEARSAL_SECONDS", "1")
 
 import yaml  # noqa: E402
 
-from rehearsal import server, stack  # noqa: E402
+from rehearsal import demo, server, stack  # noqa: E402
 from scan import findings  # noqa: E402
 
 PINS = Path(__file__).parent / "requirements.txt"
@@ -76,6 +76,7 @@ def main() -> int:
     mutes = yaml.safe_load((Path(__file__).parent / "muted.yaml").read_text())
     server.down()
     server.up()
+    demo.bases(ROOT / "examples" / "fibonacci")
     try:
         site = ("ansible-playbook", "-i", "inventories/aws", "playbooks/site.yml")
         run(*site)

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from rehearsal import faults
+from rehearsal import demo, faults
 from tests.machine.account import photograph
-from tests.machine.conftest import Cloud, eventually
+from tests.machine.conftest import APP, Cloud, eventually
 from tests.machine.interrupted import sweep_changes, sweep_tasks
 from tests.machine.test_aws_home import left_over
 
@@ -46,6 +46,7 @@ def answers(cloud: Cloud, name: str) -> bool:
 @pytest.fixture(scope="module")
 def unbroken(cloud: Cloud) -> Any:
     """What a run that nothing interrupts makes."""
+    demo.bases(APP)
     done = cloud.playbook("site.yml", *stage("whole"))
     assert done.returncode == 0, done.stdout
     whole = picture(cloud, "whole")
