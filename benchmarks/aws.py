@@ -12,14 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from rehearsal import demo, faults, server, stack
+from rehearsal import demo, faults, server, stack, strangers
 
 ROOT = Path(__file__).parent.parent
 NAME = "berth-fibonacci"
 SITE = ("ansible-playbook", "-i", "inventories/aws", "playbooks/site.yml")
 STOCK = ("ansible-playbook", "-i", "localhost,", "benchmarks/stock/site.yml")
 PINS = ROOT / "tests" / "machine" / "clients.txt"
-CLIENTS = ROOT / ".cache" / "clients"
 # How long AWS takes, in seconds, as the issue of provisioning simulates it.
 CREATION = {"RDS": 60, "ELASTICACHE": 45, "BEANSTALK": 40}
 Seconds = Callable[[Callable[[], None], int], float]
@@ -108,9 +107,6 @@ def void(_said: str) -> None:
 
 def deployment(seconds: Seconds) -> list[str]:
     """A new release of the same bundle by deploy.yml, and by the EB CLI, in turns."""
-    if not (CLIENTS / "bin" / "eb").is_file():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(CLIENTS)], check=True)
-        subprocess.run([CLIENTS / "bin" / "python", "-m", "pip", "install", "--quiet", "--requirement", str(PINS)], check=True)
     number = iter(range(100))
     deploy = ("ansible-playbook", "-i", "inventories/aws", "playbooks/deploy.yml")
     with tempfile.TemporaryDirectory(prefix="berth-bench-") as home:
@@ -122,7 +118,7 @@ def deployment(seconds: Seconds) -> list[str]:
         archive = Path(home) / "bundle.zip"
         stack.client("s3").download_file(source["S3Bucket"], source["S3Key"], str(archive))
         zipfile.ZipFile(archive).extractall(folder)
-        eb, own = str(CLIENTS / "bin" / "eb"), {"HOME": home}
+        eb, own = str(strangers.programs("clients", PINS) / "eb"), {"HOME": home}
         run(
             eb,
             "init",

@@ -16,24 +16,12 @@ os.environ.setdefault("BERTH_REHEARSAL_SECONDS", "1")
 
 import yaml  # noqa: E402
 
-from rehearsal import demo, server, stack  # noqa: E402
+from rehearsal import demo, server, stack, strangers  # noqa: E402
 from scan import findings  # noqa: E402
 
 PINS = Path(__file__).parent / "requirements.txt"
-HOME = ROOT / ".cache" / "scan"
 # Those of which a stack has something.
 SERVICES = "autoscaling cloudwatch ec2 ecr ecs elasticache elasticbeanstalk elbv2 iam kms rds s3 secretsmanager sns vpc".split()
-
-
-def prowler() -> Path:
-    """The folder of its programs, set up once for these pins."""
-    mark = HOME / ".pins"
-    if not mark.is_file() or mark.read_text() != PINS.read_text():
-        print("Setting up Prowler in .cache/scan: some minutes, once", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(HOME)], check=True)
-        subprocess.run([HOME / "bin" / "python", "-m", "pip", "install", "--quiet", "--requirement", str(PINS)], check=True)
-        mark.write_text(PINS.read_text())
-    return HOME / "bin"
 
 
 def run(*words: str) -> None:
@@ -72,7 +60,7 @@ def words_of(name: str) -> list[str]:
 
 def main() -> int:
     """Make, look, and say. Returns 1 where the production profile has a grave finding."""
-    programs = prowler()
+    programs = strangers.programs("scan", PINS)
     mutes = yaml.safe_load((Path(__file__).parent / "muted.yaml").read_text())
     server.down()
     server.up()

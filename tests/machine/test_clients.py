@@ -5,31 +5,24 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rehearsal import images
-from tests.machine.conftest import ROOT, Cloud
+from rehearsal import images, strangers
+from tests.machine.conftest import Cloud
 from tests.machine.test_rehearsed_aws import page
 
 pytestmark = pytest.mark.docker
 PINS = Path(__file__).parent / "clients.txt"
-HOME = ROOT / ".cache" / "clients"
 
 
 @pytest.fixture(scope="module")
 def clients() -> Path:
     """The folder of the clients' programs, set up once for these pins."""
-    mark = HOME / ".pins"
-    if not mark.is_file() or mark.read_text() != PINS.read_text():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(HOME)], check=True)
-        subprocess.run([HOME / "bin" / "python", "-m", "pip", "install", "--quiet", "--requirement", str(PINS)], check=True)
-        mark.write_text(PINS.read_text())
-    return HOME / "bin"
+    return strangers.programs("clients", PINS)
 
 
 class Terminal:
