@@ -19,7 +19,7 @@ NAME = "berth-fibonacci"
 SITE = ("ansible-playbook", "-i", "inventories/aws", "playbooks/site.yml")
 STOCK = ("ansible-playbook", "-i", "localhost,", "benchmarks/stock/site.yml")
 PINS = ROOT / "tests" / "machine" / "clients.txt"
-# How long AWS takes, in seconds, as the issue of provisioning simulates it.
+# How long the rehearsal lets a database, a cache and an environment take, in seconds.
 CREATION = {"RDS": 60, "ELASTICACHE": 45, "BEANSTALK": 40}
 Seconds = Callable[[Callable[[], None], int], float]
 
@@ -30,9 +30,9 @@ def rehearsed(**seconds: int) -> Iterator[None]:
     server.down()
     settings = {f"BERTH_REHEARSAL_SECONDS_{name}": str(value) for name, value in seconds.items()}
     os.environ.update(settings)
-    server.up()
-    demo.bases(ROOT / "examples" / "fibonacci")
     try:
+        server.up()
+        demo.bases(ROOT / "examples" / "fibonacci")
         yield
     finally:
         server.down()

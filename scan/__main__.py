@@ -63,9 +63,9 @@ def main() -> int:
     programs = strangers.programs("scan", PINS)
     mutes = yaml.safe_load((Path(__file__).parent / "muted.yaml").read_text())
     server.down()
-    server.up()
-    demo.bases(ROOT / "examples" / "fibonacci")
     try:
+        server.up()
+        demo.bases(ROOT / "examples" / "fibonacci")
         site = ("ansible-playbook", "-i", "inventories/aws", "playbooks/site.yml")
         run(*site)
         run(*site, "-e", "app_stage=small", "-e", "aws_profile=small")

@@ -142,16 +142,27 @@ class Keeper:
             return None
         return found
 
+    def _nameless(self, text: str) -> dict[str, Any] | None:
+        """The key that a run made which was cut off before it could name it. Keys cost money, and are found again by nothing else."""
+        for page in self.kms.get_paginator("list_keys").paginate():
+            for each in page["Keys"]:
+                found: dict[str, Any] = self.kms.describe_key(aws_retry=True, KeyId=each["KeyId"])["KeyMetadata"]
+                if found.get("Description") == text and found["KeyState"] == "Enabled":
+                    return found
+        return None
+
     def keep_key(self) -> str:
         """The stack's key. Returns its id; a placeholder in check mode where there is none."""
         policy, alias, key = key_policy(self.params["account"]), f"alias/{self.params['name']}", self._key()
         if key is None:
             tags = [{"TagKey": each["Key"], "TagValue": each["Value"]} for each in tag_list(self.tags)]
             text = f"Alarms of {self.params['name']}"
-            made = self._do("make a key", self.kms.create_key, Description=text, Policy=json.dumps(policy), Tags=tags)
-            if made is None:
-                return alias
-            key = made["KeyMetadata"]
+            key = self._nameless(text)
+            if key is None:
+                made = self._do("make a key", self.kms.create_key, Description=text, Policy=json.dumps(policy), Tags=tags)
+                if made is None:
+                    return alias
+                key = made["KeyMetadata"]
             self._do("name the key", self.kms.create_alias, AliasName=alias, TargetKeyId=key["KeyId"])
         elif key["KeyState"] == "PendingDeletion":
             self._do("keep the key after all", self.kms.cancel_key_deletion, KeyId=key["KeyId"])
@@ -240,9 +251,10 @@ class Keeper:
             self._do("remove the alarms' topic", self.sns.delete_topic, TopicArn=arn)
         key = self._key()
         if key:
-            self._do("forget the key's name", self.kms.delete_alias, AliasName=f"alias/{self.params['name']}")
+            # By its name the key is found, so that goes last.
             if key["KeyState"] != "PendingDeletion":
                 self._do("delete the key in a week", self.kms.schedule_key_deletion, KeyId=key["KeyId"], PendingWindowInDays=7)
+            self._do("forget the key's name", self.kms.delete_alias, AliasName=f"alias/{self.params['name']}")
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ from typing import Any
 import ansible.module_utils
 import yaml  # noqa: F401  (here, so that no worker has to)
 from ansible.module_utils import basic
+from ansible.module_utils.common.json import Direction, get_module_encoder
 from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as core_version
 
@@ -86,8 +87,6 @@ class InProcess(ActionBase):
     def _low_level_execute_command(self, *arguments: Any, **given: Any) -> Any:
         if self._arguments is None:
             return super()._low_level_execute_command(*arguments, **given)
-        from ansible.module_utils.common.json import Direction, get_module_encoder
-
         folder = tempfile.mkdtemp(prefix="berth-module-")
         encoder = get_module_encoder(_PROFILE, Direction.CONTROLLER_TO_MODULE)
         words = json.dumps({"ANSIBLE_MODULE_ARGS": {**self._arguments, "_ansible_tmpdir": folder}}, cls=encoder)

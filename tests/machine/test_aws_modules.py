@@ -305,3 +305,26 @@ def test_ecs_run_task_waits_and_tells_what_a_failing_task_said(cloud: Cloud):
     failed(cloud, "ecs_run_task", {**given, "task_definition": define("true", "127.0.0.1:1/none:1")}, "127.0.0.1:1/none:1")
     failed(cloud, "ecs_run_task", {**given, "task_definition": "none:1"}, "none:1")
     ecs.delete_cluster(cluster="of-the-test")
+
+
+def test_aws_watch_takes_over_the_key_that_a_cut_off_run_could_not_name_and_loses_none(cloud: Cloud):
+    kms = cloud.client("kms")
+
+    def keys() -> dict[str, str]:
+        found = [kms.describe_key(KeyId=each["KeyId"])["KeyMetadata"] for each in kms.list_keys()["Keys"]]
+        return {each["KeyId"]: each["KeyState"] for each in found if each["Description"] == "Alarms of berth-watched"}
+
+    orphan = kms.create_key(Description="Alarms of berth-watched")["KeyMetadata"]["KeyId"]
+    given = {"name": "berth-watched", "log_group": "/berth/watched", "encrypted": True}
+    made = cloud.succeed("aws_watch", given)
+    assert keys() == {orphan: "Enabled"}
+    topic = cloud.client("sns").get_topic_attributes(TopicArn=made["topic_arn"])["Attributes"]
+    assert topic["KmsMasterKeyId"] == orphan
+    assert kms.get_key_rotation_status(KeyId=orphan)["KeyRotationEnabled"]
+    assert not cloud.succeed("aws_watch", given)["changed"]
+    # As a run leaves it that is cut off between the key's deletion and its name's.
+    kms.schedule_key_deletion(KeyId=orphan, PendingWindowInDays=7)
+    cloud.succeed("aws_watch", {**given, "state": "absent"})
+    assert keys() == {orphan: "PendingDeletion"}
+    assert [each for each in kms.list_aliases()["Aliases"] if each["AliasName"] == "alias/berth-watched"] == []
+    assert not cloud.succeed("aws_watch", {**given, "state": "absent"})["changed"]

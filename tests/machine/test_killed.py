@@ -1,6 +1,6 @@
 """Playbooks that are killed and run again end where an unbroken run ends: nothing twice, nothing left over, no secret lost.
 
-By default a sample of the moments; BERTH_EVERY_MOMENT=1 takes every one, which lasts the better part of an hour.
+By default a sample of the moments; BERTH_EVERY_MOMENT=1 takes every one, which lasts long.
 """
 
 from __future__ import annotations
