@@ -151,7 +151,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 
 _LOG_LINES = 40
-_POLL_SECONDS = 2
+_POLL_SECONDS = 1
 
 
 class Keeper:
