@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import docker.errors
 
 STAND_IN = "org.berth.stand-in"
 _FOLDER = Path(__file__).parent / "images"
+_CONTENT = f"{STAND_IN}.content"
 _BASE = "debian:trixie-slim"
 _BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 _PULL_SECONDS = 600
@@ -42,11 +44,43 @@ def ensure(images: Iterable[str], say: Say = print) -> list[str]:
     """
     client = docker.from_env()
     wanted = list(dict.fromkeys(images))
-    missing = [image for image in wanted if _labels(client, image) is None]
+    missing = [image for image in wanted if _stale(_labels(client, image))]
     for image in missing:
         if not _pull(image, say):
             _build(client, image, say)
     return [image for image in wanted if STAND_IN in (_labels(client, image) or {})]
+
+
+def build(tag: str, folder: Path, say: Say = lambda text: print(f"  {text}", flush=True)) -> None:
+    """Have an image of the rehearsal's own, built from a folder where it is missing or made of other files. Raises :class:`ImageError`."""
+    if (_labels(docker.from_env(), tag) or {}).get(_CONTENT) == _content(folder):
+        return
+    ensure([_BASE], say)
+    _make(tag, folder, lambda: say(f"building {tag} from Debian packages (a minute, once)"))
+
+
+def _content(folder: Path) -> str:
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())).hexdigest()
+
+
+def _stale(labels: dict[str, str] | None) -> bool:
+    """Whether an image is missing, or stands in as an earlier version of this project built it."""
+    if labels is None:
+        return True
+    folder = _FOLDER / labels.get(STAND_IN, "-")
+    return folder.is_dir() and labels.get(_CONTENT) != _content(folder)
+
+
+def _make(tag: str, folder: Path, begin: Callable[[], None]) -> None:
+    """Build an image from a folder, unless it is there and made of the same files."""
+    if (_labels(docker.from_env(), tag) or {}).get(_CONTENT) == _content(folder):
+        return
+    begin()
+    labels = ["--label", f"{STAND_IN}={folder.name}", "--label", f"{_CONTENT}={_content(folder)}"]
+    command = ["docker", "build", "--quiet", *labels, "--tag", tag, str(folder)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise ImageError(f"{tag}: could not be built:\n" + "\n".join(result.stderr.strip().splitlines()[-15:]))
 
 
 def _labels(client: Any, image: str) -> dict[str, str] | None:
@@ -80,12 +114,7 @@ def _build(client: Any, image: str, say: Say) -> None:
             client.images.get(_BASE).tag(image)
         return
     built = f"berth/stand-in-{name}"
-    if _labels(client, built) is None:
-        say(f"building a stand-in for {image} from Debian packages (a minute, once)")
-        command = ["docker", "build", "--quiet", "--label", f"{STAND_IN}={name}", "--tag", built, str(_FOLDER / name)]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-        if result.returncode != 0:
-            raise ImageError(f"{image}: its stand-in could not be built:\n" + "\n".join(result.stderr.strip().splitlines()[-15:]))
+    _make(built, _FOLDER / name, lambda: say(f"building a stand-in for {image} from Debian packages (a minute, once)"))
     client.images.get(built).tag(image)
 
 

@@ -11,14 +11,18 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 from . import certificates, containers, images, state
 from .aws import boto
+from .digitalocean import api, balancers, machines, registry, volumes
 
 _START_SECONDS = 60
 # What the resources of an AWS account run on here.
 _IMAGES = ("postgres:17", "valkey/valkey:8", "registry:2")
+# What Berth's roles run on droplets, beside the app.
+_ON_DROPLETS = ("postgres:17.7", "redis:8.2.2", "caddy:2.10.2")
 
 
 class ServerError(Exception):
@@ -34,7 +38,7 @@ def endpoint() -> str | None:
 
 
 def environment() -> dict[str, str]:
-    """What leads AWS's clients to the rehearsal. Raises :class:`ServerError` when it does not run."""
+    """What leads the clouds' clients to the rehearsal. Raises :class:`ServerError` when it does not run."""
     where = endpoint()
     if where is None:
         raise ServerError("the rehearsal does not run; python -m rehearsal up starts it")
@@ -47,6 +51,11 @@ def environment() -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "DIGITALOCEAN_TOKEN": api.TOKEN,
+        "DIGITALOCEAN_API_URL": str((state.read(state.SERVER) or {})["digitalocean"]),
+        "REQUESTS_CA_BUNDLE": str(certificates.bundle()),
+        "BERTH_SSH_KEY": str(state.FOLDER / "ssh" / "id_ed25519"),
+        "BERTH_KNOWN_HOSTS": str(state.FOLDER / "ssh" / "known_hosts"),
     }
 
 
@@ -59,17 +68,15 @@ def up() -> list[str]:
     containers.take_away()
     containers.network()
     certificates.bundle()
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = int(listener.getsockname()[1])
+    ports = [_free_port(), _free_port()]
     log = state.folder() / state.LOG
     with log.open("ab") as output:
-        command = [sys.executable, "-m", "rehearsal.aws", str(port)]
+        command = [sys.executable, "-m", "rehearsal.serve", *map(str, ports)]
         process = subprocess.Popen(
             command, cwd=state.ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, env=_environment()
         )
-    where = f"http://127.0.0.1:{port}"
-    state.write(state.SERVER, {"pid": process.pid, "endpoint": where})
+    where = f"http://127.0.0.1:{ports[0]}"
+    state.write(state.SERVER, {"pid": process.pid, "endpoint": where, "digitalocean": f"https://localhost:{ports[1]}"})
     end = time.monotonic() + _START_SECONDS
     while time.monotonic() < end:
         if _answers(where):
@@ -80,8 +87,34 @@ def up() -> list[str]:
     raise ServerError(f"the rehearsal's server does not start; its log is {log}")
 
 
+def digitalocean(wanted: Sequence[str] = ()) -> list[str]:
+    """Start the server, and have what droplets need: their image, registries that offer ``wanted`` images, an SSH key.
+
+    Returns the images that are stand-ins. Raises :class:`ServerError` and :class:`images.ImageError`.
+    """
+    offered = [*_ON_DROPLETS, *wanted]
+    stand_ins = images.ensure(offered, lambda text: print(f"  {text}", flush=True))
+    machines.image()
+    balancers.image()
+    up()
+    registry.start()
+    registry.offer(offered)
+    key = state.folder("ssh") / "id_ed25519"
+    if not key.is_file():
+        if shutil.which("ssh-keygen") is None:
+            raise ServerError("droplets are reached by SSH, and there is no ssh on this machine: apt-get install openssh-client")
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "rehearsal", "-f", str(key)], check=True)
+    return stand_ins
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
 def _environment() -> dict[str, str]:
-    hidden = ("AWS_", "BERTH_REHEARSAL_ENDPOINT")
+    hidden = ("AWS_", "DIGITALOCEAN_", "BERTH_REHEARSAL_ENDPOINT")
     return {key: value for key, value in os.environ.items() if not key.startswith(hidden)} | {"PYTHONUNBUFFERED": "1"}
 
 
@@ -95,7 +128,7 @@ def _answers(where: str) -> bool:
 
 def _is_ours(pid: int) -> bool:
     try:
-        return b"rehearsal.aws" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"rehearsal.serve" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
 
@@ -111,5 +144,6 @@ def down(path: Path = state.FOLDER) -> bool:
         there = True
         os.kill(int(found["pid"]), signal.SIGKILL)
     there = bool(containers.take_away(state.name_of(path))) or there
+    volumes.give_back(path)
     shutil.rmtree(path, ignore_errors=True)
     return there

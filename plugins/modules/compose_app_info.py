@@ -110,6 +110,10 @@ url:
   type: str
   returned: success
   sample: http://127.0.0.1:8080
+health_path:
+  description: The path that the front door's own health check asks for, or an empty string.
+  type: str
+  returned: success
 table:
   description: The services as lines of a table with the columns service, state, health, image, port and URL.
   type: list

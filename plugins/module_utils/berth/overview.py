@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .compose import Project
-from .topology import backing_services, front_door, published
+from .topology import backing_services, front_door, health_path, published
 
 _COLUMNS = ("service", "state", "health", "image", "port", "url")
 
@@ -39,7 +39,8 @@ def overview(project: Project, containers: Iterable[Mapping[str, Any]] | None) -
             }
         )
     url = _url(app[door]) if door else None
-    return {"services": services, "front_door": door, "url": url, "table": table(services, door, url)}
+    path = health_path(app[door]) if door else ""
+    return {"services": services, "front_door": door, "url": url, "health_path": path, "table": table(services, door, url)}
 
 
 def _url(service: Mapping[str, Any]) -> str | None:

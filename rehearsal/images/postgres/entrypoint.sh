@@ -15,6 +15,11 @@ if [ "${1#-}" != "$1" ]; then set -- postgres "$@"; fi
 if [ "$1" != postgres ]; then exec "$@"; fi
 
 if [ "$(id -u)" = 0 ]; then
+    # Files that only root reads are read while it is root.
+    for name in POSTGRES_USER POSTGRES_PASSWORD POSTGRES_DB; do
+        file="${name}_FILE"
+        if [ -n "${!file-}" ]; then export "$name=$(setting "$name")"; unset "$file"; fi
+    done
     mkdir -p "$PGDATA"
     chown -R postgres:postgres "$PGDATA" /var/run/postgresql
     chmod 0700 "$PGDATA"

@@ -1,9 +1,9 @@
-"""The rehearsal's server: ``python -m rehearsal.aws PORT``, started by ``python -m rehearsal up``."""
+"""AWS's API as a WSGI server."""
 
 from __future__ import annotations
 
 import os
-import sys
+from typing import Any
 
 from moto.ecr import urls as ecr_urls
 from moto.ecs import urls as ecs_urls
@@ -30,8 +30,8 @@ _OURS = {
 }
 
 
-def serve(port: int) -> None:
-    """Serve AWS's API on a port of the loopback address, until the process ends."""
+def server(port: int) -> Any:
+    """A server of AWS's API on a port of the loopback address."""
     os.environ["BERTH_REHEARSAL_ENDPOINT"] = f"http://127.0.0.1:{port}"
     os.environ["MOTO_PORT"] = str(port)
     # Another account's bucket is closed, as it is by default.
@@ -43,9 +43,4 @@ def serve(port: int) -> None:
     for module in (ec2, ecs, elasticache, rds, s3):
         module.install()
     application = Faults(DomainDispatcherApplication(create_backend_app))
-    server = make_server("127.0.0.1", port, application, threaded=True, request_handler=MotoRequestHandler)
-    server.serve_forever()
-
-
-if __name__ == "__main__":
-    serve(int(sys.argv[1]))
+    return make_server("127.0.0.1", port, application, threaded=True, request_handler=MotoRequestHandler)

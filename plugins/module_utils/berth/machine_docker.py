@@ -1,0 +1,81 @@
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Docker's client on a machine, and what its complaints mean."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from .problems import BerthError
+
+Run = Callable[..., tuple[int, str, str]]
+_MEANINGS = (
+    (r"no space left on device", "the machine's disk is full; `docker system df` on it says of what, and a larger size or volume helps"),
+    (r"no matching manifest for (\S+)", "the image is for another architecture than the machine's; build it with its platform"),
+    (r"exec format error", "the image is for another architecture than the machine's; build it with its platform"),
+    (r"unauthorized|authentication required|denied", "the registry refuses; check app_registry_username and app_registry_password"),
+    (r"manifest unknown|not found: manifest|manifest for .* not found", "the registry has no such image any more; deploy again, which builds it"),
+    (r"connection refused|no such host|i/o timeout|TLS handshake", "the machine cannot reach the registry"),
+    (r"port is already allocated|address already in use", "something else on the machine has the port"),
+    (r"bind source path does not exist", "what a container mounts is not on the machine"),
+)
+
+
+def meaning(said: str) -> str:
+    """What an error of Docker's comes to, or the empty string."""
+    return next((words for pattern, words in _MEANINGS if re.search(pattern, said, re.IGNORECASE)), "")
+
+
+def last_words(out: str, err: str) -> str:
+    """What of a command's output says why it failed."""
+    lines = [line.strip() for line in [*out.splitlines(), *err.splitlines()] if line.strip()]
+    errors = [line for line in lines if re.search(r"error|failed|denied|not found|unhealthy|exited|no space|mismatch", line, re.IGNORECASE)]
+    return "; ".join(dict.fromkeys((errors or lines)[-3:]))
+
+
+class Docker:
+    """Docker's client. ``run``: ``AnsibleModule.run_command``."""
+
+    def __init__(self, run: Run, environment: Mapping[str, str] | None = None) -> None:
+        self._run, self._environment = run, dict(environment or {})
+
+    def __call__(self, *words: str, data: str | None = None) -> tuple[int, str, str]:
+        """Run a command. Returns its code and what it said."""
+        return self._run(["docker", *words], data=data, environ_update=self._environment)
+
+    def check(self, what: str, *words: str, data: str | None = None) -> str:
+        """Run a command. Raises :class:`BerthError` with what it comes to."""
+        code, out, err = self(*words, data=data)
+        if code != 0:
+            said = last_words(out, err)
+            known = meaning(f"{out}\n{err}")
+            raise BerthError(f"{what}: {said}" + (f" ({known})" if known else ""))
+        return out
+
+    def listed(self, *words: str) -> list[dict[str, Any]]:
+        """What a command lists in JSON, one object a line."""
+        out = self.check(f"docker {words[0]}", *words, "--format", "json")
+        found = [json.loads(line) for line in out.splitlines() if line.strip()]
+        return found[0] if found and isinstance(found[0], list) else found
+
+    def projects(self, label: str, value: str, release: str) -> dict[str, list[dict[str, Any]]]:
+        """Compose projects of an app on this machine: release to containers ({Names, State, …})."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        shown = '{{.Names}}\t{{.State}}\t{{.Label "' + release + '"}}\t{{.Label "com.docker.compose.project"}}\t{{.Status}}'
+        out = self.check("docker ps", "ps", "--all", "--filter", f"label={label}={value}", "--format", shown)
+        for line in out.splitlines():
+            name, state, which, project, status = line.split("\t")
+            found.setdefault(which, []).append({"name": name, "state": state, "project": project, "status": status})
+        return found
+
+    def architecture_problem(self, images: Sequence[str]) -> str | None:
+        """Which pulled image is for another architecture than this machine's, or None."""
+        machine = self.check("docker version", "version", "--format", "{{.Server.Arch}}").strip()
+        for image in images:
+            theirs = self.check(f"{image} is not there", "image", "inspect", "--format", "{{.Architecture}}", image).strip()
+            if theirs and theirs != machine:
+                return f"{image} is for {theirs}, and this machine is {machine}; build it for linux/{machine}"
+        return None

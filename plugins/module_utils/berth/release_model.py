@@ -1,0 +1,127 @@
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A release as a Compose project of its own, that can run beside another release of the same app on one machine.
+
+Pure: from a production Compose model to one in which nothing can be had only once - host ports, container names - and what has to be the
+same in every release is: named volumes, and the network on which the edge finds the front door.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+EDGE_NETWORK = "berth-edge"
+APP_LABEL, RELEASE_LABEL = "org.berth.app", "org.berth.release"
+AUTHORITIES = "/etc/berth/authorities.pem"
+# The variables by which OpenSSL (and with it Python, Ruby, PHP, Go), Node.js and libpq find the authorities they trust.
+_TRUST = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "PGSSLROOTCERT")
+_WEB = (80, 8080, 3000, 8000, 5000)
+
+
+def project_name(app: str, release: str) -> str:
+    """The Compose project of a release: lower case, digits, hyphens and underscores."""
+    return re.sub(r"[^a-z0-9_-]+", "-", f"{app}-{release}".lower())
+
+
+def identifier(release: str, model: Mapping[str, Any]) -> str:
+    """What tells a release from another: its name, and a digest of all that it runs with."""
+    text = json.dumps(model, sort_keys=True)
+    return f"{release}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def door_port(service: Mapping[str, Any]) -> int | None:
+    """The container port that visitors are led to: a web port where there are several."""
+    targets = [int(port["target"]) for port in service.get("ports") or [] if (port.get("protocol") or "tcp") == "tcp"]
+    return next((each for each in _WEB if each in targets), targets[0] if targets else None)
+
+
+def beside(app: str, model: Mapping[str, Any], door: str | None, *, trust: bool) -> tuple[dict[str, Any], list[str]]:
+    """The model of a release, and what of the app it does not carry, as warnings.
+
+    ``trust``: whether containers are given the machine's authorities and those of the stores.
+    """
+    result: dict[str, Any] = json.loads(json.dumps(model))
+    lost: list[str] = []
+    for name, service in result["services"].items():
+        for port in service.pop("ports", None) or []:
+            if name != door or int(port["target"]) != door_port(model["services"][name]):
+                published = port.get("published") or "(any)"
+                lost.append(f"{name}: host port {published} is not open: two releases cannot have one port; the edge leads to the front door")
+        if service.pop("container_name", None):
+            lost.append(f"{name}: container_name is left out: two releases cannot have one name")
+        if service.get("network_mode") == "host":
+            lost.append(f"{name}: network_mode host is kept, and its ports stand in the way of the next release")
+        # Some lists of labels come as mappings, and the other way round is not of `docker compose config`.
+        service["labels"] = {**(service.get("labels") or {}), APP_LABEL: app}
+        if trust:
+            _trust(service)
+        if name == door and not service.get("network_mode"):
+            networks = service.get("networks") or {"default": None}
+            service["networks"] = {**networks, "edge": {"aliases": ["FRONT"]}}
+    for name, volume in (result.get("volumes") or {}).items():
+        if not (volume or {}).get("external"):
+            result["volumes"][name] = {**(volume or {}), "name": f"{app}_{name}"}
+    if door:
+        result.setdefault("networks", {})["edge"] = {"name": EDGE_NETWORK, "external": True}
+    return result, lost
+
+
+def _trust(service: dict[str, Any]) -> None:
+    environment = service.setdefault("environment", {})
+    for variable in _TRUST:
+        environment.setdefault(variable, AUTHORITIES)
+    mount = {"type": "bind", "source": AUTHORITIES, "target": AUTHORITIES, "read_only": True, "bind": {"create_host_path": False}}
+    if not any(volume.get("target") == AUTHORITIES for volume in service.get("volumes") or []):
+        service["volumes"] = [*(service.get("volumes") or []), mount]
+
+
+def named(model: Mapping[str, Any], app: str, release: str) -> dict[str, Any]:
+    """The model under its release's name, by which the edge finds its front door."""
+    project = project_name(app, release)
+    text = json.dumps(model).replace('"aliases": ["FRONT"]', f'"aliases": ["{project}"]')
+    result: dict[str, Any] = {"name": project, **json.loads(text)}
+    for service in result["services"].values():
+        service["labels"][RELEASE_LABEL] = release
+    return result
+
+
+def caddyfile(upstream: str, domain: str | None, email: str | None) -> str:
+    """The edge's configuration: all that comes is led to one upstream, ``host:port``. With a domain Caddy gets a certificate for it."""
+    options = ["{", "\tadmin unix//run/caddy-admin.sock", *([f"\temail {email}"] if email else []), "}"]
+    site = [
+        f"{domain or ':80'} {{",
+        f"\treverse_proxy {upstream} {{",
+        # The front door's container may be a moment late to answer after a restart.
+        "\t\tlb_try_duration 10s",
+        "\t\tlb_try_interval 100ms",
+        "\t}",
+        "}",
+    ]
+    return "\n".join([*options, *site, ""])
+
+
+def edge_model(image: str) -> dict[str, Any]:
+    """The edge as a Compose project."""
+    return {
+        "name": EDGE_NETWORK,
+        "services": {
+            "caddy": {
+                "image": image,
+                "container_name": EDGE_NETWORK,
+                "restart": "unless-stopped",
+                "ports": ["80:80", "443:443", "443:443/udp"],
+                "networks": ["edge"],
+                "volumes": [
+                    {"type": "bind", "source": "/etc/berth/edge", "target": "/etc/caddy", "read_only": True},
+                    {"type": "volume", "source": "data", "target": "/data"},
+                    {"type": "volume", "source": "config", "target": "/config"},
+                ],
+            }
+        },
+        "networks": {"edge": {"name": EDGE_NETWORK, "external": True}},
+        "volumes": {"data": {}, "config": {}},
+    }

@@ -1,0 +1,215 @@
+#!/usr/bin/python
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Render a release of a Compose project for machines that Berth keeps."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: compose_release_file
+short_description: Render a release of a Compose project, with its data led to where it lives
+description:
+  - Reads a Compose project as C(docker compose config) resolves it, leaves out its backing services, leads the environment to their
+    connections, and writes a Compose file in JSON that runs beside another release of the same app.
+  - Passwords are in the file, which only its owner may read.
+options:
+  project_src:
+    description: Directory of the Compose project.
+    type: path
+    required: true
+  files:
+    description: Compose files, relative to it. By default those that Compose finds.
+    type: list
+    elements: path
+  env_files:
+    description: Environment files for interpolation, relative to it.
+    type: list
+    elements: path
+  profiles:
+    description: Profiles whose services are included.
+    type: list
+    elements: str
+  app:
+    description: Name of the app.
+    type: str
+    required: true
+  release:
+    description: Name of the release.
+    type: str
+    required: true
+  dest:
+    description: Where to write.
+    type: path
+    required: true
+  images:
+    description: Service to image, for those that are built.
+    type: dict
+    default: {}
+  connections:
+    description: Backing service or slot to connection, as for M(dockerrun).
+    type: dict
+  keep:
+    description: Backing services that stay containers.
+    type: list
+    elements: str
+    default: []
+  exclude:
+    description: Services that are left out.
+    type: list
+    elements: str
+    default: []
+  environment:
+    description: Additions to the environment, variable to text, or service to such a table.
+    type: dict
+    default: {}
+  trust:
+    description: Whether containers are given the machine's C(/etc/berth/authorities.pem), and told of it.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    description: Writes the file in any mode, since it is temporary.
+    support: full
+requirements:
+  - docker compose
+author:
+  - Berth contributors (@berth)
+"""
+
+EXAMPLES = r"""
+- name: Render the release
+  compose_release_file:
+    project_src: /srv/shop
+    app: shop
+    release: 3f9c2e1
+    dest: /tmp/release/compose.json
+    images:
+      api: registry.example.com/shop/api@sha256:0c1d…
+    connections:
+      postgres:
+        engine: postgres
+        host: 10.120.0.2
+  no_log: true
+"""
+
+RETURN = r"""
+release:
+  description: The release's name with a digest of all that it runs with.
+  type: str
+  returned: success
+front_door:
+  description: The service that visitors are led to, or null.
+  type: str
+  returned: success
+port:
+  description: Its port, or null.
+  type: int
+  returned: success
+health_path:
+  description: The path of its health check, or C(/).
+  type: str
+  returned: success
+bound_summary:
+  description: What was re-bound, by service.
+  type: str
+  returned: success
+unbound:
+  description: What could not be.
+  type: list
+  elements: dict
+  returned: success
+bundled:
+  description: Paths of the project that containers mount, relative to it.
+  type: list
+  elements: str
+  returned: success
+images:
+  description: The images that are run.
+  type: list
+  elements: str
+  returned: success
+"""
+
+import json
+import os
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.berth import compose, compose_file, release_model, topology
+from ansible.module_utils.berth.problems import BerthError
+from ansible.module_utils.berth.selection import Options, select
+from ansible.module_utils.berth.variables import summary
+
+
+def render(params: dict[str, Any], project: compose.Project) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The release's document, and what is told of it."""
+    options = Options(
+        images=params["images"],
+        connections=params["connections"],
+        keep=tuple(params["keep"]),
+        exclude=tuple(params["exclude"]),
+        environment=params["environment"],
+        # A front door that is open to the developers' own machine alone is opened, through the edge.
+        front_port=80,
+    )
+    selection = select(project, options, literal=True)
+    model = compose_file.production(project, selection)
+    door = selection.front_door
+    port = release_model.door_port(project.services.get(door) or {}) if door else None
+    model, lost = release_model.beside(params["app"], model, door, trust=params["trust"])
+    name = release_model.identifier(params["release"], model)
+    told = {
+        "release": name,
+        "front_door": door,
+        "port": port,
+        "health_path": topology.health_path(project.services.get(door) or {}) or "/",
+        "bound_summary": summary(selection.bound),
+        "unbound": selection.unbound,
+        "bundled": sorted(set(selection.notes.bundled)),
+        "images": sorted(set(selection.images.values())),
+        "warnings": list(dict.fromkeys([*project.warnings, *selection.notes.warnings, *lost])),
+    }
+    return release_model.named(model, params["app"], name), told
+
+
+def main() -> None:
+    """Run the module as Ansible calls it."""
+    module = AnsibleModule(
+        argument_spec={
+            "project_src": {"type": "path", "required": True},
+            "files": {"type": "list", "elements": "path"},
+            "env_files": {"type": "list", "elements": "path"},
+            "profiles": {"type": "list", "elements": "str"},
+            "app": {"type": "str", "required": True},
+            "release": {"type": "str", "required": True},
+            "dest": {"type": "path", "required": True},
+            "images": {"type": "dict", "default": {}},
+            "connections": {"type": "dict", "no_log": False},
+            "keep": {"type": "list", "elements": "str", "default": []},
+            "exclude": {"type": "list", "elements": "str", "default": []},
+            "environment": {"type": "dict", "default": {}},
+            "trust": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    given = (params["connections"] or {}).values()
+    module.no_log_values.update(str(each["password"]) for each in given if isinstance(each, dict) and each.get("password"))
+    try:
+        if module.get_bin_path("docker") is None:
+            raise BerthError(compose.NO_CLIENT)
+        project = compose.read_project(module.run_command, params["project_src"], params["files"], params["env_files"], params["profiles"])
+        document, told = render(params, project)
+    except BerthError as problem:
+        module.fail_json(msg=str(problem))
+        raise AssertionError("fail_json returned") from None
+    handle = os.open(params["dest"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(document, file)
+    for warning in told.pop("warnings"):
+        module.warn(warning)
+    module.exit_json(changed=False, **told)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+#!/usr/bin/python
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Keep a store's container on this machine."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: store_container
+short_description: Keep the container of a store, and interrupt it only where it has to be
+description:
+  - Starts a store's Compose project and waits until it is healthy. Its container is made anew only where its project or its image is another
+    one; a configuration that changed is read by the running server, which is restarted only for settings that it cannot change so.
+options:
+  project:
+    description: The Compose file.
+    type: path
+    required: true
+  container:
+    description: Name of the container.
+    type: str
+    required: true
+  image:
+    description: Its image.
+    type: str
+    required: true
+  user:
+    description: The user that the server is, in the image.
+    type: str
+    required: true
+  key:
+    description: The private key, which has to belong to that user.
+    type: path
+    required: true
+  reload:
+    description: Whether the configuration changed.
+    type: bool
+    default: false
+  reload_command:
+    description: What lets the server read its configuration again, run in the container as O(user).
+    type: list
+    elements: str
+  pending_command:
+    description: What says which settings need a restart, run likewise. No output means none.
+    type: list
+    elements: str
+  wait_timeout:
+    description: For how many seconds it may take to become healthy.
+    type: int
+    default: 120
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status without changing anything.
+    support: full
+  diff_mode:
+    description: Shows the image that runs and the one that would.
+    support: full
+requirements:
+  - docker and docker compose
+author:
+  - Berth contributors (@berth)
+"""
+
+EXAMPLES = r"""
+- name: The server runs
+  store_container:
+    project: /etc/berth/postgres/compose.yaml
+    container: berth-postgres
+    image: postgres:17.7
+    user: postgres
+    key: /etc/berth/postgres/tls/server.key
+"""
+
+RETURN = r"""
+image:
+  description: The image that runs.
+  type: str
+  returned: success
+restarted:
+  description: Whether the server was stopped and started.
+  type: bool
+  returned: success
+"""
+
+import os
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.berth.machine_docker import Docker, last_words, meaning
+from ansible.module_utils.berth.problems import BerthError
+
+_SHOWN = "{{.Id}} {{.Config.Image}} {{.State.StartedAt}} {{.State.Running}}"
+
+
+def look(docker: Docker, name: str) -> list[str]:
+    """Identifier, image, start and running of a container; empty where there is none."""
+    code, out, _err = docker("inspect", "--format", _SHOWN, name)
+    return out.split() if code == 0 else []
+
+
+def own_key(docker: Docker, params: dict[str, Any]) -> None:
+    """Let the server's user, whose number is the image's affair, own the key."""
+    if os.stat(params["key"]).st_uid != 0:
+        return
+    words = ("run", "--rm", "--network", "none", "--entrypoint", "id", params["image"], "-u", params["user"])
+    number = docker.check(f"image {params['image']} has no user {params['user']}", *words).strip()
+    os.chown(params["key"], int(number), int(number))
+
+
+def start(docker: Docker, params: dict[str, Any]) -> None:
+    """Start the project, and wait until it is healthy."""
+    words = ("compose", "--file", params["project"], "up", "--detach", "--wait", "--wait-timeout", str(params["wait_timeout"]))
+    code, out, err = docker(*words)
+    if code != 0:
+        _code, logs, more = docker("logs", "--tail", "15", params["container"])
+        known = meaning(f"{out}\n{err}")
+        tail = "\n".join((logs + more).splitlines()[-15:])
+        raise BerthError(
+            f"{params['container']} does not become healthy: {last_words(out, err)}{f' ({known})' if known else ''}\nLast log lines:\n{tail}"
+        )
+
+
+def reload(docker: Docker, params: dict[str, Any]) -> bool:
+    """Let the server read its configuration. Returns whether that took a restart."""
+    within = ("exec", "--user", params["user"], params["container"])
+    if params["reload_command"]:
+        docker.check("The configuration cannot be read again", *within, *params["reload_command"])
+        if not params["pending_command"] or not docker.check("The server", *within, *params["pending_command"]).strip():
+            return False
+    docker.check("The server cannot be restarted", "compose", "--file", params["project"], "restart")
+    start(docker, params)
+    return True
+
+
+def main() -> None:
+    """Run the module as Ansible calls it."""
+    module = AnsibleModule(
+        argument_spec={
+            "project": {"type": "path", "required": True},
+            "container": {"type": "str", "required": True},
+            "image": {"type": "str", "required": True},
+            "user": {"type": "str", "required": True},
+            "key": {"type": "path", "required": True, "no_log": False},
+            "reload": {"type": "bool", "default": False},
+            "reload_command": {"type": "list", "elements": "str"},
+            "pending_command": {"type": "list", "elements": "str"},
+            "wait_timeout": {"type": "int", "default": 120},
+        },
+        supports_check_mode=True,
+    )
+    params, docker = module.params, Docker(module.run_command)
+    restarted = False
+    try:
+        before = look(docker, params["container"]) if module.get_bin_path("docker") else []
+        runs = bool(before) and before[3] == "true"
+        if module.check_mode:
+            changed = not runs or before[1] != params["image"] or params["reload"]
+        else:
+            if docker("image", "inspect", params["image"])[0] != 0:
+                docker.check(f"image {params['image']} cannot be pulled", "pull", "--quiet", params["image"])
+            own_key(docker, params)
+            start(docker, params)
+            after = look(docker, params["container"])
+            restarted = bool(before) and after[2] != before[2]
+            changed = after != before
+            if params["reload"] and not changed:
+                restarted, changed = reload(docker, params), True
+    except BerthError as problem:
+        module.fail_json(msg=str(problem))
+        raise AssertionError("fail_json returned") from None
+    was = before[1] if runs else "not running"
+    module.exit_json(
+        changed=changed,
+        image=params["image"],
+        restarted=restarted,
+        diff={"before": f"{was}\n", "after": f"{params['image']}\n" if changed else f"{was}\n"},
+    )
+
+
+if __name__ == "__main__":
+    main()

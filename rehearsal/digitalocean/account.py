@@ -1,0 +1,293 @@
+"""The account, what it offers, its SSH keys, tags, projects and reserved IPs."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from typing import Any
+
+from .. import containers
+from . import catalog
+from .routing import Answer, ApiError, Call, Cloud, new_id, not_found, now, refused, route
+
+_TAG = re.compile(r"[A-Za-z0-9_:-]{1,255}")
+# The kinds that can be tagged, as the API names them.
+TAGGED = {"droplet": "droplets", "volume": "volumes", "volume_snapshot": "snapshots", "load_balancer": "load_balancers"}
+
+
+def prepare(cloud: Cloud) -> None:
+    """What an account has from its first day."""
+    uid = new_id()
+    cloud.all("projects")[uid] = {
+        "id": uid,
+        "owner_uuid": new_id(),
+        "owner_id": 1,
+        "name": "first-project",
+        "description": "Update your project information under Settings",
+        "purpose": "Just trying out DigitalOcean",
+        "environment": "Development",
+        "is_default": True,
+        "created_at": now(),
+        "updated_at": now(),
+    }
+    cloud.all("registry")["own"] = {"name": "rehearsal", "created_at": now(), "region": "nyc3", "storage_usage_bytes": 0, "read_only": False}
+
+
+@route("GET", "/v2/account")
+def show_account(_call: Call) -> Answer:
+    """The account."""
+    limits = {"droplet_limit": 25, "floating_ip_limit": 3, "reserved_ip_limit": 3, "volume_limit": 100}
+    known = {"email": "rehearsal@example.com", "name": "Rehearsal", "uuid": "b6fr89dbf6d9156cace5f3c78dc9851d957381ef", "email_verified": True}
+    team = {"uuid": "5df3e3004a17e242b7c20ca6c9fc25b701a47ece", "name": "Rehearsal"}
+    return 200, {"account": {**limits, **known, "status": "active", "status_message": "", "team": team}}
+
+
+@route("GET", "/v2/regions")
+def list_regions(call: Call) -> Answer:
+    """Regions."""
+    return call.page("regions", catalog.regions())
+
+
+@route("GET", "/v2/sizes")
+def list_sizes(call: Call) -> Answer:
+    """Sizes."""
+    return call.page("sizes", catalog.sizes())
+
+
+@route("GET", "/v2/images")
+def list_images(call: Call) -> Answer:
+    """Images."""
+    return call.page("images", [] if call.query.get("private") == "true" else catalog.images())
+
+
+@route("GET", "/v2/images/<wanted>")
+def show_image(_call: Call, wanted: str) -> Answer:
+    """An image."""
+    found = catalog.image(wanted)
+    if found is None:
+        raise not_found()
+    return 200, {"image": found}
+
+
+@route("GET", "/v2/account/keys")
+def list_keys(call: Call) -> Answer:
+    """SSH keys."""
+    return call.page("ssh_keys", call.cloud.all("keys").values())
+
+
+@route("POST", "/v2/account/keys")
+def create_key(call: Call) -> Answer:
+    """Add an SSH key."""
+    name, public = call.need("name"), call.need("public_key").strip()
+    parts = public.split()
+    try:
+        digest = hashlib.md5(base64.b64decode(parts[1], validate=True), usedforsecurity=False).hexdigest()
+    except (IndexError, binascii.Error):
+        raise refused("Key invalid, key should be of the format `type key [comment]`") from None
+    fingerprint = ":".join(digest[at : at + 2] for at in range(0, 32, 2))
+    if any(each["fingerprint"] == fingerprint for each in call.cloud.all("keys").values()):
+        raise refused("SSH Key is already in use on your account")
+    number = call.cloud.number()
+    key = {"id": number, "fingerprint": fingerprint, "public_key": public, "name": name}
+    call.cloud.all("keys")[number] = key
+    return 201, {"ssh_key": key}
+
+
+def key_of(cloud: Cloud, wanted: Any) -> dict[str, Any] | None:
+    """A key by its number or fingerprint, or None."""
+    return next((each for each in cloud.all("keys").values() if str(wanted) in (str(each["id"]), each["fingerprint"])), None)
+
+
+@route("GET", "/v2/account/keys/<wanted>")
+def show_key(call: Call, wanted: str) -> Answer:
+    """An SSH key."""
+    found = key_of(call.cloud, wanted)
+    if found is None:
+        raise not_found()
+    return 200, {"ssh_key": found}
+
+
+@route("DELETE", "/v2/account/keys/<wanted>")
+def delete_key(call: Call, wanted: str) -> Answer:
+    """Forget an SSH key. Droplets keep it."""
+    found = key_of(call.cloud, wanted)
+    if found is None:
+        raise not_found()
+    del call.cloud.all("keys")[found["id"]]
+    return 204, None
+
+
+def check_tags(cloud: Cloud, names: Any) -> list[str]:
+    """Tags of a new resource; those that were unknown are made, as the API does."""
+    found = [str(each) for each in names or []]
+    for name in found:
+        if not _TAG.fullmatch(name):
+            raise refused(f"Tag name {name!r} is invalid: letters, numbers, colons, dashes and underscores")
+        cloud.all("tags").setdefault(name, {"name": name})
+    return found
+
+
+def tag_document(cloud: Cloud, name: str) -> dict[str, Any]:
+    """A tag with what it is on."""
+    cloud.get("tags", name)
+    resources: dict[str, Any] = {"count": 0}
+    for kind in TAGGED.values():
+        count = sum(name in each.get("tags", []) for each in cloud.all(kind).values())
+        resources[kind if kind != "snapshots" else "volume_snapshots"] = {"count": count}
+        resources["count"] += count
+    return {"name": name, "resources": resources}
+
+
+@route("GET", "/v2/tags")
+def list_tags(call: Call) -> Answer:
+    """Tags."""
+    return call.page("tags", [tag_document(call.cloud, name) for name in sorted(call.cloud.all("tags"))])
+
+
+@route("POST", "/v2/tags")
+def create_tag(call: Call) -> Answer:
+    """Make a tag, or find that it is there."""
+    name = check_tags(call.cloud, [call.need("name")])[0]
+    return 201, {"tag": tag_document(call.cloud, name)}
+
+
+@route("GET", "/v2/tags/<name>")
+def show_tag(call: Call, name: str) -> Answer:
+    """A tag."""
+    return 200, {"tag": tag_document(call.cloud, name)}
+
+
+@route("DELETE", "/v2/tags/<name>")
+def delete_tag(call: Call, name: str) -> Answer:
+    """Take a tag away, from everything."""
+    call.cloud.get("tags", name)
+    for kind in TAGGED.values():
+        for each in call.cloud.all(kind).values():
+            each["tags"] = [tag for tag in each.get("tags", []) if tag != name]
+    del call.cloud.all("tags")[name]
+    _changed(call.cloud)
+    return 204, None
+
+
+def _changed(cloud: Cloud) -> None:
+    # Firewalls and load balancers choose droplets by their tags.
+    from . import balancers, firewalls
+
+    firewalls.refresh(cloud)
+    balancers.refresh(cloud)
+
+
+def _tag(call: Call, name: str, *, on: bool) -> Answer:
+    call.cloud.get("tags", name)
+    for each in call.need("resources", list):
+        kind, key = TAGGED.get(each.get("resource_type")), each.get("resource_id")
+        if kind is None:
+            raise refused("resource_type is not one that can be tagged")
+        thing = call.cloud.get(kind, int(key) if kind == "droplets" else key)
+        thing["tags"] = sorted({*thing["tags"], name}) if on else [tag for tag in thing["tags"] if tag != name]
+    _changed(call.cloud)
+    return 204, None
+
+
+@route("POST", "/v2/tags/<name>/resources")
+def tag_resources(call: Call, name: str) -> Answer:
+    """Put a tag on things."""
+    return _tag(call, name, on=True)
+
+
+@route("DELETE", "/v2/tags/<name>/resources")
+def untag_resources(call: Call, name: str) -> Answer:
+    """Take a tag off things."""
+    return _tag(call, name, on=False)
+
+
+@route("GET", "/v2/projects")
+def list_projects(call: Call) -> Answer:
+    """Projects."""
+    return call.page("projects", call.cloud.all("projects").values())
+
+
+@route("POST", "/v2/projects")
+def create_project(call: Call) -> Answer:
+    """Make a project."""
+    name, purpose, uid = call.need("name"), call.need("purpose"), new_id()
+    if any(each["name"] == name for each in call.cloud.all("projects").values()):
+        raise ApiError(409, "conflict", "name is already in use")
+    default = next(iter(call.cloud.all("projects").values()))
+    more = {key: call.body.get(key, "") for key in ("description", "environment")}
+    project = {**default, "id": uid, "name": name, "purpose": purpose, **more, "is_default": False, "created_at": now(), "updated_at": now()}
+    call.cloud.all("projects")[uid] = project
+    return 201, {"project": project}
+
+
+@route("GET", "/v2/projects/<uid>")
+def show_project(call: Call, uid: str) -> Answer:
+    """A project; ``default`` is the account's first."""
+    if uid == "default":
+        return 200, {"project": next(each for each in call.cloud.all("projects").values() if each["is_default"])}
+    return 200, {"project": call.cloud.get("projects", uid)}
+
+
+@route("DELETE", "/v2/projects/<uid>")
+def delete_project(call: Call, uid: str) -> Answer:
+    """Take an empty project away."""
+    call.cloud.get("projects", uid)
+    if any(each == uid for each in call.cloud.all("assignments").values()):
+        raise ApiError(412, "precondition_failed", "cannot delete a project with resources. Move or remove all resources first.")
+    del call.cloud.all("projects")[uid]
+    return 204, None
+
+
+@route("GET", "/v2/projects/<uid>/resources")
+def project_resources(call: Call, uid: str) -> Answer:
+    """What is in a project."""
+    call.cloud.get("projects", uid)
+    held = [urn for urn, project in call.cloud.all("assignments").items() if project == uid]
+    return call.page("resources", [{"urn": urn, "assigned_at": now(), "status": "ok"} for urn in held])
+
+
+@route("POST", "/v2/projects/<uid>/resources")
+def assign_resources(call: Call, uid: str) -> Answer:
+    """Move things into a project."""
+    call.cloud.get("projects", uid)
+    assignments: dict[Any, Any] = call.cloud.all("assignments")
+    given = call.need("resources", list)
+    assignments.update({str(urn): uid for urn in given})
+    return 200, {"resources": [{"urn": urn, "assigned_at": now(), "status": "assigned"} for urn in given]}
+
+
+@route("GET", "/v2/reserved_ips")
+def list_reserved(call: Call) -> Answer:
+    """Reserved IPs."""
+    return call.page("reserved_ips", [_reserved(call.cloud, each) for each in call.cloud.all("reserved").values()])
+
+
+def _reserved(cloud: Cloud, entry: dict[str, Any]) -> dict[str, Any]:
+    return {**entry, "droplet": cloud.all("droplets").get(entry["droplet"])}
+
+
+@route("POST", "/v2/reserved_ips")
+def reserve(call: Call) -> Answer:
+    """Reserve an address. It is told, and leads nowhere: see README."""
+    region = call.body.get("region")
+    droplet = call.body.get("droplet_id")
+    if droplet:
+        region = call.cloud.get("droplets", int(droplet))["region"]["slug"]
+    if not region or catalog.region(region) is None:
+        raise refused("You must specify a droplet_id or a region")
+    if len(call.cloud.all("reserved")) >= 3:
+        raise refused("You have reached your reserved IP limit")
+    address = containers.free_address()
+    entry = {"ip": address, "region": catalog.region(region), "droplet": droplet, "locked": False, "project_id": new_id()}
+    call.cloud.all("reserved")[address] = entry
+    return 202, {"reserved_ip": _reserved(call.cloud, entry), "links": {}}
+
+
+@route("DELETE", "/v2/reserved_ips/<address>")
+def release(call: Call, address: str) -> Answer:
+    """Give a reserved address back."""
+    call.cloud.get("reserved", address)
+    del call.cloud.all("reserved")[address]
+    return 204, None

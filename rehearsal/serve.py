@@ -1,0 +1,30 @@
+"""The rehearsal's server: ``python -m rehearsal.serve AWS_PORT DIGITALOCEAN_PORT``, started by ``python -m rehearsal up``."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from . import certificates, state
+from .aws import serving
+from .digitalocean.api import Api
+
+
+def serve(aws_port: int, digitalocean_port: int) -> None:
+    """Serve both clouds' APIs on ports of the loopback address, until the process ends."""
+    # DigitalOcean's client sends its token over nothing but TLS.
+    certificate, key = certificates.issue("localhost", [])
+    folder = state.folder("certificates")
+    for name, content in (("api.pem", certificate), ("api.key", key)):
+        (folder / name).touch(mode=0o600)
+        (folder / name).write_bytes(content)
+    pair = (str(folder / "api.pem"), str(folder / "api.key"))
+    second = make_server("127.0.0.1", digitalocean_port, Api(), threaded=True, request_handler=WSGIRequestHandler, ssl_context=pair)
+    threading.Thread(target=second.serve_forever, daemon=True).start()
+    serving.server(aws_port).serve_forever()
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]), int(sys.argv[2]))
