@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## What there is to do
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 22
 
-demo: $(VENV)/.ready ## Deploy the sample app (or APP=dir) to TARGET (aws or local), and leave it running
+demo: $(VENV)/.ready ## Deploy the sample app (or APP=dir) to TARGET (aws, digitalocean or local), and leave it running
 	@python -m rehearsal demo --target '$(TARGET)' --app '$(APP)'
 
 down: $(VENV)/.ready ## Take away all that a demo or a test left on this machine

@@ -15,20 +15,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m rehearsal", description="Berth's homes, rehearsed on this machine.")
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("demo", help="deploy an app, and leave it running")
-    run.add_argument("--target", default="aws", help="which inventory: aws or local")
+    run.add_argument("--target", default="aws", help="which inventory: aws, digitalocean or local")
     run.add_argument("--app", default="examples/fibonacci", help="directory of the app's Compose project")
     platform = commands.add_parser("platform", help="set up the Docker engine")
     platform.add_argument("--browser", action="store_true", help="set up Chromium too, for the tests")
     platform.add_argument("--or-skip", action="store_true", help="succeed where containers cannot run; the tests say what they skip")
     base = commands.add_parser("images", help="make base images available: pulled, or stand-ins")
     base.add_argument("image", nargs="+", help="such as debian:trixie-slim")
-    commands.add_parser("up", help="start the rehearsal of AWS on this machine")
+    start = commands.add_parser("up", help="start the rehearsal of both clouds on this machine")
+    start.add_argument("--droplets", action="store_true", help="and have all that droplets need: their image, registries, an SSH key")
     away = commands.add_parser("down", help="stop the rehearsal, and take away all that is in it")
     away.add_argument("--all", action="store_true", help="and what demos and tests left: projects, stand-ins, an engine that Berth started")
     commands.add_parser("status", help="say whether the rehearsal runs, and what is in it")
     bad = commands.add_parser("faults", help="let requests fail: KIND name=value …; none ends it; without words, lists them")
     bad.add_argument("words", nargs="*", metavar="WORD", help="such as: throttle share=0.05 operation='rds:*'")
-    within = commands.add_parser("run", help="run a command with AWS's clients led to the rehearsal, started where it does not run")
+    within = commands.add_parser("run", help="run a command with the clouds' clients led to the rehearsal, started where it does not run")
     within.add_argument(
         "words", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="such as -- aws elasticbeanstalk describe-environments"
     )
@@ -44,8 +45,12 @@ def main(arguments: list[str] | None = None) -> int:
                 browser.set_up()
             return engine.set_up(or_skip=options.or_skip)
         if options.command == "up":
+            if options.droplets:
+                server.digitalocean()
             server.up()
-            print(f"The rehearsal of AWS answers at {server.endpoint()}; python -m rehearsal run -- COMMAND leads a command to it.")
+            found = server.environment()
+            print(f"AWS is rehearsed at {found['AWS_ENDPOINT_URL']}, DigitalOcean at {found['DIGITALOCEAN_API_URL']}.")
+            print("python -m rehearsal run -- COMMAND leads a command there.")
             return 0
         if options.command == "status":
             return status.show()

@@ -10,7 +10,7 @@ from . import engine, images, projects, server, stack, state
 from .reading import overview
 
 ROOT = Path(__file__).parent.parent
-TARGETS = ("aws", "local")
+TARGETS = ("aws", "digitalocean", "local")
 
 
 class DemoError(Exception):
@@ -29,7 +29,7 @@ def run(target: str, app: str) -> int:
     if code:
         return code
     try:
-        model = projects.resolve(directory, projects.production_files(directory) if target == "aws" else ())
+        model = projects.resolve(directory, () if target == "local" else projects.production_files(directory))
     except subprocess.CalledProcessError as error:
         words = error.stderr.strip().splitlines()
         raise DemoError(f"APP={app}: {words[-1] if words else 'docker compose config failed'}") from None
@@ -41,6 +41,11 @@ def run(target: str, app: str) -> int:
         stand_ins += server.up()
         code = engine.playbook(target, "site.yml", *arguments, environment=server.environment())
         return code or aws_summary(model["name"], stand_ins, time.monotonic() - started)
+    if target == "digitalocean":
+        print("Rehearsing DigitalOcean on this machine (python -m rehearsal status shows what stands)", flush=True)
+        stand_ins += server.digitalocean(projects.base_images(model, backing=False, built=False))
+        code = engine.playbook(target, "site.yml", *arguments, environment=server.environment())
+        return code or droplets_summary(model["name"], stand_ins, time.monotonic() - started)
     projects.remember(model["name"])
     code = engine.playbook(target, "site.yml", *arguments)
     return code or summary(target, directory, model["name"], stand_ins, time.monotonic() - started)
@@ -59,6 +64,17 @@ def aws_summary(name: str, stand_ins: list[str], seconds: float) -> int:
     for line in lines:
         print(f"  {line}")
     _closing(stand_ins, "python -m rehearsal run -- COMMAND leads AWS's tools to it; ")
+    print(f"URL: {url}")
+    return 0
+
+
+def droplets_summary(name: str, stand_ins: list[str], seconds: float) -> int:
+    """Print what stands in the rehearsed DigitalOcean, and where the app answers. Returns the exit code."""
+    lines, url = stack.droplets(name)
+    print(f"\nBerth · {name} → digitalocean (rehearsed) · {seconds:.0f} s")
+    for line in lines:
+        print(f"  {line}")
+    _closing(stand_ins, "python -m rehearsal run -- COMMAND leads DigitalOcean's tools to it; ")
     print(f"URL: {url}")
     return 0
 

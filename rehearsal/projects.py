@@ -71,15 +71,18 @@ def production_files(directory: Path) -> list[str]:
     return []
 
 
-def base_images(model: dict[str, Any], *, backing: bool = True) -> list[str]:
-    """The images that a project runs or builds on, in the order of its services, each once. ``backing``: those of its stores too."""
+def base_images(model: dict[str, Any], *, backing: bool = True, built: bool = True) -> list[str]:
+    """The images that a project runs or builds on, in the order of its services, each once.
+
+    ``backing``: those of its stores too. ``built``: those that it builds on too, beside those that it runs as they are.
+    """
     images: list[str] = []
     for _name, service in sorted(model["services"].items()):
         if not backing and engine_of(str(service.get("image") or "")):
             continue
         build = service.get("build")
         if build:
-            images += _from(build)
+            images += _from(build) if built else []
         elif service.get("image"):
             images.append(service["image"])
     return list(dict.fromkeys(images))

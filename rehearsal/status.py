@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import containers, server
+from . import containers, server, state
 
 
 def show() -> int:
@@ -11,7 +11,8 @@ def show() -> int:
     if where is None:
         print("The rehearsal does not run; python -m rehearsal up starts it.")
         return 3
-    print(f"AWS      {where}")
+    print(f"AWS          {where}")
+    print(f"DigitalOcean {(state.read(state.SERVER) or {}).get('digitalocean')}")
     for container in sorted(containers.find(), key=lambda each: str(each.name)):
         networks = container.attrs["NetworkSettings"]["Networks"]
         address = (networks.get(containers.NETWORK) or {}).get("IPAddress") or "-"

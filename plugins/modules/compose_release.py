@@ -185,7 +185,7 @@ class Machine:
         """A command of Compose's, on a release."""
         path = self.file(release)
         named = ("--file", str(path), "--project-directory", str(path.parent)) if path.is_file() else ()
-        return ("compose", *named, "--project-name", self.project(release), *words)
+        return ("compose", "--ansi", "never", *named, "--project-name", self.project(release), *words)
 
     def is_up(self, release: str, found: dict[str, list[dict[str, Any]]]) -> bool:
         """Whether each service of a release has a container that runs, and none is unhealthy."""

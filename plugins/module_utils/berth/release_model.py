@@ -57,6 +57,10 @@ def beside(app: str, model: Mapping[str, Any], door: str | None, *, trust: bool)
             lost.append(f"{name}: network_mode host is kept, and its ports stand in the way of the next release")
         # Some lists of labels come as mappings, and the other way round is not of `docker compose config`.
         service["labels"] = {**(service.get("labels") or {}), APP_LABEL: app}
+        check = service.get("healthcheck") or {}
+        if check.get("start_period") and not check.get("disable"):
+            # How long a deploy takes is mostly how long it waits to be told that a service is well.
+            check.setdefault("start_interval", "1s")
         if trust:
             _trust(service)
         if name == door and not service.get("network_mode"):
