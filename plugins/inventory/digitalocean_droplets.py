@@ -42,8 +42,8 @@ _ROOT = Path(__file__).resolve().parents[2]
 if str(_ROOT / "plugins" / "module_utils") not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(str(_ROOT / "plugins" / "module_utils"))
 
-from ansible.module_utils.berth import digitalocean, droplet_plan  # noqa: E402
-from ansible.module_utils.berth.problems import BerthError  # noqa: E402
+from ansible.module_utils.berth import digitalocean, droplet_plan
+from ansible.module_utils.berth.problems import BerthError
 
 _GROUP = "digitalocean"
 

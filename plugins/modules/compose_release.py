@@ -219,7 +219,9 @@ class Machine:
         if self.params["authorities"]:
             self.trust()
         with registries.signed_in(self.params["auths"]) as environment:
-            Docker(self.run, environment).check("The images cannot be pulled", *self.compose(release, "pull", "--quiet", "--policy", "missing"))
+            Docker(self.run, environment).check(
+                "The images cannot be pulled", *self.compose(release, "pull", "--quiet", "--policy", "missing")
+            )
         problem = self.docker.architecture_problem(self.params["images"])
         if problem:
             raise BerthError(problem)
@@ -258,7 +260,17 @@ class Machine:
         write(model, json.dumps(release_model.edge_model(self.params["edge_image"])))
         write(path, self.caddyfile(), 0o644)
         try:
-            words = ("compose", "--file", str(model), "--project-name", release_model.EDGE_NETWORK, "up", "--detach", "--quiet-pull", "--wait")
+            words = (
+                "compose",
+                "--file",
+                str(model),
+                "--project-name",
+                release_model.EDGE_NETWORK,
+                "up",
+                "--detach",
+                "--quiet-pull",
+                "--wait",
+            )
             self.docker.check("The edge", *words)
             reload = ("exec", release_model.EDGE_NETWORK, "caddy", "reload", "--config", "/etc/caddy/Caddyfile", "--adapter", "caddyfile")
             self.docker.check("The edge", *reload, "--address", "unix//run/caddy-admin.sock")

@@ -61,9 +61,9 @@ def main() -> None:
             entries = registries.auths(params["registry"], params["username"], params["password"] or "")
         elif not params["registry"]:
             account = digitalocean.client()
-            entries = digitalocean.ask("Asking for the registry's credentials", account.registry.get_docker_credentials, expiry_seconds=3600)[
-                "auths"
-            ]
+            entries = digitalocean.ask(
+                "Asking for the registry's credentials", account.registry.get_docker_credentials, expiry_seconds=3600
+            )["auths"]
     except BerthError as problem:
         module.fail_json(msg=str(problem))
     module.exit_json(changed=False, auths=entries)

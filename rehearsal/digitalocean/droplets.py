@@ -280,5 +280,3 @@ def show_action(call: Call, wanted: int, _number: int = 0) -> Answer:
 def list_actions(call: Call) -> Answer:
     """All actions, the newest first."""
     return call.page("actions", reversed(list(call.cloud.all("actions").values())))
-
-

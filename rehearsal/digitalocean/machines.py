@@ -41,7 +41,9 @@ def of(number: int) -> Any:
 
 def create(droplet: dict[str, Any], keys: list[str], user_data: str, vpc_network: str) -> None:
     """Make and start a droplet's machine, with what cloud-init would bring into it."""
-    public, private = (next(each["ip_address"] for each in droplet["networks"]["v4"] if each["type"] == kind) for kind in ("public", "private"))
+    public, private = (
+        next(each["ip_address"] for each in droplet["networks"]["v4"] if each["type"] == kind) for kind in ("public", "private")
+    )
     number = int(droplet["id"])
     labels = {containers.LABEL: "droplet", f"{containers.LABEL}.of": state.NAME, f"{containers.LABEL}.owner": str(number)}
     words = ["docker", "create", "--name", name_of(number), "--hostname", droplet["name"], *_RIGHTS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import http.client
 import subprocess
 from collections.abc import Iterable
@@ -20,7 +21,12 @@ _IMAGE = "registry:2"
 _PORT = "5000/tcp"
 _MANIFESTS = ", ".join(
     f"application/vnd.{kind}"
-    for kind in ("docker.distribution.manifest.v2+json", "docker.distribution.manifest.list.v2+json", "oci.image.manifest.v1+json", "oci.image.index.v1+json")
+    for kind in (
+        "docker.distribution.manifest.v2+json",
+        "docker.distribution.manifest.list.v2+json",
+        "oci.image.manifest.v1+json",
+        "oci.image.index.v1+json",
+    )
 )
 
 
@@ -43,7 +49,11 @@ def start() -> None:
         address = containers.free_address()
         containers.create(f"do-{name}", _IMAGE, kind=f"do-{name}", owner=name, address=address, **settings).start()
     for name in ("mirror", "registry"):
-        containers.wait_until(lambda each=name: _ask(_port(each), "/v2/")[0] in (200, 401), 30, f"the {name} does not answer")
+        containers.wait_until(functools.partial(_answers, name), 30, f"the {name} does not answer")
+
+
+def _answers(name: str) -> bool:
+    return _ask(_port(name), "/v2/")[0] in (200, 401)
 
 
 def _port(name: str) -> int:

@@ -96,7 +96,7 @@ class Call:
             raise ApiError(400, "bad_request", "page and per_page must be integers") from None
         size = min(max(size, 1), 200)
         last = max(1, -(-len(found) // size))
-        pages = {}
+        pages: dict[str, str] = {}
         if page < last:
             pages |= {"last": self._link(last, size), "next": self._link(page + 1, size)}
         if page > 1:

@@ -7,6 +7,7 @@ Source of names and shapes: https://docs.digitalocean.com/reference/api/digitalo
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
@@ -19,7 +20,7 @@ try:
     import pydo
     from azure.core.exceptions import AzureError, HttpResponseError
 except ImportError:
-    pydo = None
+    pydo = None  # type: ignore[assignment]
     API_ERRORS: tuple[type[Exception], ...] = ()
 else:
     API_ERRORS = (AzureError,)
@@ -74,7 +75,7 @@ def problem(error: Exception, what: str) -> BerthError:
     if isinstance(error, HttpResponseError) and error.response is not None:
         status = int(error.status_code or 0)
         try:
-            said = str(error.response.json().get("message") or error.reason)
+            said = str(json.loads(error.response.text()).get("message") or error.reason)
         except ValueError:
             said = str(error.reason)
         remedy = f" ({_REMEDIES[status]})" if status in _REMEDIES else ""

@@ -17,7 +17,10 @@ _MEANINGS = (
     (r"no matching manifest for (\S+)", "the image is for another architecture than the machine's; build it with its platform"),
     (r"exec format error", "the image is for another architecture than the machine's; build it with its platform"),
     (r"unauthorized|authentication required|denied", "the registry refuses; check app_registry_username and app_registry_password"),
-    (r"manifest unknown|not found: manifest|manifest for .* not found", "the registry has no such image any more; deploy again, which builds it"),
+    (
+        r"manifest unknown|not found: manifest|manifest for .* not found",
+        "the registry has no such image any more; deploy again, which builds it",
+    ),
     (r"connection refused|no such host|i/o timeout|TLS handshake", "the machine cannot reach the registry"),
     (r"port is already allocated|address already in use", "something else on the machine has the port"),
     (r"bind source path does not exist", "what a container mounts is not on the machine"),

@@ -50,7 +50,9 @@ def beside(app: str, model: Mapping[str, Any], door: str | None, *, trust: bool)
         for port in service.pop("ports", None) or []:
             if name != door or int(port["target"]) != door_port(model["services"][name]):
                 published = port.get("published") or "(any)"
-                lost.append(f"{name}: host port {published} is not open: two releases cannot have one port; the edge leads to the front door")
+                lost.append(
+                    f"{name}: host port {published} is not open: two releases cannot have one port; the edge leads to the front door"
+                )
         if service.pop("container_name", None):
             lost.append(f"{name}: container_name is left out: two releases cannot have one name")
         if service.get("network_mode") == "host":
