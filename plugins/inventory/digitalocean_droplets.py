@@ -96,13 +96,12 @@ class InventoryModule(BaseInventoryPlugin):
         except BerthError as problem:
             self.inventory.set_variable(_GROUP, "digitalocean_problem", str(problem))
         groups = {each["name"]: list(each["groups"]) for each in wanted}
-        # What is described no more still is a machine, until a converge has destroyed it; it serves nothing any more.
-        for name in there:
-            groups.setdefault(name, [])
+        # What is described no more stays a machine as it was, until a converge has destroyed it, and gets no release any more.
+        surplus = {name: digitalocean.groups_of(droplet, stack) for name, droplet in there.items() if name not in groups}
         volumes = {each["name"]: [volume["name"] for volume in each["volumes"]] for each in wanted}
-        for name in sorted(groups):
-            self._host(name, "machines", groups[name], there.get(name), volumes.get(name, []))
-            for group in groups[name]:
+        for name in sorted({**groups, **surplus}):
+            self._host(name, "machines", groups.get(name, surplus.get(name, [])), there.get(name), volumes.get(name, []))
+            for group in groups.get(name, []):
                 alias = name if len(groups[name]) == 1 else f"{name}-{group}"
                 self._host(alias, group, groups[name], there.get(name), volumes.get(name, []))
 

@@ -43,6 +43,10 @@ options:
   public_key:
     description: The SSH public key that opens them.
     type: str
+  remove:
+    description: Whether droplets that are described no more are destroyed now, or left for a later call.
+    type: bool
+    default: true
   drain:
     description: Seconds between a droplet's leaving its load balancer and its end.
     type: int
@@ -104,12 +108,17 @@ volumes:
   returned: success
 """
 
+import http.client
 import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.berth import digitalocean, droplet_plan
 from ansible.module_utils.berth.problems import BerthError
+
+_SERVE_SECONDS = 90
+# Two checks of the load balancer's, five seconds apart.
+_NOTICE_SECONDS = 12
 
 
 class Keeper:
@@ -215,6 +224,23 @@ class Keeper:
             self.act(droplet, {"type": "shutdown"})
         self.act(droplet, {"type": "resize", "size": size, "disk": False})
         self.act(droplet, {"type": "power_on"})
+        if "app" in digitalocean.groups_of(droplet, self.stack):
+            self.serves(digitalocean.address(droplet, "public"))
+
+    def serves(self, address: str) -> None:
+        """Wait until an app's droplet answers visitors again, before the next one is stopped; one that never served does not."""
+        end = time.monotonic() + _SERVE_SECONDS
+        while time.monotonic() < end:
+            try:
+                connection = http.client.HTTPConnection(address, 80, timeout=3)
+                connection.request("GET", "/")
+                if connection.getresponse().status < 500:
+                    # And as long again as a load balancer takes to see it.
+                    time.sleep(_NOTICE_SECONDS)
+                    return
+            except OSError:
+                pass
+            time.sleep(1)
 
     def act(self, droplet: dict[str, Any], body: dict[str, Any]) -> None:
         """Do something to a droplet, and wait until it is done."""
@@ -265,6 +291,7 @@ def main() -> None:
             "image": {"type": "str", "default": "debian-13-x64"},
             "vpc": {"type": "str"},
             "public_key": {"type": "str", "no_log": False},
+            "remove": {"type": "bool", "default": True},
             "drain": {"type": "int", "default": 15},
             "volumes_too": {"type": "bool", "default": False},
             "wait_timeout": {"type": "int", "default": 600},
@@ -287,6 +314,8 @@ def main() -> None:
             module.exit_json(changed=bool(gone), plan=gone, droplets=[], volumes=[each["name"] for each in volumes], diff=diff)
         wanted = droplet_plan.described(params["droplets"])
         plan = droplet_plan.plan(params["stack"], wanted, droplets, volumes, params["region"], params["image"])
+        if not params["remove"]:
+            plan = plan._replace(remove=[])
         keeper.check(plan)
         lines = plan.lines()
         if plan and not module.check_mode:
