@@ -1,0 +1,271 @@
+"""`make demo TARGET=digitalocean`: from the Compose file to the front door of two droplets behind a load balancer, and what may happen to them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rehearsal import server, stack
+from tests.machine.conftest import APP, ROOT, App, eventually
+from tests.machine.load import Load
+
+pytestmark = pytest.mark.docker
+NAME = "fibonacci-test"
+
+
+@dataclass
+class Droplets(App):
+    """The app on the rehearsed DigitalOcean."""
+
+    project: Path = APP
+
+    def playbook(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return playbook(self.environment, name, "-e", f"app_project={self.project}", *arguments)
+
+    def droplet(self, name: str) -> dict[str, Any]:
+        found = stack.account().droplets.list(tag_name=f"berth:{NAME}", per_page=100)["droplets"]
+        return next(each for each in found if each["name"] == f"{NAME}-{name}")
+
+    def address(self, name: str, kind: str = "public") -> str:
+        return next(each["ip_address"] for each in self.droplet(name)["networks"]["v4"] if each["type"] == kind)
+
+    def on(self, name: str, command: str) -> str:
+        """What a command says on a droplet, whose host key has to be the known one."""
+        known = self.environment["BERTH_KNOWN_HOSTS"]
+        words = ["ssh", "-i", self.environment["BERTH_SSH_KEY"], "-o", "StrictHostKeyChecking=yes", "-o", f"UserKnownHostsFile={known}"]
+        done = subprocess.run([*words, f"root@{self.address(name)}", command], capture_output=True, text=True, timeout=60, check=False)
+        return done.stdout + done.stderr
+
+
+def playbook(environment: dict[str, str], name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ["ansible-playbook", "-i", "inventories/digitalocean", f"playbooks/{name}", "-e", f"app_name={NAME}", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+
+
+def changes(output: str) -> dict[str, int]:
+    """How much each host changed, as the recap says."""
+    return {host: int(count) for host, count in re.findall(r"(?m)^(\S+) +: ok=\d+ +changed=(\d+)", output)}
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[dict[str, str]]:
+    """A rehearsed DigitalOcean with nothing in it."""
+    server.down()
+    server.digitalocean()
+    yield {**os.environ, **server.environment()}
+    server.down()
+
+
+@pytest.fixture(scope="module")
+def app(account: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Droplets:
+    """`make demo TARGET=digitalocean`, run to its end."""
+    # A folder's name is the app's, and this one is not the demo's.
+    project = tmp_path_factory.mktemp("project") / "app"
+    shutil.copytree(APP, project)
+    command = [sys.executable, "-m", "rehearsal", "demo", "--target", "digitalocean", "--app", str(project)]
+    settings = {**os.environ, "COMPOSE_PROJECT_NAME": NAME}
+    done = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+    url = done.stdout.strip().splitlines()[-1].removeprefix("URL: ")
+    return Droplets(NAME, url, account, done.stdout, "digitalocean", project=project)
+
+
+def test_check_mode_says_what_would_be_made_where_nothing_is_there_yet(account: dict[str, str]):
+    done = playbook(account, "site.yml", "--check", "--diff")
+    assert done.returncode == 0, done.stdout[-3000:]
+    for line in (f"make VPC {NAME}", f"make droplet {NAME}-data-1, s-2vcpu-4gb", f"make volume {NAME}-data-1-data, 20 GiB"):
+        assert line in done.stdout
+    assert "data-1-postgres is not there yet" in done.stdout
+    assert stack.account().droplets.list()["droplets"] == []
+    assert stack.account().vpcs.list()["vpcs"] == []
+
+
+REFUSED = {
+    "a token that is unknown": ({"DIGITALOCEAN_TOKEN": "dop_v1_none"}, (), "check DIGITALOCEAN_TOKEN"),
+    "no key": ({"BERTH_SSH_KEY": "/nowhere/key"}, (), "there is no /nowhere/key"),
+    "a region that is none": ({}, ("-e", "digitalocean_region=fra9"), "region"),
+    "a size that the region lacks": (
+        {},
+        (
+            "-e",
+            json.dumps({"digitalocean_region": "blr1", "digitalocean_droplets": [{"name": "a", "groups": ["app"], "size": "g-2vcpu-8gb"}]}),
+        ),
+        "region blr1 has no size g-2vcpu-8gb",
+    ),
+    "a group that is none": (
+        {},
+        ("-e", json.dumps({"digitalocean_droplets": [{"name": "a", "groups": ["postgre"], "size": "s-1vcpu-1gb"}]})),
+        "did you mean 'postgres'?",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_cannot_be_had_is_refused_in_one_message_before_anything_is_made(account: dict[str, str], what: str):
+    environment, arguments, words = REFUSED[what]
+    done = playbook({**account, **environment}, "platform.yml", *arguments)
+    assert done.returncode != 0
+    said = " ".join(done.stdout.split())
+    assert words in said
+    assert "Traceback" not in done.stdout + done.stderr
+    assert stack.account().droplets.list()["droplets"] == []
+    assert stack.account().vpcs.list()["vpcs"] == []
+
+
+def test_the_demo_ends_with_a_url_that_serves_the_app_through_the_load_balancer(app: Droplets):
+    assert "balancer" in app.output
+    eventually(app.ready)
+    app.submit(20)
+    assert eventually(lambda: app.result(20)) == 10946
+
+
+def test_a_second_run_changes_nothing_and_shows_no_secret_at_vvv(app: Droplets):
+    secrets = [
+        app.on("data-1", f"cat /etc/berth/{each}").strip()
+        for each in ("postgres/secrets/app", "postgres/secrets/superuser", "redis/secrets/app")
+    ]
+    assert all(len(each) == 48 for each in secrets)
+    done = app.playbook("site.yml", "-vvv", "--diff")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert not any(changes(done.stdout).values()), changes(done.stdout)
+    for secret in secrets:
+        assert secret not in done.stdout + done.stderr
+    readable = app.on(
+        "app-1", f"grep -rl -e {secrets[0]} -e {secrets[2]} /etc /srv /home /tmp /var/log 2>/dev/null | xargs -r stat -c %a | sort -u"
+    )
+    assert readable.split() == ["600"]
+    assert "No such file" in app.on("app-1", "cat /root/.docker/config.json")
+
+
+def test_the_inventory_is_the_architecture(app: Droplets):
+    done = subprocess.run(
+        ["ansible-inventory", "-i", "inventories/digitalocean", "--graph", "-e", f"app_name={NAME}"],
+        cwd=ROOT,
+        env=app.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for line in ("@machines:", "@postgres:", "--data-1-postgres", "--data-1-redis", "--app-2"):
+        assert line in done.stdout
+
+
+def open_ports(address: str) -> list[int]:
+    def look(port: int) -> bool:
+        with socket.socket() as each:
+            each.settimeout(0.5)
+            return each.connect_ex((address, port)) == 0
+
+    # All that a system may use, and what engines, stores, edges and what people run have.
+    ports = [*range(1, 1024), 2019, 2375, 2376, 3000, 5000, 5001, 5432, 6379, 8000, 8080, 8443, 9090, 9100]
+    with ThreadPoolExecutor(200) as pool:
+        return [port for port, there in zip(ports, pool.map(look, ports), strict=True) if there]
+
+
+def test_from_outside_only_ssh_and_the_web_are_open(app: Droplets):
+    assert open_ports(app.address("data-1")) == [22]
+    assert set(open_ports(app.address("app-1"))) <= {22, 80, 443}
+    assert 80 in open_ports(app.address("app-1"))
+
+
+def test_the_database_refuses_a_wrong_password_plain_text_and_the_superuser(app: Droplets):
+    host, user = app.address("data-1", "private"), NAME.replace("-", "_")
+    asked = {
+        f"postgresql://{user}:wrong@{host}/{user}?sslmode=require": "password authentication failed",
+        f"postgresql://{user}:wrong@{host}/{user}?sslmode=disable": "no encryption",
+        f"postgresql://postgres:wrong@{host}/postgres?sslmode=require": "pg_hba.conf rejects",
+    }
+    for url, words in asked.items():
+        assert words in app.on("app-1", f"docker run --rm --network host --entrypoint psql postgres:17.7 '{url}' -c 'select 1'")
+    assert "NOAUTH" in app.on("app-1", f"(echo PING; sleep 1) | timeout 5 openssl s_client -quiet -connect {host}:6379 2>/dev/null")
+
+
+def test_a_deploy_at_100_requests_a_second_loses_none_and_neither_does_one_that_never_gets_healthy(app: Droplets):
+    before = app.on("app-2", "cat /srv/berth/*/current.json")
+    with Load(f"{app.url}/readyz") as load:
+        done = app.playbook("deploy.yml", "-e", "app_release=second")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert (load.lost, load.asked > 1000) == ({}, True)
+    served = app.on("app-2", "cat /srv/berth/*/current.json")
+    assert before != served
+    with Load(f"{app.url}/readyz") as load:
+        broken = json.dumps({"app_env": {"api": {"PORT": "5999"}}, "app_compose_timeout": 30})
+        done = app.playbook("deploy.yml", "-e", "app_release=third", "-e", broken)
+    assert done.returncode != 0
+    assert re.search(r"release third-\w+ was not brought into service, and second-\w+ goes on serving", " ".join(done.stdout.split()))
+    assert (load.lost, load.asked > 1000) == ({}, True)
+    assert app.on("app-2", "cat /srv/berth/*/current.json") == served
+    assert "third" not in app.on("app-1", "docker ps --all --format '{{.Names}}'; ls /srv/berth/*/releases")
+
+
+def test_a_registry_that_refuses_is_said_so_and_the_old_release_serves(app: Droplets):
+    registry = {"app_registry": "127.0.0.1:1/nobody", "app_registry_username": "someone", "app_registry_password": "a-secret-of-someone"}
+    done = app.playbook("deploy.yml", "-e", json.dumps(registry))
+    assert done.returncode != 0
+    assert "app_registry" in done.stdout
+    assert "a-secret-of-someone" not in done.stdout
+    assert app.ready()
+
+
+def test_a_data_droplet_that_restarts_comes_back_by_itself_with_its_data(app: Droplets):
+    app.on("data-1", "systemctl reboot")
+    eventually(lambda: not app.ready(), 20)
+    eventually(app.ready, 60)
+    assert app.result(20) == 10946
+
+
+def test_a_lost_data_droplet_gets_its_data_back_while_droplets_come_grow_and_go(app: Droplets):
+    account = stack.account()
+    account.droplets.destroy(app.droplet("data-1")["id"])
+    wanted = [
+        {"name": "data-1", "groups": ["postgres", "redis"], "size": "s-2vcpu-4gb", "volumes": [{"name": "data", "size": 22}]},
+        {"name": "app-1", "groups": ["app"], "size": "s-2vcpu-2gb"},
+        {"name": "app-3", "groups": ["app"], "size": "s-1vcpu-2gb"},
+    ]
+    with Load(f"{app.url}/", rate=50) as load:
+        done = app.playbook("site.yml", "-e", json.dumps({"digitalocean_droplets": wanted}), "-e", "app_release=second")
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert load.lost == {}
+    names = {each["name"].removeprefix(f"{NAME}-"): each["size_slug"] for each in account.droplets.list()["droplets"]}
+    assert names == {"data-1": "s-2vcpu-4gb", "app-1": "s-2vcpu-2gb", "app-3": "s-1vcpu-2gb"}
+    eventually(app.ready)
+    assert app.result(20) == 10946
+    assert " 22G" in app.on("data-1", "df -h /mnt/data")
+
+
+def test_a_data_droplet_is_never_destroyed_by_a_converge(app: Droplets):
+    only = [{"name": "app-1", "groups": ["app"], "size": "s-2vcpu-2gb"}]
+    done = app.playbook("platform.yml", "-e", json.dumps({"digitalocean_droplets": only}))
+    assert done.returncode != 0
+    assert "A converge destroys no data" in " ".join(done.stdout.split())
+    assert app.ready()
+
+
+def test_destroy_asks_for_the_name_and_keeps_the_volume(app: Droplets):
+    begin = time.monotonic()
+    done = app.playbook("destroy.yml", "-e", "destroy=another")
+    assert done.returncode != 0
+    assert "Nothing was removed" in done.stdout
+    assert app.ready()
+    done = app.playbook("destroy.yml", "-e", f"destroy={NAME}")
+    assert done.returncode == 0, done.stdout[-3000:]
+    account = stack.account()
+    for kind in ("droplets", "load_balancers", "firewalls", "vpcs"):
+        assert getattr(account, kind).list()[kind] == [], kind
+    assert [each["name"] for each in account.volumes.list()["volumes"]] == [f"{NAME}-data-1-data"]
+    assert re.search(r"a last dump in /mnt/data/dumps/\S+\.dump", " ".join(done.stdout.split()))
+    assert time.monotonic() - begin < 300
+    assert not list(Path("/tmp").glob("berth-release-*"))
