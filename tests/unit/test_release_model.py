@@ -1,0 +1,103 @@
+"""A release as a project that runs beside another."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from berth import machine_docker, postgres_tuning, registries, release_model
+
+MODEL = {
+    "services": {
+        "web": {
+            "image": "shop/web:1",
+            "container_name": "web",
+            "ports": [{"target": 80, "published": "8080"}, {"target": 9000, "published": "9000"}],
+            "healthcheck": {"test": ["CMD", "true"], "start_period": "10s"},
+            "environment": {"SSL_CERT_FILE": "/own.pem"},
+        },
+        "worker": {"image": "shop/worker:1", "volumes": [{"type": "volume", "source": "uploads", "target": "/uploads"}]},
+    },
+    "volumes": {"uploads": {}},
+}
+
+
+def test_nothing_of_a_release_can_be_had_only_once():
+    model, lost = release_model.beside("shop", MODEL, "web", trust=True)
+    named = release_model.named(model, "shop", "r1-0c1d")
+    web = named["services"]["web"]
+    assert named["name"] == "shop-r1-0c1d"
+    assert "ports" not in web
+    assert "container_name" not in web
+    assert web["networks"] == {"default": None, "edge": {"aliases": ["shop-r1-0c1d"]}}
+    assert named["networks"]["edge"] == {"name": "berth-edge", "external": True}
+    assert named["volumes"]["uploads"]["name"] == "shop_uploads"
+    assert web["labels"] == {"org.berth.app": "shop", "org.berth.release": "r1-0c1d"}
+    assert any("9000" in line for line in lost)
+    assert any("container_name" in line for line in lost)
+
+
+def test_what_a_service_says_of_its_own_authorities_stays():
+    model, _lost = release_model.beside("shop", MODEL, "web", trust=True)
+    assert model["services"]["web"]["environment"]["SSL_CERT_FILE"] == "/own.pem"
+    assert model["services"]["worker"]["environment"]["PGSSLROOTCERT"] == release_model.AUTHORITIES
+    assert model["services"]["web"]["healthcheck"]["start_interval"] == "1s"
+
+
+def test_a_release_is_told_from_another_by_all_that_it_runs_with():
+    other = json.loads(json.dumps(MODEL))
+    other["services"]["worker"]["environment"] = {"A": "1"}
+    assert release_model.identifier("r1", MODEL) != release_model.identifier("r1", other)
+    assert release_model.identifier("r1", MODEL) == release_model.identifier("r1", json.loads(json.dumps(MODEL)))
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("write /var/lib/docker/x: no space left on device", "disk is full"),
+        ("no matching manifest for linux/arm64 in the manifest list entries", "another architecture"),
+        ("exec /app: exec format error", "another architecture"),
+        ("Error response from daemon: unauthorized: authentication required", "app_registry_password"),
+        ("all is well", ""),
+    ],
+)
+def test_what_docker_says_is_told_in_words(said: str, words: str):
+    assert words in machine_docker.meaning(said)
+
+
+def test_credentials_are_there_for_a_while_beside_what_was_there(tmp_path, monkeypatch):
+    own = tmp_path / "own"
+    (own / "cli-plugins").mkdir(parents=True)
+    (own / "config.json").write_text(json.dumps({"auths": {"a.example": {"auth": "b"}}, "credsStore": "desktop"}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(own))
+    entries = registries.auths("r.example/team", "me", "pass:word")
+    with registries.signed_in(entries) as environment:
+        folder = environment["DOCKER_CONFIG"]
+        found = json.loads((Path(folder) / "config.json").read_text())
+        assert set(found["auths"]) == {"a.example", "r.example"}
+        assert "credsStore" not in found
+    assert not (tmp_path / folder).exists()
+    assert "pass:word" in registries.passwords(entries)
+
+
+@pytest.mark.parametrize("memory", [256, 1024, 4096, 65536])
+def test_postgres_is_given_what_a_machine_has(memory: int):
+    found = postgres_tuning.settings(memory, 4, 100, 50)
+    shared, cache = (int(found[name].removesuffix("MB")) for name in ("shared_buffers", "effective_cache_size"))
+    assert shared == memory // 4
+    assert shared < cache < memory
+    assert int(found["work_mem"].removesuffix("MB")) * 100 <= memory
+
+
+def test_a_machine_that_is_too_small_is_said_so():
+    with pytest.raises(ValueError, match="too little"):
+        postgres_tuning.settings(64, 1, 100, 10)
+
+
+def test_the_edge_leads_to_one_release_and_gets_a_certificate_for_a_domain():
+    assert ":80 {" in release_model.caddyfile("shop-r1:80", None, None)
+    text = release_model.caddyfile("shop-r1:80", "shop.example.com", "me@example.com")
+    assert "shop.example.com {" in text
+    assert "email me@example.com" in text
+    assert "reverse_proxy shop-r1:80" in text
