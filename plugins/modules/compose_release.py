@@ -19,9 +19,9 @@ options:
     type: str
     required: true
   state:
-    description: V(found) only looks. V(absent) takes all containers of the app away, and the edge; its named volumes only with O(volumes_too).
+    description: V(found) only looks. V(fetched) pulls the images, and changes nothing else. V(absent) takes all containers of the app away, and the edge; its named volumes only with O(volumes_too).
     type: str
-    choices: [present, absent, found]
+    choices: [present, absent, found, fetched]
     default: present
   release:
     description: The release, as M(compose_release_file) named it.
@@ -212,6 +212,14 @@ class Machine:
         code, out, _err = self.docker("inspect", "--format", "{{.State.Running}} {{.Config.Image}}", release_model.EDGE_NETWORK)
         return text == self.caddyfile() and code == 0 and out.split() == ["true", self.params["edge_image"]]
 
+    def fetch(self) -> None:
+        """Pull the images, so that the release starts at once when its turn comes."""
+        with registries.signed_in(self.params["auths"]) as environment:
+            docker = Docker(self.run, environment)
+            for image in [*self.params["images"], self.params["edge_image"]]:
+                if docker("image", "inspect", image)[0] != 0:
+                    docker.check(f"{image} cannot be pulled", "pull", "--quiet", image)
+
     def start(self) -> None:
         """Pull the release, start it, and wait until it is healthy; else take it away again."""
         release = self.params["release"]
@@ -375,7 +383,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "app": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent", "found"], "default": "present"},
+            "state": {"type": "str", "choices": ["present", "absent", "found", "fetched"], "default": "present"},
             "release": {"type": "str"},
             "definition": {"type": "str", "no_log": True},
             "images": {"type": "list", "elements": "str", "default": []},
@@ -401,6 +409,8 @@ def main() -> None:
     try:
         found, serving = machine.found(), machine.serving()
         changed = False
+        if params["state"] == "fetched" and not module.check_mode:
+            machine.fetch()
         if params["state"] == "absent":
             changed = bool(found) or machine.folder.is_dir()
             if changed and not module.check_mode:

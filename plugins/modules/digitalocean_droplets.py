@@ -117,7 +117,7 @@ from ansible.module_utils.berth import digitalocean, droplet_plan
 from ansible.module_utils.berth.problems import BerthError
 
 _SERVE_SECONDS = 90
-# Two checks of the load balancer's, five seconds apart.
+# Two checks of the load balancer's, five seconds apart, and a little.
 _NOTICE_SECONDS = 12
 
 
@@ -183,10 +183,7 @@ class Keeper:
         for droplet, size in plan.resize:
             self.resize(droplet, size)
         if plan.remove:
-            for droplet in plan.remove:
-                for group in digitalocean.groups_of(droplet, self.stack):
-                    self.tag(droplet, digitalocean.group_tag(self.stack, group), on=False)
-            time.sleep(self.params["drain"])
+            self.leave(plan.remove)
             for droplet in plan.remove:
                 digitalocean.ask(f"Destroying droplet {droplet['name']}", self.account.droplets.destroy, droplet["id"])
 
@@ -218,14 +215,25 @@ class Keeper:
             started = digitalocean.ask(what, self.account.volume_actions.post_by_id, volumes[volume]["id"], body=body)
             digitalocean.finished(self.account, what, started, self.seconds)
 
+    def leave(self, droplets: list[dict[str, Any]]) -> None:
+        """Let droplets get no visitors any more, and those whom they have go. Their app keeps its way to the stores."""
+        front = digitalocean.front_tag(self.stack)
+        served = [each for each in droplets if front in each["tags"]]
+        for droplet in served:
+            self.tag(droplet, front, on=False)
+        time.sleep(self.params["drain"] if served else 0)
+
     def resize(self, droplet: dict[str, Any], size: str) -> None:
         """Give a droplet another size, which only one that is off can take. Its disk stays, so that it can shrink again."""
+        self.leave([droplet])
         if droplet["status"] != "off":
             self.act(droplet, {"type": "shutdown"})
         self.act(droplet, {"type": "resize", "size": size, "disk": False})
         self.act(droplet, {"type": "power_on"})
         if "app" in digitalocean.groups_of(droplet, self.stack):
             self.serves(digitalocean.address(droplet, "public"))
+            self.tag(droplet, digitalocean.front_tag(self.stack), on=True)
+            time.sleep(_NOTICE_SECONDS)
 
     def serves(self, address: str) -> None:
         """Wait until an app's droplet answers visitors again, before the next one is stopped; one that never served does not."""
@@ -235,8 +243,6 @@ class Keeper:
                 connection = http.client.HTTPConnection(address, 80, timeout=3)
                 connection.request("GET", "/")
                 if connection.getresponse().status < 500:
-                    # And as long again as a load balancer takes to see it.
-                    time.sleep(_NOTICE_SECONDS)
                     return
             except OSError:
                 pass

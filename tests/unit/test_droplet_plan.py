@@ -15,7 +15,7 @@ APP = {"name": "app-1", "groups": ["app"], "size": "s-1vcpu-2gb"}
 
 
 def droplet(name: str, number: int, groups: list[str], size: str, volumes: list[str] | None = None) -> dict[str, Any]:
-    tags = ["berth:shop", *(f"berth:shop:{group}" for group in groups)]
+    tags = ["berth:shop", *(f"berth:shop:{group}" for group in groups), *(["berth:shop:app:front"] if "app" in groups else [])]
     return {"id": number, "name": f"shop-{name}", "size_slug": size, "region": {"slug": "fra1"}, "tags": tags, "volume_ids": volumes or []}
 
 

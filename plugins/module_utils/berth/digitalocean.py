@@ -34,6 +34,8 @@ _REMEDIES = {
 # Whose a droplet is, and what it is for, are told by tags.
 STACK_TAG = "berth:{stack}"
 GROUP_TAG = "berth:{stack}:{group}"
+# What a load balancer sends visitors to. Apart from the group's tag, by which firewalls let the app reach the stores until it has ended.
+FRONT_TAG = "berth:{stack}:app:front"
 
 
 def stack_tag(stack: str) -> str:
@@ -44,6 +46,11 @@ def stack_tag(stack: str) -> str:
 def group_tag(stack: str, group: str) -> str:
     """The tag of a stack's droplets that do one thing: app, postgres, redis."""
     return GROUP_TAG.format(stack=stack, group=group)
+
+
+def front_tag(stack: str) -> str:
+    """The tag of the droplets that the load balancer serves."""
+    return FRONT_TAG.format(stack=stack)
 
 
 def name_problem(stack: str) -> str | None:
@@ -138,7 +145,7 @@ def address(droplet: Mapping[str, Any], kind: str) -> str:
 def groups_of(droplet: Mapping[str, Any], stack: str) -> list[str]:
     """What a droplet is for, as its tags say."""
     prefix = stack_tag(stack) + ":"
-    return sorted(tag.removeprefix(prefix) for tag in droplet["tags"] if tag.startswith(prefix))
+    return sorted(tag.removeprefix(prefix) for tag in droplet["tags"] if tag.startswith(prefix) and ":" not in tag.removeprefix(prefix))
 
 
 def short_name(full: str, stack: str) -> str:

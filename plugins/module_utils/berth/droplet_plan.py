@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .digitalocean import group_tag, groups_of, stack_tag
+from .digitalocean import front_tag, group_tag, groups_of, stack_tag
 from .problems import BerthError, listed, suggestion
 
 # What these keep would be lost with their droplet.
@@ -136,6 +136,7 @@ def _one(
 ) -> None:
     full, place = f"{stack}-{each['name']}", each.get("region") or region
     tags = [stack_tag(stack), *(group_tag(stack, group) for group in each["groups"])]
+    tags += [front_tag(stack)] if "app" in each["groups"] else []
     if there is None:
         wanted = {"name": full, "region": place, "size": each["size"], "image": each.get("image") or image, "tags": tags}
         result.create.append({**wanted, "user_data": each.get("user_data") or ""})
@@ -152,6 +153,7 @@ def _one(
         for tag in stale:
             if tag.rsplit(":", 1)[1] in DATA_GROUPS:
                 raise BerthError(f"droplet {full} keeps {tag.rsplit(':', 1)[1]}; move the data away before it leaves that group")
+        stale += [front_tag(stack)] if front_tag(stack) in there["tags"] and front_tag(stack) not in tags else []
         result.untag.extend((dict(there), tag) for tag in stale)
     for volume in each["volumes"]:
         name = volume_name(stack, each["name"], volume["name"])
