@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -53,6 +53,10 @@ class Droplets(App):
 def playbook(environment: dict[str, str], name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = ["ansible-playbook", "-i", "inventories/digitalocean", f"playbooks/{name}", "-e", f"app_name={NAME}", *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+
+
+def releases_left() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob("berth-release-*"))
 
 
 def changes(output: str) -> dict[str, int]:
@@ -194,7 +198,7 @@ def test_the_database_refuses_a_wrong_password_plain_text_and_the_superuser(app:
 
 
 def test_a_deploy_at_100_requests_a_second_loses_none_and_neither_does_one_that_never_gets_healthy(app: Droplets):
-    before = app.on("app-2", "cat /srv/berth/*/current.json")
+    before, left = app.on("app-2", "cat /srv/berth/*/current.json"), releases_left()
     with Load(f"{app.url}/readyz") as load:
         done = app.playbook("deploy.yml", "-e", "app_release=second")
     assert done.returncode == 0, done.stdout[-3000:]
@@ -208,6 +212,7 @@ def test_a_deploy_at_100_requests_a_second_loses_none_and_neither_does_one_that_
     assert re.search(r"release third-\w+ was not brought into service, and second-\w+ goes on serving", " ".join(done.stdout.split()))
     assert (load.lost, load.asked > 1000) == ({}, True)
     assert app.on("app-2", "cat /srv/berth/*/current.json") == served
+    assert releases_left() == left
     assert "third" not in app.on("app-1", "docker ps --all --format '{{.Names}}'; ls /srv/berth/*/releases")
 
 
@@ -264,7 +269,6 @@ def test_a_data_droplet_is_never_destroyed_by_a_converge(app: Droplets):
 
 
 def test_destroy_asks_for_the_name_and_keeps_the_volume(app: Droplets):
-    begin = time.monotonic()
     done = app.playbook("destroy.yml", "-e", "destroy=another")
     assert done.returncode != 0
     assert "Nothing was removed" in done.stdout
@@ -276,5 +280,3 @@ def test_destroy_asks_for_the_name_and_keeps_the_volume(app: Droplets):
         assert getattr(account, kind).list()[kind] == [], kind
     assert [each["name"] for each in account.volumes.list()["volumes"]] == [f"{NAME}-data-1-data"]
     assert re.search(r"a last dump in /mnt/data/dumps/\S+\.dump", " ".join(done.stdout.split()))
-    assert time.monotonic() - begin < 300
-    assert not list(Path("/tmp").glob("berth-release-*"))
