@@ -148,6 +148,8 @@ def ruleset(addresses: list[str], firewalls: list[dict[str, Any]], networks: Any
         return head
     mine = ", ".join(sorted(addresses))
     lines = [head + "table inet cloud {", "  chain in {", "    type filter hook prerouting priority -160;"]
+    # What a container of the droplet asks of the droplet itself never passes the cloud.
+    lines += ['    iifname { "lo", "docker0" } accept', '    iifname "br-*" accept']
     lines += ["    ct state established,related accept", f"    ip daddr != {{ {mine} }} accept", f"    ip saddr {{ {mine} }} accept"]
     lines += [_rule(each, "saddr", networks(each["sources"])) for firewall in firewalls for each in firewall["inbound_rules"]]
     lines += ["    meta l4proto { tcp, udp, icmp } drop", "  }", "  chain out {", "    type filter hook postrouting priority -160;"]
