@@ -11,6 +11,7 @@ short_description: Keep the container of a store, and interrupt it only where it
 description:
   - Starts a store's Compose project and waits until it is healthy. Its container is made anew only where its project or its image is another
     one; a configuration that changed is read by the running server, which is restarted only for settings that it cannot change so.
+  - What the server has read last is noted beside the project, so a run that is killed before the server reads leaves nothing forgotten.
 options:
   project:
     description: The Compose file.
@@ -32,10 +33,11 @@ options:
     description: The private key, which has to belong to that user.
     type: path
     required: true
-  reload:
-    description: Whether the configuration changed.
-    type: bool
-    default: false
+  configuration:
+    description: Folders whose files the server reads.
+    type: list
+    elements: path
+    default: []
   reload_command:
     description: What lets the server read its configuration again, run in the container as O(user).
     type: list
@@ -82,7 +84,9 @@ restarted:
   returned: success
 """
 
+import hashlib
 import os
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -132,6 +136,15 @@ def reload(docker: Docker, params: dict[str, Any]) -> bool:
     return True
 
 
+def digest(folders: list[str]) -> str:
+    """Of all that the server reads."""
+    found = hashlib.sha256()
+    for folder in folders:
+        for path in sorted(each for each in Path(folder).glob("*") if each.is_file()):
+            found.update(f"{path}\0".encode() + path.read_bytes() + b"\0")
+    return found.hexdigest()
+
+
 def main() -> None:
     """Run the module as Ansible calls it."""
     module = AnsibleModule(
@@ -141,7 +154,7 @@ def main() -> None:
             "image": {"type": "str", "required": True},
             "user": {"type": "str", "required": True},
             "key": {"type": "path", "required": True, "no_log": False},
-            "reload": {"type": "bool", "default": False},
+            "configuration": {"type": "list", "elements": "path", "default": []},
             "reload_command": {"type": "list", "elements": "str"},
             "pending_command": {"type": "list", "elements": "str"},
             "wait_timeout": {"type": "int", "default": 120},
@@ -149,12 +162,15 @@ def main() -> None:
         supports_check_mode=True,
     )
     params, docker = module.params, Docker(module.run_command)
+    note = Path(params["project"]).with_name("read")
     restarted = False
     try:
         before = look(docker, params["container"]) if module.get_bin_path("docker") else []
         runs = bool(before) and before[3] == "true"
+        wanted = digest(params["configuration"])
+        unread = (note.read_text() if note.is_file() else "") != wanted
         if module.check_mode:
-            changed = not runs or before[1] != params["image"] or params["reload"]
+            changed = not runs or before[1] != params["image"] or unread
         else:
             if docker("image", "inspect", params["image"])[0] != 0:
                 docker.check(f"image {params['image']} cannot be pulled", "pull", "--quiet", params["image"])
@@ -163,8 +179,10 @@ def main() -> None:
             after = look(docker, params["container"])
             restarted = bool(before) and after[2] != before[2]
             changed = after != before
-            if params["reload"] and not changed:
-                restarted, changed = reload(docker, params), True
+            if unread:
+                if not changed:
+                    restarted, changed = reload(docker, params), True
+                note.write_text(wanted)
     except BerthError as problem:
         module.fail_json(msg=str(problem))
         raise AssertionError("fail_json returned") from None

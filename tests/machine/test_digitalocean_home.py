@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 import pytest
 
 from rehearsal import server, stack
-from tests.machine.conftest import APP, ROOT, App, eventually
+from tests.machine.conftest import APP, ROOT, App, Cloud, eventually
 from tests.machine.load import Load
 
 pytestmark = pytest.mark.docker
@@ -65,12 +64,10 @@ def changes(output: str) -> dict[str, int]:
 
 
 @pytest.fixture(scope="module")
-def account() -> Iterator[dict[str, str]]:
-    """A rehearsed DigitalOcean with nothing in it."""
-    server.down()
+def account(cloud: Cloud) -> dict[str, str]:
+    """A rehearsed DigitalOcean with nothing in it, served by the process that serves AWS to other tests."""
     server.digitalocean()
-    yield {**os.environ, **server.environment()}
-    server.down()
+    return cloud.environment
 
 
 @pytest.fixture(scope="module")
@@ -185,15 +182,25 @@ def test_from_outside_only_ssh_and_the_web_are_open(app: Droplets):
     assert 80 in open_ports(app.address("app-1"))
 
 
+ASK = """
+const [user, database, tls] = process.argv.slice(1);
+const client = new (require('pg').Client)({
+  host: process.env.PGHOST, user, database, password: 'wrong', ssl: tls === 'tls' && {rejectUnauthorized: false}});
+client.connect().then(() => console.log('connected'), (error) => console.log(error.message)).finally(() => client.end());
+"""
+
+
 def test_the_database_refuses_a_wrong_password_plain_text_and_the_superuser(app: Droplets):
-    host, user = app.address("data-1", "private"), NAME.replace("-", "_")
+    own = NAME.replace("-", "_")
     asked = {
-        f"postgresql://{user}:wrong@{host}/{user}?sslmode=require": "password authentication failed",
-        f"postgresql://{user}:wrong@{host}/{user}?sslmode=disable": "no encryption",
-        f"postgresql://postgres:wrong@{host}/postgres?sslmode=require": "pg_hba.conf rejects",
+        (own, own, "tls"): "password authentication failed",
+        (own, own, "plain"): "no encryption",
+        ("postgres", "postgres", "tls"): "pg_hba.conf rejects",
     }
-    for url, words in asked.items():
-        assert words in app.on("data-1", f"docker exec berth-postgres psql '{url}' -c 'select 1'")
+    for words, answer in asked.items():
+        api = "docker ps --quiet --filter label=com.docker.compose.service=api"
+        assert answer in app.on("app-1", f'docker exec $({api}) node -e "{ASK}" {" ".join(words)}')
+    host = app.address("data-1", "private")
     assert "NOAUTH" in app.on("app-1", f"(echo PING; sleep 1) | timeout 5 openssl s_client -quiet -connect {host}:6379 2>/dev/null")
 
 
