@@ -235,8 +235,8 @@ def test_a_registry_that_refuses_is_said_so_and_the_old_release_serves(app: Drop
 def test_a_data_droplet_that_restarts_comes_back_by_itself_with_its_data(app: Droplets):
     app.on("data-1", "systemctl reboot")
     eventually(lambda: not app.ready(), 20)
-    eventually(app.ready, 60)
-    assert app.result(20) == 10946
+    # Either droplet may answer, and each finds its way back for itself.
+    eventually(lambda: app.ready() and app.result(20) == 10946, 60)
 
 
 DATA = {"name": "data-1", "groups": ["postgres", "redis"], "size": "s-2vcpu-4gb", "volumes": [{"name": "data", "size": 22}]}
