@@ -141,14 +141,20 @@ def main() -> None:
     def succeeds(*words: str) -> bool:
         return module.get_bin_path(words[0]) is not None and module.run_command(list(words))[0] == 0
 
+    def plugins() -> set[str]:
+        """What extends the engine's client; none where the engine does not answer."""
+        if module.get_bin_path("docker") is None:
+            return set()
+        code, out, _err = module.run_command(["docker", "info", "--format", "{{range .ClientInfo.Plugins}}{{.Name}} {{end}}"])
+        return set(out.split()) if code == 0 else set()
+
     folder = params["authority"]
     module.exit_json(
         distribution=system(),
         container=succeeds("systemd-detect-virt", "--container", "--quiet"),
         packages=lacking(module.run_command, params["packages"]) if module.get_bin_path("dpkg-query") else params["packages"],
         volumes=unmounted(params["volumes"], params["device"]),
-        engine=all(succeeds("docker", *each) for each in (["version"], ["compose", "version"], ["buildx", "version"]))
-        and succeeds("systemctl", "--quiet", "is-enabled", "docker"),
+        engine=plugins() >= {"compose", "buildx"} and succeeds("systemctl", "--quiet", "is-enabled", "docker"),
         authority=bool(folder)
         and os.path.isfile(f"{folder}/ca.key")
         and succeeds("openssl", "x509", "-in", f"{folder}/ca.pem", "-noout", "-checkend", str(params["days"] * 86400)),
