@@ -119,6 +119,16 @@ def show_key(call: Call, wanted: str) -> Answer:
     return 200, {"ssh_key": found}
 
 
+@route("PUT", "/v2/account/keys/<wanted>")
+def rename_key(call: Call, wanted: str) -> Answer:
+    """Give an SSH key another name."""
+    found = key_of(call.cloud, wanted)
+    if found is None:
+        raise not_found()
+    found["name"] = call.need("name")
+    return 200, {"ssh_key": found}
+
+
 @route("DELETE", "/v2/account/keys/<wanted>")
 def delete_key(call: Call, wanted: str) -> Answer:
     """Forget an SSH key. Droplets keep it."""

@@ -116,7 +116,8 @@ def refresh(cloud: Cloud) -> None:
             for each in cloud.all("firewalls").values()
             if droplet["id"] in each["droplet_ids"] or set(each["tags"]) & set(droplet["tags"])
         ]
-        text = ruleset(_addresses(droplet), mine, lambda ends: _networks(cloud, ends))
+        reserved = [each["ip"] for each in cloud.all("reserved").values() if each["droplet"] == droplet["id"]]
+        text = ruleset([*_addresses(droplet), *reserved], mine, lambda ends: _networks(cloud, ends))
         if _applied.get(droplet["id"]) != text:
             machines.filter_with(int(droplet["id"]), text)
             _applied[droplet["id"]] = text

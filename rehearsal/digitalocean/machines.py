@@ -128,6 +128,13 @@ def filter_with(number: int, rules: str) -> None:
         containers.run_in(container, ["nft", "--file", "/etc/rehearsal/firewall.nft"])
 
 
+def answer_to(number: int, address: str, *, yes: bool) -> None:
+    """Let a machine have a further public address, or have it no more, now and after each start."""
+    kept = f"echo {address} >> /etc/rehearsal/addresses" if yes else f"sed -i '/^{address}$/d' /etc/rehearsal/addresses"
+    script = f"{kept}; ip address {'add' if yes else 'delete'} {address}/32 dev eth0"
+    containers.run_in(of(number), ["sh", "-c", script])
+
+
 def remove(number: int) -> None:
     """Take a machine away, with its own disk."""
     containers.remove(name_of(number))

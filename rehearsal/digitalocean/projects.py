@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .. import containers
-from . import catalog
+from . import catalog, firewalls, machines
+from .droplets import action
 from .routing import Answer, ApiError, Call, Cloud, new_id, now, refused, route
 
 
@@ -85,7 +86,7 @@ def _reserved(cloud: Cloud, entry: dict[str, Any]) -> dict[str, Any]:
 
 @route("POST", "/v2/reserved_ips")
 def reserve(call: Call) -> Answer:
-    """Reserve an address. It is told, and leads nowhere: see README."""
+    """Reserve an address, and lead it to a droplet where one is named."""
     region = call.body.get("region")
     droplet = call.body.get("droplet_id")
     if droplet:
@@ -95,14 +96,40 @@ def reserve(call: Call) -> Answer:
     if len(call.cloud.all("reserved")) >= 3:
         raise refused("You have reached your reserved IP limit")
     address = containers.free_address()
-    entry = {"ip": address, "region": catalog.region(region), "droplet": droplet, "locked": False, "project_id": new_id()}
+    entry = {"ip": address, "region": catalog.region(region), "droplet": None, "locked": False, "project_id": new_id()}
     call.cloud.all("reserved")[address] = entry
+    if droplet:
+        _lead(call.cloud, entry, int(droplet))
     return 202, {"reserved_ip": _reserved(call.cloud, entry), "links": {}}
+
+
+def _lead(cloud: Cloud, entry: dict[str, Any], droplet: int | None) -> None:
+    """Let a reserved address be a droplet's, and no other one's."""
+    if entry["droplet"] in cloud.all("droplets"):
+        machines.answer_to(entry["droplet"], entry["ip"], yes=False)
+    entry["droplet"] = droplet
+    if droplet is not None:
+        machines.answer_to(droplet, entry["ip"], yes=True)
+    firewalls.refresh(cloud)
+
+
+@route("POST", "/v2/reserved_ips/<address>/actions")
+def act(call: Call, address: str) -> Answer:
+    """Lead a reserved address to a droplet, or to none."""
+    entry, kind = call.cloud.get("reserved", address), call.need("type")
+    if kind not in ("assign", "unassign"):
+        raise refused(f"{kind} is no action of a reserved IP")
+    droplet = call.cloud.get("droplets", int(call.need("droplet_id", int))) if kind == "assign" else None
+    if droplet is not None and droplet["region"]["slug"] != entry["region"]["slug"]:
+        raise refused("The droplet and the reserved IP are in different regions.")
+    number = None if droplet is None else int(droplet["id"])
+    work = action(call.cloud, kind, None, "reserved_ip", entry["region"]["slug"], lambda: _lead(call.cloud, entry, number))
+    return 201, {"action": work}
 
 
 @route("DELETE", "/v2/reserved_ips/<address>")
 def release(call: Call, address: str) -> Answer:
     """Give a reserved address back."""
-    call.cloud.get("reserved", address)
+    _lead(call.cloud, call.cloud.get("reserved", address), None)
     del call.cloud.all("reserved")[address]
     return 204, None

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from rehearsal import server, stack
+from rehearsal.digitalocean import api, machines
 from tests.machine.conftest import APP, ROOT, App, Cloud, eventually
 from tests.machine.load import Load
 
@@ -232,6 +233,72 @@ def test_a_registry_that_refuses_is_said_so_and_the_old_release_serves(app: Drop
     assert app.ready()
 
 
+DATA = {"name": "data-1", "groups": ["postgres", "redis"], "size": "s-2vcpu-4gb", "volumes": [{"name": "data", "size": 22}]}
+WANTED = [DATA, *({"name": name, "groups": ["app"], "size": "s-1vcpu-2gb"} for name in ("app-1", "app-2"))]
+
+
+def test_a_token_that_may_only_look_and_a_key_that_does_not_fit_are_said_so(app: Droplets, tmp_path: Path):
+    only_look = {**app.environment, "DIGITALOCEAN_TOKEN": api.READ_TOKEN}
+    more = json.dumps({"digitalocean_droplets": [*WANTED, {"name": "app-3", "groups": ["app"], "size": "s-1vcpu-2gb"}]})
+    done = playbook(only_look, "platform.yml", "-e", f"app_project={app.project}", "-e", more)
+    assert done.returncode != 0
+    assert "the token in DIGITALOCEAN_TOKEN may not do this" in " ".join(done.stdout.split())
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    # Connections that are open already would not ask for a key.
+    other = {**app.environment, "BERTH_SSH_KEY": str(key), "ANSIBLE_SSH_CONTROL_PATH_DIR": str(tmp_path)}
+    done = playbook(other, "platform.yml", "-e", f"app_project={app.project}")
+    assert done.returncode != 0
+    assert f"does not let the key {key} in" in " ".join(done.stdout.split())
+    assert app.ready()
+
+
+def test_a_droplet_that_does_not_answer_leaves_the_others_alone(app: Droplets):
+    machine = machines.of(app.droplet("app-2")["id"])
+    machine.pause()
+    try:
+        done = app.playbook("platform.yml", "-e", "machine_timeout=5", "-e", "ansible_ssh_timeout=5")
+    finally:
+        machine.unpause()
+    assert done.returncode != 0
+    said = " ".join(done.stdout.split())
+    assert f"app-2 ({app.address('app-2')}) does not answer by SSH for 5 s" in said
+    assert re.search(r"app-1 : ok=\d+ changed=0 unreachable=0 failed=0", said)
+    eventually(app.ready)
+
+
+ALIEN = {
+    "compose.yaml": "services:\n  web:\n    build: .\n    platform: linux/{other}\n    ports: ['80:80']\n",
+    "Dockerfile": "FROM scratch\nCOPY compose.yaml /\nCMD ['/none']\n",
+}
+
+
+def test_an_image_for_another_architecture_is_refused_before_it_starts(app: Droplets, tmp_path: Path):
+    other = "amd64" if os.uname().machine in ("aarch64", "arm64") else "arm64"
+    for name, text in ALIEN.items():
+        (tmp_path / name).write_text(text.replace("{other}", other))
+    served = app.on("app-1", "cat /srv/berth/*/current.json")
+    done = playbook(app.environment, "deploy.yml", "-e", f"app_project={tmp_path}", "-e", "app_production_files=[]")
+    assert done.returncode != 0
+    assert f"is for {other}, and this machine is" in " ".join(done.stdout.split())
+    assert app.on("app-1", "cat /srv/berth/*/current.json") == served
+    assert app.ready()
+
+
+def test_a_full_disk_is_said_so_and_the_old_release_serves(app: Droplets):
+    served = app.on("app-1", "cat /srv/berth/*/current.json")
+    # A disk of its own for the engine, with room for nothing: the running release is still on the other.
+    app.on("app-1", "systemctl stop docker && mount -t tmpfs -o size=8m none /var/lib/docker && systemctl start docker")
+    try:
+        done = app.playbook("deploy.yml", "-e", "app_release=full")
+    finally:
+        app.on("app-1", "systemctl stop docker && umount /var/lib/docker && systemctl start docker")
+    assert done.returncode != 0
+    assert "the machine's disk is full" in " ".join(done.stdout.split())
+    assert app.on("app-1", "cat /srv/berth/*/current.json") == served
+    eventually(app.ready)
+
+
 def test_a_data_droplet_that_restarts_comes_back_by_itself_with_its_data(app: Droplets):
     app.on("data-1", "systemctl reboot")
     eventually(lambda: not app.ready(), 20)
@@ -239,13 +306,9 @@ def test_a_data_droplet_that_restarts_comes_back_by_itself_with_its_data(app: Dr
     eventually(lambda: app.ready() and app.result(20) == 10946, 60)
 
 
-DATA = {"name": "data-1", "groups": ["postgres", "redis"], "size": "s-2vcpu-4gb", "volumes": [{"name": "data", "size": 22}]}
-
-
 def test_a_lost_data_droplet_gets_its_data_back_on_a_volume_that_grew(app: Droplets):
     stack.account().droplets.destroy(app.droplet("data-1")["id"])
-    wanted = [DATA, *({"name": name, "groups": ["app"], "size": "s-1vcpu-2gb"} for name in ("app-1", "app-2"))]
-    done = app.playbook("site.yml", "-e", json.dumps({"digitalocean_droplets": wanted}), "-e", "app_release=second")
+    done = app.playbook("site.yml", "-e", json.dumps({"digitalocean_droplets": WANTED}), "-e", "app_release=second")
     assert done.returncode == 0, done.stdout[-5000:]
     eventually(app.ready)
     assert app.result(20) == 10946

@@ -1,12 +1,13 @@
 #!/bin/sh
 # At each start: the devices of attached volumes, what /etc/fstab says of them (systemd leaves devices in /etc/fstab alone in a container),
-# the cloud's firewall, and host keys where there are none yet.
+# reserved addresses, the cloud's firewall, and host keys where there are none yet.
 [ -f /etc/rehearsal/volumes ] && while read -r device minor name; do
     [ -b "/dev/$device" ] || mknod "/dev/$device" b 7 "$minor"
     mkdir -p /dev/disk/by-id
     ln -sf "../../$device" "/dev/disk/by-id/scsi-0DO_Volume_$name"
 done < /etc/rehearsal/volumes
 mount --all --types ext4,xfs
+[ -f /etc/rehearsal/addresses ] && while read -r address; do ip address replace "$address/32" dev eth0; done < /etc/rehearsal/addresses
 [ -f /etc/rehearsal/firewall.nft ] && nft --file /etc/rehearsal/firewall.nft
 [ -f /etc/ssh/ssh_host_ed25519_key ] || ssh-keygen -q -A
 # The kernel is that of the machine that the rehearsal runs on: what would set it there is written to a copy.
