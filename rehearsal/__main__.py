@@ -23,7 +23,12 @@ def main(arguments: list[str] | None = None) -> int:
     base = commands.add_parser("images", help="make base images available: pulled, or stand-ins")
     base.add_argument("image", nargs="+", help="such as debian:trixie-slim")
     start = commands.add_parser("up", help="start the rehearsal of both clouds on this machine")
-    start.add_argument("--droplets", action="store_true", help="and have all that droplets need: their image, registries, an SSH key")
+    start.add_argument(
+        "--droplets",
+        nargs="*",
+        metavar="IMAGE",
+        help="and have all that droplets need: their image, an SSH key, registries that offer what stores need and these images",
+    )
     away = commands.add_parser("down", help="stop the rehearsal, and take away all that is in it")
     away.add_argument("--all", action="store_true", help="and what demos and tests left: projects, stand-ins, an engine that Berth started")
     commands.add_parser("status", help="say whether the rehearsal runs, and what is in it")
@@ -45,8 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
                 browser.set_up()
             return engine.set_up(or_skip=options.or_skip)
         if options.command == "up":
-            if options.droplets:
-                server.digitalocean()
+            if options.droplets is not None:
+                server.digitalocean(options.droplets)
             server.up()
             found = server.environment()
             print(f"AWS is rehearsed at {found['AWS_ENDPOINT_URL']}, DigitalOcean at {found['DIGITALOCEAN_API_URL']}.")
