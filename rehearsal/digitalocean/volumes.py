@@ -80,7 +80,9 @@ def create(call: Call) -> Answer:
     _run("truncate", "--size", f"{size}G", str(file))
     if kind and not snapshot:
         label = str(call.body.get("filesystem_label") or "")
-        _run(f"mkfs.{kind}", "-q", *(("-L", label) if label else ()), str(file))
+        # A droplet's image has what makes filesystems; this machine may not.
+        within = ("docker", "run", "--rm", "--network=none", f"--volume={file.parent.resolve()}:/volumes", f"--entrypoint=mkfs.{kind}")
+        _run(*within, machines.IMAGE, "-q", *(("-L", label) if label else ()), f"/volumes/{file.name}")
     volume = {
         "id": uid,
         "region": region,
