@@ -67,9 +67,9 @@ options:
     type: int
     default: 300
   drain:
-    description: For how many seconds requests in flight may end on the old release.
+    description: For how many seconds at most requests in flight may end on the old release, which is stopped when none is left.
     type: int
-    default: 10
+    default: 30
   keep:
     description: How many old releases stay on the machine, to go back to without a registry.
     type: int
@@ -127,13 +127,15 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.berth import registries, release_model
+from ansible.module_utils.berth import draining, registries, release_model
 from ansible.module_utils.berth.machine_docker import Docker, last_words, meaning
 from ansible.module_utils.berth.problems import BerthError
 
 _ROOT = Path("/srv/berth")
 _EDGE = Path("/etc/berth/edge")
 _TAIL = "20"
+_LOOK_SECONDS = 0.2
+_QUIET_LOOKS = 2
 _SYSTEM_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -209,8 +211,12 @@ class Machine:
             text = (_EDGE / "Caddyfile").read_text(encoding="utf-8")
         except FileNotFoundError:
             return False
+        return text == self.caddyfile() and self.edge_runs()
+
+    def edge_runs(self) -> bool:
+        """Whether the edge runs, of the wanted image."""
         code, out, _err = self.docker("inspect", "--format", "{{.State.Running}} {{.Config.Image}}", release_model.EDGE_NETWORK)
-        return text == self.caddyfile() and code == 0 and out.split() == ["true", self.params["edge_image"]]
+        return code == 0 and out.split() == ["true", self.params["edge_image"]]
 
     def fetch(self) -> None:
         """Pull the images, so that the release starts at once when its turn comes."""
@@ -265,28 +271,20 @@ class Machine:
         # Caddy runs as root without the right to pass over permissions.
         _EDGE.mkdir(parents=True, exist_ok=True, mode=0o755)
         model = _ROOT / "edge" / "compose.json"
-        write(model, json.dumps(release_model.edge_model(self.params["edge_image"])))
+        other = write(model, json.dumps(release_model.edge_model(self.params["edge_image"])))
         write(path, self.caddyfile(), 0o644)
+        project = ("compose", "--file", str(model), "--project-name", release_model.EDGE_NETWORK)
+        within = ("exec", release_model.EDGE_NETWORK, "caddy", "reload", "--config", "/etc/caddy/Caddyfile", "--adapter", "caddyfile")
+        reload = (*within, "--address", "unix//run/caddy-admin.sock")
         try:
-            words = (
-                "compose",
-                "--file",
-                str(model),
-                "--project-name",
-                release_model.EDGE_NETWORK,
-                "up",
-                "--detach",
-                "--quiet-pull",
-                "--wait",
-            )
-            self.docker.check("The edge", *words)
-            reload = ("exec", release_model.EDGE_NETWORK, "caddy", "reload", "--config", "/etc/caddy/Caddyfile", "--adapter", "caddyfile")
-            self.docker.check("The edge", *reload, "--address", "unix//run/caddy-admin.sock")
+            if other or not self.edge_runs():
+                self.docker.check("The edge", *project, "up", "--detach", "--quiet-pull", "--wait")
+            self.docker.check("The edge", *reload)
             self.see()
         except BerthError:
             if before is not None:
                 write(path, before, 0o644)
-                self.docker(*reload, "--address", "unix//run/caddy-admin.sock")
+                self.docker(*reload)
             raise
 
     def see(self) -> None:
@@ -306,6 +304,20 @@ class Machine:
                 connection.close()
             time.sleep(0.3)
         raise BerthError(f"through the edge {self.params['health_path']} answers {said}")
+
+    def drain(self, releases: list[str]) -> None:
+        """Wait until the edge speaks to these releases no more: requests that began there end there, for as long as they may."""
+        _code, out, _err = self.docker("inspect", "--format", "{{.State.Pid}}", release_model.EDGE_NETWORK)
+        shown = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}} {{end}}"
+        names = [each["name"] for release in releases for each in self.found().get(release, [])]
+        addresses = set(self.docker("inspect", "--format", shown, *names)[1].split()) if names else set()
+        end, quiet = time.monotonic() + self.params["drain"], 0
+        # Twice, since a request may be between the edge's door and the release's.
+        while quiet < _QUIET_LOOKS and time.monotonic() < end:
+            tables = [Path(f"/proc/{out.strip()}/net/{name}") for name in ("tcp", "tcp6")]
+            speaks = addresses & {peer for table in tables if table.is_file() for peer in draining.peers(table.read_text())}
+            quiet = 0 if speaks else quiet + 1
+            time.sleep(_LOOK_SECONDS)
 
     def stop(self, release: str) -> None:
         """Stop and remove a release's containers. Their named volumes stay, since the next release has them."""
@@ -353,7 +365,8 @@ def deploy(machine: Machine, found: dict[str, list[dict[str, Any]]]) -> dict[str
         raise BerthError(f"release {release} was not brought into service, and {goes_on}: {problem}") from None
     write(machine.folder / "current.json", json.dumps({"release": release, "before": before if before != release else ""}))
     if others:
-        time.sleep(params["drain"] if params["front_door"] else 0)
+        if params["front_door"]:
+            machine.drain(others)
         for each in others:
             machine.stop(each)
     took["drain and stop"] = time.monotonic() - begin - took["start"] - took["lead"]
@@ -396,7 +409,7 @@ def main() -> None:
             "email": {"type": "str"},
             "edge_image": {"type": "str", "default": "caddy:2.10.2"},
             "wait_timeout": {"type": "int", "default": 300},
-            "drain": {"type": "int", "default": 10},
+            "drain": {"type": "int", "default": 30},
             "keep": {"type": "int", "default": 3},
             "volumes_too": {"type": "bool", "default": False},
         },

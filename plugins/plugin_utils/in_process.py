@@ -47,13 +47,13 @@ class InProcess(ActionBase):
 
     def _here(self, task_vars: dict[str, Any]) -> bool:
         task, connection = self._task, self._connection
-        interpreter = task_vars.get("ansible_python_interpreter")
+        told = (task_vars.get("ansible_delegated_vars") or {}).get(task.delegate_to) or {} if task.delegate_to else task_vars
+        interpreter = told.get("ansible_python_interpreter")
         return bool(
             core_version.startswith(_KNOWN_CORES)
             and connection.transport in ("local", "ansible.builtin.local")
             and not connection.become
             and not task.async_val
-            and not task.delegate_to
             and not any(task.environment or ())
             and not os.environ.get("ANSIBLE_KEEP_REMOTE_FILES")
             and interpreter

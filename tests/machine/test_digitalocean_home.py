@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from rehearsal import server, stack
-from rehearsal.digitalocean import api, machines
+from rehearsal.digitalocean import api, machines, registry
 from tests.machine.conftest import APP, ROOT, App, Cloud, eventually
 from tests.machine.load import Load
 
@@ -267,18 +267,15 @@ def test_a_droplet_that_does_not_answer_leaves_the_others_alone(app: Droplets):
     eventually(app.ready)
 
 
-ALIEN = {
-    "compose.yaml": "services:\n  web:\n    build: .\n    platform: linux/{other}\n    ports: ['80:80']\n",
-    "Dockerfile": "FROM scratch\nCOPY compose.yaml /\nCMD ['/none']\n",
-}
-
-
 def test_an_image_for_another_architecture_is_refused_before_it_starts(app: Droplets, tmp_path: Path):
-    other = "amd64" if os.uname().machine in ("aarch64", "arm64") else "arm64"
-    for name, text in ALIEN.items():
-        (tmp_path / name).write_text(text.replace("{other}", other))
+    other, image = "amd64" if os.uname().machine in ("aarch64", "arm64") else "arm64", "alien-test:1"
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\nCMD ['/none']\n")
+    (tmp_path / "compose.yaml").write_text(f"services:\n  web:\n    image: {image}\n    ports: ['80:80']\n")
+    subprocess.run(["docker", "build", "--quiet", "--platform", f"linux/{other}", "--tag", image, str(tmp_path)], check=True)
+    registry.offer([image])
     served = app.on("app-1", "cat /srv/berth/*/current.json")
-    done = playbook(app.environment, "deploy.yml", "-e", f"app_project={tmp_path}", "-e", "app_production_files=[]")
+    done = playbook(app.environment, "deploy.yml", "-e", f"app_project={tmp_path}")
+    subprocess.run(["docker", "image", "rm", image], capture_output=True, check=False)
     assert done.returncode != 0
     assert f"is for {other}, and this machine is" in " ".join(done.stdout.split())
     assert app.on("app-1", "cat /srv/berth/*/current.json") == served

@@ -104,6 +104,11 @@ def caddyfile(upstream: str, domain: str | None, email: str | None) -> str:
         # The front door's container may be a moment late to answer after a restart.
         "\t\tlb_try_duration 10s",
         "\t\tlb_try_interval 100ms",
+        # Shorter than any server's own, so that none closes a connection that the edge is about to use; and a release that is left is soon
+        # seen to be left.
+        "\t\ttransport http {",
+        "\t\t\tkeepalive 1s",
+        "\t\t}",
         "\t}",
         "}",
     ]
