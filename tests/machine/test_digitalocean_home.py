@@ -165,6 +165,19 @@ def test_the_inventory_is_the_architecture(app: Droplets):
         assert line in done.stdout
 
 
+def test_the_status_tells_what_stands(app: Droplets):
+    done = app.playbook("status.yml")
+    assert done.returncode == 0, done.stdout[-3000:]
+    said = " ".join(done.stdout.split())
+    for words in (
+        r"platform +VPC 10\.120\.0\.0/20 in fra1, 3 droplets, load balancer http://",
+        r"postgres +postgres:17\.7, running healthy on data-1-postgres, \S+ of data, the volume is \d+% full",
+        r"redis +redis:8\.2\.2, running healthy",
+        r"app +app-1, [0-9.]+: release \S+, 3 of 3 containers run",
+    ):
+        assert re.search(words, said), said
+
+
 def open_ports(address: str) -> list[int]:
     def look(port: int) -> bool:
         with socket.socket() as each:
