@@ -40,7 +40,8 @@ class ActionModule(InProcess):
             # The last slice is the module's own: it says that time is up.
             left = end - time.monotonic()
             last = {"wait_timeout": 1} if left <= 0 else {"wait_slice": _SLICE_SECONDS}
-            answer = self._execute_module(module_args={**given, **last, "since": first["since"]}, task_vars=task_vars)
+            follow = {"since": first["since"], "version_label": first["version"] or None, "left": first["left"]}
+            answer = self._execute_module(module_args={**given, **last, **follow}, task_vars=task_vars)
             seen = self._show(answer, seen)
         if not answer.get("failed"):
             answer.update({"changed": first["changed"], "diff": first.get("diff", {})})

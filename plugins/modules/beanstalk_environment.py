@@ -30,6 +30,12 @@ options:
   version_label:
     description: Version to deploy. Without it, the environment keeps the one it has.
     type: str
+  rollback:
+    description:
+      - Change nothing but the version, and go back to O(version_label) - a label, or the release that it begins with - or without it to the
+        version that was in service before. Settings, properties and secrets stay as they are. Once that is done it changes nothing.
+    type: bool
+    default: false
   platform_branch:
     description: Platform branch. A new environment runs its newest version; an existing one keeps its own, which managed updates renew.
     type: str
@@ -75,6 +81,14 @@ options:
         events as they come. V(0) does not.
     type: int
     default: 0
+  noted:
+    description: Whether it is noted already that the version came into service. Where not, that is made up for.
+    type: bool
+    default: true
+  left:
+    description: Which version was left (as RV(left) told it). For the action plugin.
+    type: str
+    default: ""
   since:
     description: Only follow a change that began at this time (as RV(since) told it). For the action plugin.
     type: str
@@ -124,6 +138,14 @@ events:
   type: list
   elements: dict
   returned: success
+version:
+  description: Label of the version that was asked for.
+  type: str
+  returned: success
+left:
+  description: With O(rollback), label of the version that was left.
+  type: str
+  returned: success
 pending:
   description: Whether it is not through yet.
   type: bool
@@ -145,6 +167,8 @@ from typing import Any
 
 from ansible.module_utils.berth import beanstalk_environment as environments
 from ansible.module_utils.berth.aws import AWS_ERRORS, error_code, fail_aws, made, tag_difference, tag_list
+from ansible.module_utils.berth.beanstalk_served import noted, rollback_target
+from ansible.module_utils.berth.problems import BerthError
 from ansible.module_utils.common.dict_transformations import camel_dict_to_snake_dict
 from ansible.module_utils.urls import open_url
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
@@ -178,6 +202,21 @@ class Keeper:
         """The environment's tags."""
         found = self.client.list_tags_for_resource(aws_retry=True, ResourceArn=arn)
         return {each["Key"]: each["Value"] for each in found["ResourceTags"]}
+
+    def back(self, there: dict[str, Any] | None) -> str:
+        """The version to go back to. Raises :class:`BerthError`."""
+        if there is None:
+            raise BerthError(f"There is no environment {self.params['name']} that could go back; playbooks/site.yml makes it")
+        found = self.client.describe_application_versions(aws_retry=True, ApplicationName=self.params["application"])
+        return rollback_target(found["ApplicationVersions"], str(there.get("VersionLabel") or ""), self.params["version_label"] or "")
+
+    def note(self, version: str, left: str) -> None:
+        """Note that a version is in service, and which one was left for it."""
+        application = self.params["application"]
+        found = self.client.describe_application_versions(aws_retry=True, ApplicationName=application, VersionLabels=[version])
+        for each in found["ApplicationVersions"]:
+            text = noted(str(each.get("Description") or ""), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), left)
+            self.client.update_application_version(aws_retry=True, ApplicationName=application, VersionLabel=version, Description=text)
 
     def events(self, since: datetime) -> list[dict[str, Any]]:
         """What was said since then, the oldest first."""
@@ -282,8 +321,8 @@ def shown(events: list[dict[str, Any]]) -> list[dict[str, str]]:
     return [{"date": each["EventDate"].isoformat(), "severity": each["Severity"], "message": each["Message"]} for each in events]
 
 
-def finish(keeper: Keeper, since: datetime, *, changed: bool, diff: dict[str, Any], version: str | None) -> None:
-    """Wait, judge and end."""
+def finish(keeper: Keeper, since: datetime, *, changed: bool, diff: dict[str, Any], version: str | None, left: str) -> None:
+    """Wait, judge, note what came into service, and end."""
     module, params = keeper.module, keeper.params
     slice_ = params["wait_slice"]
     there, through = keeper.describe(), True
@@ -297,6 +336,8 @@ def finish(keeper: Keeper, since: datetime, *, changed: bool, diff: dict[str, An
         "events": shown(events),
         "pending": not through,
         "since": since.isoformat(),
+        "version": version or "",
+        "left": left,
         "diff": diff,
     }
     if not through and not slice_:
@@ -311,6 +352,9 @@ def finish(keeper: Keeper, since: datetime, *, changed: bool, diff: dict[str, An
             logs = keeper.container_logs(since) or keeper.logs()
             tail = "\n".join(logs[-_LOG_LINES:])
             module.fail_json(msg=f"{problem}\nLast log lines:\n{tail}", logs=logs, **answer)
+    arrived = bool(params["wait"] and through and version and there and there.get("VersionLabel") == version)
+    if arrived and version and (changed or params["since"] or not params["noted"]):
+        keeper.note(version, left)
     module.exit_json(**answer)
 
 
@@ -338,6 +382,7 @@ def main() -> None:
             "application": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "version_label": {"type": "str"},
+            "rollback": {"type": "bool", "default": False},
             "platform_branch": {"type": "str", "default": "ECS running on 64bit Amazon Linux 2023"},
             "cname_prefix": {"type": "str"},
             "description": {"type": "str"},
@@ -349,6 +394,8 @@ def main() -> None:
             "wait": {"type": "bool", "default": True},
             "wait_timeout": {"type": "int", "default": 1800},
             "wait_slice": {"type": "int", "default": 0},
+            "noted": {"type": "bool", "default": True},
+            "left": {"type": "str", "default": ""},
             "since": {"type": "str"},
         },
         supports_check_mode=True,
@@ -361,7 +408,7 @@ def main() -> None:
     since = datetime.fromisoformat(params["since"]) if params["since"] else datetime.now(UTC) - timedelta(seconds=1)
     try:
         if params["since"]:
-            finish(keeper, since, changed=True, diff={}, version=params["version_label"])
+            finish(keeper, since, changed=True, diff={}, version=params["version_label"], left=params["left"])
         there = keeper.describe()
         if params["state"] == "absent":
             remove(keeper, there, since)
@@ -372,23 +419,23 @@ def main() -> None:
         if there and there["Status"] == "Terminating":
             keeper.steady(time.monotonic() + params["wait_timeout"], gone=True)
             there = None
-        wanted = environments.desired_settings(params["settings"], params["environment"], params["secrets"])
-        own = keeper.tags(there["EnvironmentArn"]) if there else {}
-        change = environments.difference(
-            there,
-            keeper.settings() if there else {},
-            wanted,
-            params["version_label"],
-            params["description"],
-            tag_difference(own, params["tags"]),
-        )
+        version, left = params["version_label"], ""
+        if params["rollback"]:
+            version, left = keeper.back(there), str((there or {}).get("VersionLabel") or "")
+            change = environments.difference(there, {}, {}, version, None, {})
+        else:
+            wanted = environments.desired_settings(params["settings"], params["environment"], params["secrets"])
+            own = keeper.tags(there["EnvironmentArn"]) if there else {}
+            now = keeper.settings() if there else {}
+            change = environments.difference(there, now, wanted, version, params["description"], tag_difference(own, params["tags"]))
         if change.refused:
             module.fail_json(msg=change.refused)
         diff = {"before": change.before, "after": change.after}
         if module.check_mode:
             url = f"http://{there['CNAME']}" if there and there.get("CNAME") else ""
             found = camel_dict_to_snake_dict(there or {})
-            module.exit_json(changed=bool(change), environment=found, url=url, events=[], pending=False, since=since.isoformat(), diff=diff)
+            told = {"environment": found, "url": url, "events": [], "pending": False, "version": version or "", "left": left}
+            module.exit_json(changed=bool(change), since=since.isoformat(), diff=diff, **told)
         if change.create:
             keeper.create(change)
         elif change:
@@ -397,7 +444,9 @@ def main() -> None:
             if not through or before is None:
                 module.fail_json(msg=f"Environment {params['name']} is still being changed by something else; run again when it is Ready")
             keeper.update(change, before["EnvironmentArn"])
-        finish(keeper, since, changed=bool(change), diff=diff, version=params["version_label"])
+        finish(keeper, since, changed=bool(change), diff=diff, version=version, left=left)
+    except BerthError as problem:
+        module.fail_json(msg=str(problem))
     except AWS_ERRORS as error:
         fail_aws(module, error, f"Keeping environment {params['name']}")
 

@@ -67,6 +67,10 @@ version_label:
   type: str
   returned: success
   sample: 3f9c2e1-0b1c2d3e4f50
+in_service:
+  description: Whether it is noted that the version has been in service.
+  type: bool
+  returned: success
 key:
   description: Key of the bundle in the bucket.
   type: str
@@ -77,6 +81,7 @@ from typing import Any
 
 from ansible.module_utils.berth import source_bundle
 from ansible.module_utils.berth.aws import AWS_ERRORS, error_code, fail_aws, made, tag_list
+from ansible.module_utils.berth.beanstalk_served import is_noted
 from ansible.module_utils.berth.problems import BerthError
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
@@ -144,7 +149,8 @@ def main() -> None:
         if error_code(error) == "NoSuchBucket":
             module.fail_json(msg=f"bucket: there is no bucket {params['bucket']}; make it first, as playbooks/platform.yml does")
         fail_aws(module, error, f"Making version {label} of application {params['application']}")
-    module.exit_json(changed=not there, version_label=label, key=key)
+    been = there and is_noted(str(found["ApplicationVersions"][0].get("Description") or ""))
+    module.exit_json(changed=not there, version_label=label, key=key, in_service=been)
 
 
 if __name__ == "__main__":

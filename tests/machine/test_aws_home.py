@@ -196,6 +196,28 @@ def test_deploy_alone_brings_a_new_release_into_service_while_the_old_one_serves
     assert re.search(r"\d\d:\d\d:\d\d INFO  \S", done.stdout)
 
 
+def test_a_rollback_brings_the_version_before_back_into_service_once(app: Stack):
+    left = app.environment_()["VersionLabel"]
+    with Visitors(app) as visitors:
+        done = app.playbook("rollback.yml")
+    assert done.returncode == 0, done.stdout
+    assert visitors.failures == []
+    label = app.environment_()["VersionLabel"]
+    assert label != left
+    assert f"Version {label} serves." in done.stdout
+    with urllib.request.urlopen(app.url, timeout=10) as response:
+        assert "<title>Fibonacci</title>" in response.read().decode()
+    again = app.playbook("rollback.yml")
+    assert "changed=0" in again.stdout.rsplit("aws_account", 1)[0]
+    assert app.environment_()["VersionLabel"] == label
+    done = app.playbook("rollback.yml", "-e", "app_release=nobody")
+    assert done.returncode != 0
+    assert f"app_release: there is no version nobody any more. The application has {left}" in " ".join(done.stdout.split())
+    forward = app.playbook("rollback.yml", "-e", "app_release=again-1")
+    assert forward.returncode == 0, forward.stdout
+    assert app.environment_()["VersionLabel"] == left
+
+
 class Visitors:
     """Ask for the page and the API over and over, and note what fails."""
 

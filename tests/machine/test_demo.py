@@ -34,6 +34,12 @@ def test_a_second_run_changes_nothing_and_check_mode_says_so(demo: App):
         assert changed(done.stdout) == 0, done.stdout
 
 
+def test_a_rollback_says_how_this_machine_goes_back(demo: App):
+    done = demo.playbook("rollback.yml")
+    assert done.returncode != 0
+    assert "Check the older commit out there, and run playbooks/deploy.yml. Nothing was changed." in " ".join(done.stdout.split())
+
+
 def test_the_status_is_a_table_with_the_url(demo: App):
     done = demo.playbook("status.yml")
     assert done.returncode == 0, done.stdout

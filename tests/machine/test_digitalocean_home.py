@@ -237,6 +237,24 @@ def test_a_deploy_at_100_requests_a_second_loses_none_and_neither_does_one_that_
     assert "third" not in app.on("app-1", "docker ps --all --format '{{.Names}}'; ls /srv/berth/*/releases")
 
 
+def test_a_rollback_at_100_requests_a_second_loses_none_and_needs_no_registry(app: Droplets):
+    left = app.on("app-1", "cat /srv/berth/*/current.json")
+    nowhere = json.dumps({"app_registry": "127.0.0.1:1/nobody"})
+    with Load(f"{app.url}/readyz") as load:
+        done = app.playbook("rollback.yml", "-e", nowhere)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert (load.lost, load.asked > 500) == ({}, True)
+    served = {name: json.loads(app.on(name, "cat /srv/berth/*/current.json"))["release"] for name in ("app-1", "app-2")}
+    assert len(set(served.values())) == 1
+    assert served["app-1"] == json.loads(left)["before"]
+    again = app.playbook("rollback.yml")
+    assert not any(changes(again.stdout).values()), again.stdout
+    done = app.playbook("rollback.yml", "-e", "app_release=nobody")
+    assert done.returncode != 0
+    assert "release nobody is not on the machine any more. The machine has second-" in " ".join(done.stdout.split())
+    assert app.playbook("rollback.yml", "-e", "app_release=second").returncode == 0
+
+
 def test_a_registry_that_refuses_is_said_so_and_the_old_release_serves(app: Droplets):
     registry = {"app_registry": "127.0.0.1:1/nobody", "app_registry_username": "someone", "app_registry_password": "a-secret-of-someone"}
     done = app.playbook("deploy.yml", "-e", json.dumps(registry))

@@ -11,8 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from .problems import BerthError
 
 EDGE_NETWORK = "berth-edge"
 APP_LABEL, RELEASE_LABEL = "org.berth.app", "org.berth.release"
@@ -83,6 +85,26 @@ def _trust(service: dict[str, Any]) -> None:
     mount = {"type": "bind", "source": AUTHORITIES, "target": AUTHORITIES, "read_only": True, "bind": {"create_host_path": False}}
     if not any(volume.get("target") == AUTHORITIES for volume in service.get("volumes") or []):
         service["volumes"] = [*(service.get("volumes") or []), mount]
+
+
+def rollback_target(current: Mapping[str, str], kept: Sequence[str], wanted: str) -> str:
+    """The release to go back to: what is ``wanted``, or what served before; the one that serves where that has been done already.
+
+    ``current``: release, before and after, as far as they are noted; ``kept``: releases on the machine, the newest first.
+    Raises :class:`BerthError` where there is none.
+    """
+    there = f"The machine has {', '.join(kept)}; name one with -e app_release=NAME" if kept else "The machine has none"
+    if wanted:
+        found = [each for each in kept if each == wanted or each.startswith(f"{wanted}-")]
+        if not found:
+            raise BerthError(f"app_release: release {wanted} is not on the machine any more. {there}, or deploy it anew with deploy.yml")
+        return found[0]
+    if current.get("after") and current.get("release") in kept:
+        return current["release"]
+    before = current.get("before") or ""
+    if before not in kept:
+        raise BerthError(f"No release served before {current.get('release') or 'this'} that is still there. {there}")
+    return before
 
 
 def named(model: Mapping[str, Any], app: str, release: str) -> dict[str, Any]:

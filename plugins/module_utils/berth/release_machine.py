@@ -1,0 +1,272 @@
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""An app's releases on a machine: their containers, the edge that leads visitors to one of them, and what is noted of them."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from . import draining, registries, release_model
+from .machine_docker import Docker, Run, last_words, meaning
+from .problems import BerthError
+
+_ROOT = Path("/srv/berth")
+_EDGE = Path("/etc/berth/edge")
+_TAIL = "20"
+_LOOK_SECONDS = 0.2
+_QUIET_LOOKS = 2
+# How visitors are led to a release, noted beside its Compose file.
+_DOOR = "door.json"
+_DOOR_KEYS = ("front_door", "port", "health_path", "images")
+_SYSTEM_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
+
+
+def write(path: Path, text: str, mode: int = 0o600) -> bool:
+    """Write a file in one step, unless it is so already. Returns whether it was not."""
+    try:
+        if path.read_text(encoding="utf-8") == text:
+            return False
+    except FileNotFoundError:
+        pass
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle, temporary = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.chmod(temporary, mode)
+    os.replace(temporary, path)
+    return True
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What a file of JSON holds; nothing where there is none, or half of one."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+class Machine:
+    """An app on this machine. ``params``: the parameters of the module compose_release; ``run``: ``AnsibleModule.run_command``."""
+
+    def __init__(self, params: Mapping[str, Any], run: Run) -> None:
+        self.params = dict(params)
+        self.docker = Docker(run)
+        self.run = run
+        self.folder: Path = _ROOT / str(params["app"])
+
+    def found(self) -> dict[str, list[dict[str, Any]]]:
+        """Every release that has containers here."""
+        return self.docker.projects(release_model.APP_LABEL, self.params["app"], release_model.RELEASE_LABEL)
+
+    def current(self) -> dict[str, str]:
+        """What serves (``release``), what served before (``before``), and what a rollback left (``after``); what there is of it."""
+        return {key: str(value) for key, value in read(self.folder / "current.json").items()}
+
+    def serving(self) -> str:
+        """The release that was last brought into service, or the empty string."""
+        return self.current().get("release", "")
+
+    def serves(self, **noted: str) -> None:
+        """Note which release serves now."""
+        write(self.folder / "current.json", json.dumps(noted))
+
+    def kept(self) -> list[str]:
+        """The releases that could be started again without a registry, the newest first."""
+        places = list((self.folder / "releases").glob(f"*/{_DOOR}"))
+        return [each.parent.name for each in sorted(places, key=lambda each: each.stat().st_mtime, reverse=True)]
+
+    def take_up(self, release: str) -> None:
+        """Let a release that is kept be the wanted one."""
+        self.params |= read(self.file(release).with_name(_DOOR))
+        self.params |= {"release": release, "definition": self.file(release).read_text(encoding="utf-8")}
+
+    def project(self, release: str) -> str:
+        """A release's Compose project."""
+        return release_model.project_name(self.params["app"], release)
+
+    def file(self, release: str) -> Path:
+        """A release's Compose file."""
+        return self.folder / "releases" / release / "compose.json"
+
+    def compose(self, release: str, *words: str) -> tuple[str, ...]:
+        """A command of Compose's, on a release."""
+        path = self.file(release)
+        named = ("--file", str(path), "--project-directory", str(path.parent)) if path.is_file() else ()
+        return ("compose", "--ansi", "never", *named, "--project-name", self.project(release), *words)
+
+    def is_up(self, release: str, found: dict[str, list[dict[str, Any]]]) -> bool:
+        """Whether each service of a release has a container that runs, and none is unhealthy."""
+        services = read(self.file(release)).get("services")
+        if not services:
+            return False
+        mine = found.get(release, [])
+        return len(mine) >= len(services) and all(each["state"] == "running" and "unhealthy" not in each["status"] for each in mine)
+
+    def caddyfile(self) -> str:
+        """What leads visitors to the wanted release."""
+        upstream = f"{self.project(self.params['release'])}:{self.params['port']}"
+        return release_model.caddyfile(upstream, self.params["domain"], self.params["email"])
+
+    def leads(self) -> bool:
+        """Whether the edge leads to the wanted release."""
+        if not self.params["front_door"]:
+            return True
+        try:
+            text = (_EDGE / "Caddyfile").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return False
+        return text == self.caddyfile() and self.edge_runs()
+
+    def edge_runs(self) -> bool:
+        """Whether the edge runs, of the wanted image."""
+        code, out, _err = self.docker("inspect", "--format", "{{.State.Running}} {{.Config.Image}}", release_model.EDGE_NETWORK)
+        return code == 0 and out.split() == ["true", self.params["edge_image"]]
+
+    def fetch(self) -> None:
+        """Pull the images, so that the release starts at once when its turn comes."""
+        with registries.signed_in(self.params["auths"]) as environment:
+            docker = Docker(self.run, environment)
+            for image in [*self.params["images"], self.params["edge_image"]]:
+                if docker("image", "inspect", image)[0] != 0:
+                    docker.check(f"{image} cannot be pulled", "pull", "--quiet", image)
+
+    def start(self) -> None:
+        """Pull the release, start it, and wait until it is healthy; else take it away again."""
+        release = self.params["release"]
+        write(self.file(release), self.params["definition"])
+        write(self.file(release).with_name(_DOOR), json.dumps({key: self.params[key] for key in _DOOR_KEYS}))
+        if self.params["authorities"]:
+            self.trust()
+        with registries.signed_in(self.params["auths"]) as environment:
+            Docker(self.run, environment).check(
+                "The images cannot be pulled", *self.compose(release, "pull", "--quiet", "--policy", "missing")
+            )
+        problem = self.docker.architecture_problem(self.params["images"])
+        if problem:
+            raise BerthError(problem)
+        if self.params["front_door"]:
+            self.network()
+        words = self.compose(release, "up", "--detach", "--wait", "--wait-timeout", str(self.params["wait_timeout"]), "--no-build")
+        code, out, err = self.docker(*words)
+        if code != 0:
+            _code, logs, more = self.docker(*self.compose(release, "logs", "--no-color", "--tail", _TAIL))
+            known = meaning(f"{out}\n{err}")
+            tail = "\n".join((logs + more).splitlines()[-30:])
+            raise BerthError(f"{last_words(out, err)}{f' ({known})' if known else ''}\nLast log lines:\n{tail}")
+
+    def trust(self) -> None:
+        """Write which authorities containers trust. In place, since those that run have the file mounted."""
+        path = Path(release_model.AUTHORITIES)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+        own = _SYSTEM_AUTHORITIES.read_text(encoding="utf-8") if _SYSTEM_AUTHORITIES.is_file() else ""
+        text = f"{own.rstrip()}\n{self.params['authorities'].strip()}\n"
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            path.chmod(0o644)
+
+    def network(self) -> None:
+        """Have the network on which the edge finds front doors."""
+        if self.docker("network", "inspect", release_model.EDGE_NETWORK)[0] != 0:
+            self.docker.check("The edge's network", "network", "create", release_model.EDGE_NETWORK)
+
+    def lead(self) -> None:
+        """Let the edge lead to the release, and see that it answers there. Raises :class:`BerthError`, the edge as it was."""
+        path = _EDGE / "Caddyfile"
+        before = path.read_text(encoding="utf-8") if path.is_file() else None
+        # Caddy runs as root without the right to pass over permissions.
+        _EDGE.mkdir(parents=True, exist_ok=True, mode=0o755)
+        model = _ROOT / "edge" / "compose.json"
+        other = write(model, json.dumps(release_model.edge_model(self.params["edge_image"])))
+        write(path, self.caddyfile(), 0o644)
+        project = ("compose", "--file", str(model), "--project-name", release_model.EDGE_NETWORK)
+        within = ("exec", release_model.EDGE_NETWORK, "caddy", "reload", "--config", "/etc/caddy/Caddyfile", "--adapter", "caddyfile")
+        reload = (*within, "--address", "unix//run/caddy-admin.sock")
+        try:
+            if other or not self.edge_runs():
+                self.docker.check("The edge", *project, "up", "--detach", "--quiet-pull", "--wait")
+            self.docker.check("The edge", *reload)
+            self.see()
+        except BerthError:
+            if before is not None:
+                write(path, before, 0o644)
+                self.docker(*reload)
+            raise
+
+    def see(self) -> None:
+        """Ask the front door through the edge."""
+        end, said = time.monotonic() + 20, ""
+        while time.monotonic() < end:
+            connection = http.client.HTTPConnection("127.0.0.1", 80, timeout=10)
+            try:
+                connection.request("GET", self.params["health_path"], headers={"Host": self.params["domain"] or "localhost"})
+                status = connection.getresponse().status
+                if status < 500:
+                    return
+                said = f"HTTP {status}"
+            except OSError as error:
+                said = str(error)
+            finally:
+                connection.close()
+            time.sleep(0.3)
+        raise BerthError(f"through the edge {self.params['health_path']} answers {said}")
+
+    def drain(self, releases: list[str]) -> None:
+        """Wait until the edge speaks to these releases no more: requests that began there end there, for as long as they may."""
+        _code, out, _err = self.docker("inspect", "--format", "{{.State.Pid}}", release_model.EDGE_NETWORK)
+        shown = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}} {{end}}"
+        names = [each["name"] for release in releases for each in self.found().get(release, [])]
+        addresses = set(self.docker("inspect", "--format", shown, *names)[1].split()) if names else set()
+        end, quiet = time.monotonic() + self.params["drain"], 0
+        # Twice, since a request may be between the edge's door and the release's.
+        while quiet < _QUIET_LOOKS and time.monotonic() < end:
+            tables = [Path(f"/proc/{out.strip()}/net/{name}") for name in ("tcp", "tcp6")]
+            speaks = addresses & {peer for table in tables if table.is_file() for peer in draining.peers(table.read_text())}
+            quiet = 0 if speaks else quiet + 1
+            time.sleep(_LOOK_SECONDS)
+
+    def stop(self, release: str) -> None:
+        """Stop and remove a release's containers. Their named volumes stay, since the next release has them."""
+        self.docker.check(f"Release {release} cannot be stopped", *self.compose(release, "down", "--remove-orphans"))
+
+    def forget(self) -> None:
+        """Remove the files and images of releases that nobody will go back to."""
+        folders = [each for each in (self.folder / "releases").iterdir() if each.is_dir()] if (self.folder / "releases").is_dir() else []
+        folders.sort(key=lambda each: each.stat().st_mtime, reverse=True)
+        held = [each for each in folders if each.name == self.params["release"]]
+        held += [each for each in folders if each.name != self.params["release"]][: self.params["keep"]]
+        images = {image for each in held for image in images_of(each)}
+        for each in folders:
+            if each not in held:
+                for image in images_of(each) - images:
+                    self.docker("image", "rm", image)
+                shutil.rmtree(each, ignore_errors=True)
+
+    def remove(self, *, volumes_too: bool) -> None:
+        """Take the app away."""
+        for each in self.found():
+            self.stop(each)
+        if volumes_too:
+            _code, out, _err = self.docker("volume", "ls", "--quiet", "--filter", f"name=^{self.params['app']}_")
+            for name in out.split():
+                self.docker.check(f"Volume {name}", "volume", "rm", name)
+        edge = _ROOT / "edge" / "compose.json"
+        if edge.is_file():
+            self.docker.check("The edge", "compose", "--file", str(edge), "--project-name", release_model.EDGE_NETWORK, "down")
+            self.docker("network", "rm", release_model.EDGE_NETWORK)
+            shutil.rmtree(edge.parent)
+            shutil.rmtree(_EDGE, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def images_of(folder: Path) -> set[str]:
+    """The images that a release runs."""
+    return {str(each["image"]) for each in read(folder / "compose.json").get("services", {}).values()}
