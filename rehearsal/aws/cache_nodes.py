@@ -124,7 +124,8 @@ def fail_over(server: Server, old: str, new: str, address: str, spare: str) -> N
     """Let replica ``new`` take over the primary's ``address``; the old primary comes back as a replica at ``spare``."""
     nodes = find(server.group)
     network = containers.network()
-    nodes[old].kill()
+    if nodes[old].status == "running":
+        nodes[old].kill()
     network.disconnect(nodes[old], force=True)
     ask(server, new, "replicaof", "no", "one")
     network.disconnect(nodes[new])

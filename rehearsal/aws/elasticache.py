@@ -42,6 +42,11 @@ class _Region:
 _REGIONS: dict[tuple[str, str], _Region] = {}
 
 
+def regions() -> list[_Region]:
+    """What each account has in each region."""
+    return list(_REGIONS.values())
+
+
 def install() -> None:
     """Let moto's backend tag what it does not know."""
     original = ElastiCacheBackend.__init__

@@ -101,12 +101,12 @@ class ReplicationGroup:
             del self.nodes[node]
             cache_nodes.remove(node)
 
-    def fail_over(self) -> None:
-        """Let the first replica take over."""
+    def fail_over(self, why: str = "Test Failover API called") -> None:
+        """Let the first replica that runs take over."""
         old, new = self.primary, next(node for node in sorted(self.nodes) if node != self.primary)
         address, spare = self.nodes[old], self.nodes[new]
         assert address is not None and spare is not None
-        self.event(f"Test Failover API called for node group 0001; failover from primary node {old} to replica node {new} started")
+        self.event(f"{why} for node group 0001; failover from primary node {old} to replica node {new} started")
         cache_nodes.fail_over(self.server, old, new, address, spare)
         self.nodes[old], self.nodes[new], self.primary = spare, address, new
         containers.wait_until(lambda: cache_nodes.in_step(self.server, old), 60, f"{old} does not follow its primary")

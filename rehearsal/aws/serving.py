@@ -13,7 +13,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from moto.rds import urls as rds_urls
 from werkzeug.serving import make_server
 
-from . import ec2, ecs, elasticache, rds, s3
+from . import ec2, ecs, elasticache, rds, recovery, s3
 from .beanstalk.api import BeanstalkResponse
 from .ecr import RehearsedEcr
 from .ecs import RehearsedEcs
@@ -42,5 +42,6 @@ def server(port: int) -> Any:
         vars(module)["url_paths"] = {"{0}/$": response.dispatch}
     for module in (ec2, ecs, elasticache, rds, s3):
         module.install()
+    recovery.watch()
     application = Faults(DomainDispatcherApplication(create_backend_app))
     return make_server("127.0.0.1", port, application, threaded=True, request_handler=MotoRequestHandler)

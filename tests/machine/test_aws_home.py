@@ -316,6 +316,30 @@ def test_the_app_survives_the_failover_of_either_store(app: Stack):
     assert eventually(lambda: app.result(25)) == 121393
 
 
+def test_the_app_survives_the_death_of_either_store(app: Stack):
+    app.submit(27)
+    assert eventually(lambda: app.result(27)) == 317811
+    rds, cache = app.cloud.client("rds"), app.cloud.client("elasticache")
+    started, primary = app.sql("SELECT pg_postmaster_start_time()"), primary_of(cache)
+    with Gap(app) as gap:
+        containers.find("rds", FULL)[0].kill()
+        eventually(lambda: not app.ready(), 20)
+        eventually(app.ready, 90)
+    print(f"death of the database: {gap.longest:.1f} s without an answer")
+    eventually(lambda: rds.describe_db_instances(DBInstanceIdentifier=FULL)["DBInstances"][0]["DBInstanceStatus"] == "available")
+    assert app.sql("SELECT pg_postmaster_start_time()") != started
+    with Gap(app) as gap:
+        next(each for each in containers.find("elasticache", FULL) if each.labels[f"{containers.LABEL}.name"] == primary).kill()
+        eventually(lambda: primary_of(cache) not in (None, primary), 60)
+        eventually(app.ready, 90)
+    print(f"death of the cache's primary: {gap.longest:.1f} s without an answer")
+    eventually(lambda: app.call("/api/values", {"index": 28})[0] == 202, 30)
+    assert eventually(lambda: app.result(28)) == 514229
+    assert eventually(lambda: app.result(27)) == 317811
+    said = [each["Message"] for each in cache.describe_events(SourceIdentifier=FULL, SourceType="replication-group", Duration=60)["Events"]]
+    assert any("Automatic failover" in each for each in said)
+
+
 class Gap:
     """Ask whether the app and both of its stores are ready, twenty times a second, and note the longest while without a yes."""
 
