@@ -122,6 +122,10 @@ class Task:
         ended = {name: int(each.attrs["State"]["ExitCode"]) for name, each in there.items() if each.status in ("exited", "dead")}
         return ended | {definition["name"]: 137 for definition in self.definitions if definition["name"] not in there}
 
+    def out_of_memory(self) -> set[str]:
+        """The names of the containers that were ended since they took more memory than they have."""
+        return {name for name, each in self.containers().items() if each.attrs["State"].get("OOMKilled")}
+
     def essential(self) -> set[str]:
         """The names of the containers whose end ends the task."""
         return {definition["name"] for definition in self.definitions if definition.get("essential", True)}

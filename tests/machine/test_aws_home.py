@@ -258,8 +258,12 @@ def copy(folder: Path) -> Path:
     [
         ({"command": ["node", "-e", "console.error('the reactor is out of fuel'); process.exit(3)"]}, ["the reactor is out of fuel"]),
         ({"image": "127.0.0.1:1/team/none:1", "build": None}, ["127.0.0.1:1/team/none:1"]),
+        (
+            {"command": ["node", "-e", "const all = []; for (;;) all.push(Buffer.alloc(1 << 20, 1))"], "mem_limit": "96m"},
+            ["OutOfMemoryError", "mem_limit in the Compose file"],
+        ),
     ],
-    ids=["a container that ends", "an image that there is not"],
+    ids=["a container that ends", "an image that there is not", "a container that needs more memory than it has"],
 )
 def test_a_release_that_never_gets_healthy_says_why_and_the_old_one_serves_on(app: Stack, tmp_path, fault, words):
     project = copy(tmp_path)

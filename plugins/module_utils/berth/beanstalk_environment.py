@@ -166,4 +166,8 @@ def verdict(environment: Mapping[str, Any], version: str | None, events: Iterabl
 
 def _list(errors: list[str]) -> str:
     unique = list(dict.fromkeys(errors))
-    return "Beanstalk says: " + " | ".join(unique[:5]) if unique else "Beanstalk gives no reason."
+    if not unique:
+        return "Beanstalk gives no reason."
+    memory = any("OutOfMemory" in each for each in unique)
+    remedy = ". Give the service more memory: mem_limit in the Compose file, and an instance type that has it" if memory else ""
+    return "Beanstalk says: " + " | ".join(unique[:5]) + remedy

@@ -36,7 +36,9 @@ class Instance:
         ended = self.task.exited()
         broken = sorted(set(ended) & self.task.essential())
         if broken:
-            self.problem = f"ECS task stopped: essential container {broken[0]} exited with code {ended[broken[0]]}"
+            # ECS's own words: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
+            memory = "; OutOfMemoryError: Container killed due to memory usage" if broken[0] in self.task.out_of_memory() else ""
+            self.problem = f"ECS task stopped: essential container {broken[0]} exited with code {ended[broken[0]]}{memory}"
             return False
         for name, container in self.task.containers().items():
             if (container.attrs["State"].get("Health") or {}).get("Status") == "unhealthy":
