@@ -12,35 +12,17 @@ description:
     Valkey), and which one is the front door.
   - With O(running=true), also reports the containers of the project on this engine.
 options:
-  project_src:
-    description:
-      - Directory of the Compose project.
-    type: path
-    required: true
   project_name:
     description:
       - Name of the Compose project. By default what Compose makes of the directory's name.
     type: str
-  files:
-    description:
-      - Compose files, relative to O(project_src). By default what Compose finds by itself.
-    type: list
-    elements: path
-  env_files:
-    description:
-      - Environment files for interpolation, relative to O(project_src).
-    type: list
-    elements: path
-  profiles:
-    description:
-      - Profiles whose services belong to the project.
-    type: list
-    elements: str
   running:
     description:
       - Whether to ask the Docker engine for the project's containers.
     type: bool
     default: false
+extends_documentation_fragment:
+  - berth.project
 attributes:
   check_mode:
     description: Can run in check mode, and changes nothing in any mode.

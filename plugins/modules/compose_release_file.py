@@ -13,22 +13,6 @@ description:
     connections, and writes a Compose file in JSON that runs beside another release of the same app.
   - Passwords are in the file, which only its owner may read.
 options:
-  project_src:
-    description: Directory of the Compose project.
-    type: path
-    required: true
-  files:
-    description: Compose files, relative to it. By default those that Compose finds.
-    type: list
-    elements: path
-  env_files:
-    description: Environment files for interpolation, relative to it.
-    type: list
-    elements: path
-  profiles:
-    description: Profiles whose services are included.
-    type: list
-    elements: str
   app:
     description: Name of the app.
     type: str
@@ -66,6 +50,8 @@ options:
     description: Whether containers are given the machine's C(/etc/berth/authorities.pem), and told of it.
     type: bool
     default: false
+extends_documentation_fragment:
+  - berth.project
 attributes:
   check_mode:
     description: Writes the file in any mode, since it is temporary.

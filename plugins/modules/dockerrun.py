@@ -16,27 +16,6 @@ description:
   - The definitions are checked with botocore's model of ECS and with Beanstalk's own rules before the file is written. Where a check
     fails, nothing is written.
 options:
-  project_src:
-    description:
-      - Directory of the Compose project. Relative paths in its files are relative to it.
-    type: path
-    required: true
-  files:
-    description:
-      - Compose files, relative to O(project_src), merged in this order.
-      - By default what Compose finds by itself, with its override file.
-    type: list
-    elements: path
-  env_files:
-    description:
-      - Environment files for interpolation, relative to O(project_src). By default C(.env), where there is one.
-    type: list
-    elements: path
-  profiles:
-    description:
-      - Profiles whose services belong to the project, beside those that belong to none.
-    type: list
-    elements: str
   dest:
     description:
       - The file to write. An existing directory gets a file of the usual name in it, C(Dockerrun.aws.json) or, with O(format=compose),
@@ -184,6 +163,7 @@ options:
     type: bool
     default: false
 extends_documentation_fragment:
+  - berth.project
   - ansible.builtin.files
 attributes:
   check_mode:

@@ -11,29 +11,8 @@ short_description: Build a Compose project's images and push them to ECR, once p
 description:
   - Builds the services that C(build:) with C(docker compose build --push), tagged with the release, and returns each image by its
     digest. What ECR has under that tag already is not built again.
-  - Signs in to the registry for the time of the push, and out again.
+  - Credentials are there for the time of the push, and nowhere after it.
 options:
-  project_src:
-    description: Directory of the Compose project.
-    type: path
-    required: true
-  files:
-    description: Compose files, relative to it. By default those that Compose finds.
-    type: list
-    elements: path
-  env_files:
-    description: Environment files for interpolation, relative to it.
-    type: list
-    elements: path
-  profiles:
-    description: Profiles whose services are included.
-    type: list
-    elements: str
-  release:
-    description:
-      - Name of the release, and tag of its images. By default the commit that last changed the project, followed by a digest where
-        something is not committed.
-    type: str
   repositories:
     description: Service to the name of its repository. A service that is built and has none is left out.
     type: dict
@@ -46,6 +25,8 @@ options:
     elements: str
     default: []
 extends_documentation_fragment:
+  - berth.project
+  - berth.release
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
@@ -87,12 +68,9 @@ built:
 """
 
 import base64
-import json
-import os
-import tempfile
 from typing import Any
 
-from ansible.module_utils.berth import compose, overview, release
+from ansible.module_utils.berth import compose, overview, registries, release
 from ansible.module_utils.berth.aws import AWS_ERRORS, error_code, fail_aws
 from ansible.module_utils.berth.problems import BerthError
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
@@ -124,33 +102,13 @@ def digest_of(client: Any, name: str, tag: str) -> str | None:
     return str(found["imageDetails"][0]["imageDigest"])
 
 
-def sign_in(module: Any, client: Any) -> str:
-    """Let the engine's client push. Returns the registry. The password goes through standard input, into no process list."""
+def credentials(module: Any, client: Any) -> dict[str, Any]:
+    """What lets the engine's client push for some hours. The account has one registry."""
     token = client.get_authorization_token(aws_retry=True)["authorizationData"][0]
     user, _colon, password = base64.b64decode(token["authorizationToken"]).decode().partition(":")
-    module.no_log_values.add(password)
-    registry = str(token["proxyEndpoint"]).split("://", 1)[1]
-    code, out, err = module.run_command(["docker", "login", "--username", user, "--password-stdin", registry], data=password)
-    if code != 0:
-        module.fail_json(msg=f"docker login {registry}: {(err or out).strip().splitlines()[-1]}")
-    return registry
-
-
-def build(module: Any, client: Any, project: compose.Project, images: dict[str, str]) -> None:
-    """Build and push images."""
-    params = module.params
-    handle, path = tempfile.mkstemp(dir=module.tmpdir, suffix=".json")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(release.override(images), file)
-    registry = sign_in(module, client)
-    try:
-        env_files = [os.path.join(project.directory, name) for name in params["env_files"] or ()]
-        command = release.build_command(project.directory, [*project.files, path], env_files, params["profiles"] or (), sorted(images))
-        code, out, err = module.run_command(command)
-    finally:
-        module.run_command(["docker", "logout", registry])
-    if code != 0:
-        module.fail_json(msg=f"{project.directory}: the images of {', '.join(sorted(images))} were not built:\n{release.failure(out, err)}")
+    entries = registries.auths(str(token["proxyEndpoint"]).split("://", 1)[1], user, password)
+    module.no_log_values.update(registries.passwords(entries))
+    return entries
 
 
 def repositories_of(project: compose.Project, params: dict[str, Any]) -> dict[str, str]:
@@ -192,7 +150,9 @@ def main() -> None:
         digests = {service: digest_of(client, repository, name) for service, repository in repositories.items()}
         missing = [service for service, digest in sorted(digests.items()) if digest is None]
         if missing and not module.check_mode:
-            build(module, client, project, {service: f"{there[repositories[service]]}:{name}" for service in missing})
+            wanted = {service: f"{there[repositories[service]]}:{name}" for service in missing}
+            with registries.signed_in(credentials(module, client)) as environment:
+                release.build_and_push(module.run_command, project, wanted, params, environment)
             digests |= {service: digest_of(client, repositories[service], name) for service in missing}
     except BerthError as problem:
         module.fail_json(msg=str(problem))

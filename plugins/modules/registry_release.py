@@ -13,27 +13,6 @@ description:
     What the registry has under that tag already is not built again.
   - Credentials are there for the time of the push, and nowhere after it.
 options:
-  project_src:
-    description: Directory of the Compose project.
-    type: path
-    required: true
-  files:
-    description: Compose files, relative to it. By default those that Compose finds.
-    type: list
-    elements: path
-  env_files:
-    description: Environment files for interpolation, relative to it.
-    type: list
-    elements: path
-  profiles:
-    description: Profiles whose services are included.
-    type: list
-    elements: str
-  release:
-    description:
-      - Name of the release, and tag of its images. By default the commit that last changed the project, followed by a digest where something
-        is not committed.
-    type: str
   registry:
     description: Registry and what the images' names begin with, such as C(registry.example.com/team). Empty means DigitalOcean's own.
     type: str
@@ -56,6 +35,9 @@ options:
     description: Platform of the machines that the images are for.
     type: str
     default: linux/amd64
+extends_documentation_fragment:
+  - berth.project
+  - berth.release
 attributes:
   check_mode:
     description: Can run in check mode and return changed status without changing anything.
@@ -95,9 +77,7 @@ built:
 """
 
 import json
-import os
 import re
-import tempfile
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -134,19 +114,6 @@ def digest_of(module: Any, image: str, environment: dict[str, str]) -> str | Non
     raise BerthError(f"app_registry: {image.rsplit(':', 1)[0]} cannot be looked at: {said}{remedy}")
 
 
-def build(module: Any, project: compose.Project, images: dict[str, str], environment: dict[str, str]) -> None:
-    """Build and push images."""
-    params = module.params
-    handle, path = tempfile.mkstemp(dir=module.tmpdir, suffix=".json")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(release.override(images), file)
-    env_files = [os.path.join(project.directory, name) for name in params["env_files"] or ()]
-    command = release.build_command(project.directory, [*project.files, path], env_files, params["profiles"] or (), sorted(images))
-    code, out, err = module.run_command(command, environ_update={**environment, "DOCKER_DEFAULT_PLATFORM": params["platform"]})
-    if code != 0:
-        raise BerthError(f"{project.directory}: the images of {', '.join(sorted(images))} were not built:\n{release.failure(out, err)}")
-
-
 def converge(module: Any) -> dict[str, Any]:
     """Build and push what the registry has not."""
     params = module.params
@@ -167,7 +134,9 @@ def converge(module: Any) -> dict[str, Any]:
         digests = {service: digest_of(module, f"{image}:{name}", environment) for service, image in images.items()}
         missing = sorted(service for service, digest in digests.items() if digest is None)
         if missing and not module.check_mode:
-            build(module, project, {service: f"{images[service]}:{name}" for service in missing}, environment)
+            wanted = {service: f"{images[service]}:{name}" for service in missing}
+            settings = {**environment, "DOCKER_DEFAULT_PLATFORM": params["platform"]}
+            release.build_and_push(module.run_command, project, wanted, params, settings)
             digests |= {service: digest_of(module, f"{images[service]}:{name}", environment) for service in missing}
     named = {service: f"{image}@{digests[service]}" if digests[service] else f"{image}:{name}" for service, image in images.items()}
     return {"changed": bool(missing), "release": name, "images": named, "built": missing}

@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from .compose import Project
 from .problems import BerthError
 
 Run = Callable[[Sequence[str]], tuple[int, str, str]]
@@ -70,6 +73,28 @@ def build_command(
         for value in values:
             command += [option, value]
     return [*command, "build", "--push", *services]
+
+
+def build_and_push(
+    run: Callable[..., tuple[int, str, str]],
+    project: Project,
+    images: Mapping[str, str],
+    params: Mapping[str, Any],
+    environment: Mapping[str, str],
+) -> None:
+    """Build services' images and push each as it is called.
+
+    ``run``: ``AnsibleModule.run_command``; ``images``: service to image; ``params``: env_files and profiles, as modules have them;
+    ``environment``: what the command sees beside its own, such as where credentials are. Raises :class:`BerthError`.
+    """
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="berth-", suffix=".json") as file:
+        json.dump(override(images), file)
+        file.flush()
+        env_files = [os.path.join(project.directory, name) for name in params["env_files"] or ()]
+        command = build_command(project.directory, [*project.files, file.name], env_files, params["profiles"] or (), sorted(images))
+        code, out, err = run(command, environ_update=dict(environment))
+    if code != 0:
+        raise BerthError(f"{project.directory}: the images of {', '.join(sorted(images))} were not built:\n{failure(out, err)}")
 
 
 def failure(out: str, err: str) -> str:

@@ -1,0 +1,47 @@
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the manual pages of several modules say."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Fragments by name: ``berth.project`` is PROJECT."""
+
+    DOCUMENTATION = "options: {}"
+
+    # A Compose project, as `docker compose` takes it.
+    PROJECT = r"""
+options:
+  project_src:
+    description:
+      - Directory of the Compose project. Relative paths in its files are relative to it.
+    type: path
+    required: true
+  files:
+    description:
+      - Compose files, relative to O(project_src), merged in this order.
+      - By default what Compose finds by itself, with its override file.
+    type: list
+    elements: path
+  env_files:
+    description:
+      - Environment files for interpolation, relative to O(project_src). By default C(.env), where there is one.
+    type: list
+    elements: path
+  profiles:
+    description:
+      - Profiles whose services belong to the project, beside those that belong to none.
+    type: list
+    elements: str
+"""
+
+    # A release of one, built and pushed.
+    RELEASE = r"""
+options:
+  release:
+    description:
+      - Name of the release, and tag of its images. By default the commit that last changed the project, followed by a digest where something
+        is not committed.
+    type: str
+"""
