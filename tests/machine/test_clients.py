@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,8 @@ def test_the_eb_cli_from_init_to_terminate(terminal: Terminal):
     assert terminal.aws("elasticbeanstalk", "describe-applications", "--application-names", "cli-test") == {"Applications": []}
 
 
-def test_the_aws_cli_describes_and_waits(terminal: Terminal):
+def a_database(terminal: Terminal) -> None:
+    """From being made to being gone."""
     instance = ["--db-instance-identifier", "cli-test"]
     made = ["--engine", "postgres", "--db-instance-class", "db.t4g.micro", "--allocated-storage", "20", "--master-username", "keeper"]
     terminal.aws("rds", "create-db-instance", *instance, *made, "--manage-master-user-password")
@@ -111,6 +113,10 @@ def test_the_aws_cli_describes_and_waits(terminal: Terminal):
     assert terminal.aws("rds", "describe-db-instances", *instance)["DBInstances"][0]["Endpoint"]["Port"] == 5432
     terminal.aws("rds", "delete-db-instance", *instance, "--skip-final-snapshot")
     terminal.aws("rds", "wait", "db-instance-deleted", *instance)
+
+
+def a_cache(terminal: Terminal) -> None:
+    """From being made to being gone."""
     group = ["--replication-group-id", "cli-test"]
     words = ["--replication-group-description", "of the test", "--engine", "valkey", "--cache-node-type", "cache.t4g.micro"]
     terminal.aws("elasticache", "create-replication-group", *group, *words)
@@ -119,6 +125,10 @@ def test_the_aws_cli_describes_and_waits(terminal: Terminal):
     assert found["Status"] == "available"
     terminal.aws("elasticache", "delete-replication-group", *group)
     terminal.aws("elasticache", "wait", "replication-group-deleted", *group)
+
+
+def lists(terminal: Terminal) -> None:
+    """What is listed by each service."""
     for service, operation in (
         ("elasticbeanstalk", "describe-environments"),
         ("elasticbeanstalk", "list-platform-branches"),
@@ -130,3 +140,10 @@ def test_the_aws_cli_describes_and_waits(terminal: Terminal):
         ("ec2", "describe-vpcs"),
     ):
         assert isinstance(terminal.aws(service, operation), dict)
+
+
+def test_the_aws_cli_describes_and_waits(terminal: Terminal):
+    # Its waiters ask every half a minute, so they wait together.
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(each, terminal) for each in (a_database, a_cache, lists)]:
+            done.result()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,36 +13,36 @@ import pytest
 from rehearsal import server
 from tests.machine.conftest import Cloud
 
+pytestmark = pytest.mark.docker
 ROOT = Path(__file__).parents[2]
 SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
-
-ON_AWS = [name for name in SCENARIOS if name.endswith(("_aws", "_rds", "_elasticache", "_beanstalk"))]
 # They share a droplet, which the platform's own takes away.
 ON_DROPLETS = ["app_compose", "machine", "postgres_container", "redis_container", "platform_digitalocean"]
+ELSEWHERE = [name for name in SCENARIOS if name not in ON_DROPLETS]
+Done = subprocess.CompletedProcess[str]
 
 
-def run(scenario: str, environment: dict[str, str]) -> None:
+def run(scenario: str, environment: Mapping[str, str]) -> Done:
     # A run that was killed has left what the next one would take for prepared.
     subprocess.run(["molecule", "reset", "--scenario-name", scenario], cwd=ROOT, env=environment, capture_output=True, check=False)
     command = ["molecule", "test", "--scenario-name", scenario]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-3000:]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.docker
-@pytest.mark.parametrize("scenario", [name for name in SCENARIOS if name not in ON_AWS + ON_DROPLETS])
-def test_scenario(scenario: str):
-    run(scenario, dict(os.environ))
-
-
-@pytest.mark.docker
-@pytest.mark.parametrize("scenario", ON_AWS)
-def test_scenario_on_the_rehearsed_aws(cloud: Cloud, scenario: str):
-    run(scenario, cloud.environment)
-
-
-@pytest.mark.docker
-@pytest.mark.parametrize("scenario", ON_DROPLETS)
-def test_scenario_on_a_rehearsed_droplet(cloud: Cloud, scenario: str):
+@pytest.fixture(scope="module")
+def runs(cloud: Cloud) -> Iterator[dict[str, Future[Done]]]:
+    """All scenarios, in two lanes: those on the droplet one after another, and beside them the others, which mostly wait for AWS."""
     server.digitalocean(["nginx:1.28"])
-    run(scenario, cloud.environment)
+    with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(1) as second:
+        # Those that are not of a cloud do not see what leads to the rehearsal.
+        cloudy = ("_aws", "_rds", "_elasticache", "_beanstalk")
+        yield {
+            **{name: first.submit(run, name, cloud.environment) for name in ON_DROPLETS},
+            **{name: second.submit(run, name, cloud.environment if name.endswith(cloudy) else os.environ) for name in ELSEWHERE},
+        }
+
+
+@pytest.mark.parametrize("scenario", [*ELSEWHERE, *ON_DROPLETS])
+def test_scenario(runs: dict[str, Future[Done]], scenario: str):
+    done = runs[scenario].result()
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-3000:]
