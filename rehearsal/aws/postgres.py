@@ -123,7 +123,9 @@ def apply(container: Any, parameters: Mapping[str, str]) -> None:
 def restart(container: Any, *, forced: bool = False) -> None:
     """Restart the server; ``forced`` as when the machine dies and the standby takes over at the same address."""
     if forced:
-        container.kill()
+        container.reload()
+        if container.status == "running":
+            container.kill()
         container.start()
     else:
         container.restart(timeout=30)

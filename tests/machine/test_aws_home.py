@@ -208,7 +208,7 @@ def test_a_rollback_brings_the_version_before_back_into_service_once(app: Stack)
     with urllib.request.urlopen(app.url, timeout=10) as response:
         assert "<title>Fibonacci</title>" in response.read().decode()
     again = app.playbook("rollback.yml")
-    assert "changed=0" in again.stdout.rsplit("aws_account", 1)[0]
+    assert set(re.findall(r"changed=(\d+)", again.stdout)) == {"0"}, again.stdout
     assert app.environment_()["VersionLabel"] == label
     done = app.playbook("rollback.yml", "-e", "app_release=nobody")
     assert done.returncode != 0
