@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.running import ROOT, Seconds, run, void
 from rehearsal import demo, faults, server, stack, strangers
 
-ROOT = Path(__file__).parent.parent
 NAME = "berth-fibonacci"
 SITE = ("ansible-playbook", "-i", "inventories/aws", "playbooks/site.yml")
 STOCK = ("ansible-playbook", "-i", "localhost,", "benchmarks/stock/site.yml")
 PINS = ROOT / "tests" / "machine" / "clients.txt"
 # How long the rehearsal lets a database, a cache and an environment take, in seconds.
 CREATION = {"RDS": 60, "ELASTICACHE": 45, "BEANSTALK": 40}
-Seconds = Callable[[Callable[[], None], int], float]
 
 
 @contextmanager
@@ -38,15 +36,6 @@ def rehearsed(**seconds: int) -> Iterator[None]:
         server.down()
         for name in settings:
             del os.environ[name]
-
-
-def run(*words: str, folder: Path = ROOT, environment: Mapping[str, str] | None = None) -> str:
-    """Run a command in the rehearsal; stop with its words when it fails."""
-    settings = {**os.environ, **server.environment(), **(environment or {})}
-    done = subprocess.run(words, cwd=folder, env=settings, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{' '.join(words[:4])}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return done.stdout
 
 
 def kept() -> int:
@@ -99,10 +88,6 @@ def no_change(seconds: Seconds) -> list[str]:
             f"{ours / resources:.2f} s | {bare:.1f} s ({reads} requests) | {ours / bare:.1f}",
         ]
         return [*lines, *deployment(seconds)]
-
-
-def void(_said: str) -> None:
-    """Nothing of what was said."""
 
 
 def deployment(seconds: Seconds) -> list[str]:

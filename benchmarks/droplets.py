@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.running import ROOT, Seconds, run, void
 from rehearsal import demo, server, stack
 
-ROOT = Path(__file__).parent.parent
 PLAYBOOK = ("ansible-playbook", "-i", "inventories/digitalocean")
 # One service whose image is in the registry already, so that what is measured is the deploying.
 IMAGE = "nginx:1.28"
 FEW, MANY = 1, 6
-Seconds = Callable[[Callable[[], None], int], float]
 
 
 @contextmanager
@@ -31,15 +27,6 @@ def rehearsed() -> Iterator[None]:
         yield
     finally:
         server.down()
-
-
-def run(*words: str, **environment: str) -> str:
-    """Run a command in the rehearsal; stop with its words when it fails."""
-    settings = {**os.environ, **server.environment(), **environment}
-    done = subprocess.run(words, cwd=ROOT, env=settings, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{' '.join(words[:4])}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return done.stdout
 
 
 def counting(folder: Path) -> dict[str, str]:
@@ -56,13 +43,9 @@ def no_change(seconds: Seconds) -> list[str]:
     with rehearsed(), tempfile.TemporaryDirectory(prefix="berth-bench-") as home:
         run(*site)
         taken = seconds(lambda: void(run(*site)), 3)
-        run(*site, **counting(Path(home)))
+        run(*site, environment=counting(Path(home)))
         trips = len((Path(home) / "count").read_text().splitlines())
     return ["no change on three droplets | site.yml | SSH round trips", f"  {taken:.1f} s | {trips}"]
-
-
-def void(_said: str) -> None:
-    """Nothing of what was said."""
 
 
 def deployments(seconds: Seconds) -> list[str]:

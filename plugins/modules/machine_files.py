@@ -126,30 +126,16 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.berth.problems import BerthError
+from ansible.module_utils.berth.writing import replace
 
 
 def read(path: str) -> str | None:
-    """What a file holds, or None where there is none. Bytes that are no text are kept apart from all text."""
+    """What a file holds, or None where there is none. Bytes that are no text are shown as what they are not."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
     except FileNotFoundError:
         return None
-
-
-def write(path: str, content: str, mode: int) -> None:
-    """Replace a file in one step, so that nobody ever reads half of one."""
-    handle, name = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".berth-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
 
 
 def mode_of(path: str) -> int | None:
@@ -200,7 +186,7 @@ class Keeper:
                 self.show(path, "", "a new password\n")
                 if self.dry:
                     continue
-                write(path, secrets.token_hex(24), 0o600)
+                replace(path, secrets.token_hex(24), 0o600)
             self.digests[path] = hashlib.sha256((read(path) or "").encode()).hexdigest()
 
     def validate(self) -> None:
@@ -222,7 +208,7 @@ class Keeper:
                 continue
             self.show(each["path"], before or "", each["content"])
             if not self.dry:
-                write(each["path"], each["content"], wanted)
+                replace(each["path"], each["content"], wanted)
 
     def apply(self) -> None:
         groups: dict[tuple[str, ...], Any] = {}
@@ -240,13 +226,13 @@ class Keeper:
             if not self.dry:
                 self.run(list(words), "What was written does not count yet, and the next run tries again")
                 os.makedirs(self.params["notes"], mode=0o700, exist_ok=True)
-                write(note, wanted, 0o600)
+                replace(note, wanted, 0o600)
 
     def units(self) -> None:
         names = [each["name"] for each in self.params["units"]]
         if not names:
             return
-        _code, out, _err = self.module.run_command(["systemctl", "show", "--property=LoadState,UnitFileState,ActiveState", *names])
+        _code, out, _err = self.module.run_command(["systemctl", "show", "--property=UnitFileState,ActiveState", *names])
         states = [dict(line.split("=", 1) for line in part.splitlines()) for part in out.strip().split("\n\n")]
         for each, state in zip(self.params["units"], states, strict=True):
             verbs = []

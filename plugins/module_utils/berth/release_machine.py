@@ -6,9 +6,7 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import shutil
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 from . import draining, registries, release_model
 from .machine_docker import Docker, Run, last_words, meaning
 from .problems import BerthError
+from .writing import replace
 
 _ROOT = Path("/srv/berth")
 _EDGE = Path("/etc/berth/edge")
@@ -37,11 +36,7 @@ def write(path: Path, text: str, mode: int = 0o600) -> bool:
     except FileNotFoundError:
         pass
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle, temporary = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.chmod(temporary, mode)
-    os.replace(temporary, path)
+    replace(str(path), text, mode)
     return True
 
 

@@ -33,6 +33,21 @@ def check_writable(path: str) -> None:
         raise BerthError(f"dest: {path} cannot be written: permission denied")
 
 
+def replace(path: str, text: str, mode: int) -> None:
+    """Replace a file whole and at once, also across a power cut, with these permissions. Raises :class:`OSError`."""
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".berth-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
 def write_atomically(module: Any, path: str, text: str) -> None:
     """Replace a file through a temporary one that nobody else can read; ``module`` is the AnsibleModule that moves it."""
     try:
