@@ -63,7 +63,7 @@ import json
 from functools import partial
 from typing import Any
 
-from ansible.module_utils.berth.aws import AWS_ERRORS, error_code, fail_aws, looking_again, tag_difference, tag_list
+from ansible.module_utils.berth.aws import AWS_ERRORS, error_code, fail_aws, looking_again, side_by_side, tag_difference, tag_list
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 
@@ -102,11 +102,14 @@ class Keeper:
     def all(self, names: list[str], state: str, kept: int, tags: dict[str, str]) -> dict[str, dict[str, Any]]:
         """Keep or remove all. Returns those that there were."""
         there = self.look(names)
-        for name in names:
+
+        def one(name: str) -> None:
             if state == "present":
                 self.keep(name, there.get(name), kept, tags)
             elif name in there:
                 self.remove(name)
+
+        side_by_side(one, names)
         return there
 
     def keep(self, name: str, there: dict[str, Any] | None, kept: int, tags: dict[str, str]) -> None:

@@ -143,7 +143,7 @@ def main() -> None:
             if time.monotonic() > end:
                 client.stop_task(aws_retry=True, cluster=params["cluster"], task=arn, reason="It took too long")
                 module.fail_json(msg=f"Task {arn} was still {task['lastStatus']} after {params['timeout']} s, and is stopped", task_arn=arn)
-            time.sleep(1)
+            time.sleep(0.5)
         container = task["containers"][0]
         code, lines = container.get("exitCode"), log_of(module, client, params["task_definition"], arn)
     except AWS_ERRORS as error:

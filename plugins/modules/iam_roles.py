@@ -74,7 +74,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ansible.module_utils.berth.aws import AWS_ERRORS, error_code, fail_aws, looking_again, tag_difference, tag_list
+from ansible.module_utils.berth.aws import AWS_ERRORS, error_code, fail_aws, looking_again, side_by_side, tag_difference, tag_list
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.policy import compare_policies
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
@@ -212,8 +212,11 @@ def main() -> None:
     tags = {key: str(value) for key, value in params["tags"].items()}
     keeper = Keeper(client, module.check_mode, params["policy_name"], tags)
     try:
-        for name, given in sorted(params["roles"].items()):
-            looking_again(partial(keeper.keep, name, given) if params["state"] == "present" else partial(keeper.remove, name))
+        keep = params["state"] == "present"
+        side_by_side(
+            lambda role: looking_again(partial(keeper.keep, *role) if keep else partial(keeper.remove, role[0])),
+            sorted(params["roles"].items()),
+        )
     except AWS_ERRORS as error:
         fail_aws(module, error, "Keeping the roles")
     steps = keeper.steps

@@ -31,7 +31,7 @@ from ansible.release import __version__ as core_version
 
 with contextlib.suppress(ImportError):  # each module says itself that one is missing
     import boto3  # noqa: F401
-    from ansible_collections.amazon.aws.plugins.module_utils import modules, policy, retries  # noqa: F401
+    from ansible_collections.amazon.aws.plugins.module_utils import modules, policy, rds, retries, s3, waiters  # noqa: F401
 
 _UTILITIES = str(Path(__file__).resolve().parents[1] / "module_utils")
 _PROFILE = "legacy"
@@ -71,7 +71,9 @@ class InProcess(ActionBase):
     def _configure_module(self, module_name: str, module_args: dict[str, Any], task_vars: dict[str, Any]) -> Any:
         if self._arguments is None:
             return super()._configure_module(module_name, module_args, task_vars)
-        self._module_path = self._shared_loader_obj.module_loader.find_plugin(module_name, ".py")
+        loader = self._shared_loader_obj.module_loader
+        found = loader.find_plugin_with_context(module_name, ".py", collection_list=self._task.collections)
+        self._module_path = found.plugin_resolved_path
         self._arguments = module_args
         nothing = {"has_environment": True, "has_async": False, "has_become": False, "process_result": None}
         bits = SimpleNamespace(

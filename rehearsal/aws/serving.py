@@ -14,7 +14,7 @@ from moto.rds import urls as rds_urls
 from werkzeug.serving import make_server
 
 from . import ec2, ecs, elasticache, rds, recovery, s3
-from .beanstalk.api import BeanstalkResponse
+from .beanstalk import api as beanstalk
 from .ecr import RehearsedEcr
 from .ecs import RehearsedEcs
 from .elasticache_parameters import RehearsedElastiCacheWithParameters
@@ -22,7 +22,7 @@ from .faults import Faults
 from .rds import RehearsedRds
 
 _OURS = {
-    beanstalk_urls: BeanstalkResponse,
+    beanstalk_urls: beanstalk.BeanstalkResponse,
     elasticache_urls: RehearsedElastiCacheWithParameters,
     rds_urls: RehearsedRds,
     ecr_urls: RehearsedEcr,
@@ -40,7 +40,7 @@ def server(port: int) -> Any:
     os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
     for module, response in _OURS.items():
         vars(module)["url_paths"] = {"{0}/$": response.dispatch}
-    for module in (ec2, ecs, elasticache, rds, s3):
+    for module in (beanstalk, ec2, ecs, elasticache, rds, s3):
         module.install()
     recovery.watch()
     application = Faults(DomainDispatcherApplication(create_backend_app))

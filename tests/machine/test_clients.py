@@ -90,10 +90,15 @@ def test_the_eb_cli_from_init_to_terminate(terminal: Terminal):
     assert address
     assert page(address[1]) == "hello"
     assert "Successfully launched environment: cli-blue" in eb("events", "cli-blue")
+    health = eb("health", "cli-blue")
+    assert re.search(r"cli-blue\s+Ok", health), health
+    assert re.search(r"i-\w+\s+Ok", health), health
     assert "GET / HTTP" in eb("logs", "cli-blue")
     bundle.write_text(dockerrun("again"))
     assert "Environment update completed successfully" in eb("deploy", "cli-blue")
     assert page(address[1]) == "again"
+    for each in ("environment-exists", "environment-updated"):
+        terminal.aws("elasticbeanstalk", "wait", each, "--environment-names", "cli-blue")
     bundle.write_text(dockerrun("green"))
     eb("create", "cli-green", "--instance_profile", "of-the-test", "--elb-type", "application")
     assert "Completed swapping CNAMEs" in eb("swap", "cli-blue", "--destination_name", "cli-green")
@@ -142,8 +147,37 @@ def lists(terminal: Terminal) -> None:
         assert isinstance(terminal.aws(service, operation), dict)
 
 
+def the_rest(terminal: Terminal) -> None:
+    """The waiters of what else a stack is made of."""
+    vpc = terminal.aws("ec2", "create-vpc", "--cidr-block", "10.9.0.0/24")["Vpc"]["VpcId"]
+    terminal.aws("ec2", "wait", "vpc-available", "--vpc-ids", vpc)
+    subnet = terminal.aws("ec2", "create-subnet", "--vpc-id", vpc, "--cidr-block", "10.9.0.0/28")["Subnet"]["SubnetId"]
+    terminal.aws("ec2", "wait", "subnet-available", "--subnet-ids", subnet)
+    address = terminal.aws("ec2", "allocate-address", "--domain", "vpc")["AllocationId"]
+    nat = terminal.aws("ec2", "create-nat-gateway", "--subnet-id", subnet, "--allocation-id", address)["NatGateway"]["NatGatewayId"]
+    terminal.aws("ec2", "wait", "nat-gateway-available", "--nat-gateway-ids", nat)
+    terminal.aws("ec2", "delete-nat-gateway", "--nat-gateway-id", nat)
+    terminal.aws("ec2", "wait", "nat-gateway-deleted", "--nat-gateway-ids", nat)
+    terminal.aws("ec2", "release-address", "--allocation-id", address)
+    terminal.aws("ec2", "delete-subnet", "--subnet-id", subnet)
+    terminal.aws("ec2", "delete-vpc", "--vpc-id", vpc)
+    trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+    terminal.aws("iam", "create-role", "--role-name", "cli-test", "--assume-role-policy-document", json.dumps(trust))
+    terminal.aws("iam", "wait", "role-exists", "--role-name", "cli-test")
+    terminal.aws("iam", "delete-role", "--role-name", "cli-test")
+    terminal.aws("s3api", "create-bucket", "--bucket", "cli-test-bundles")
+    terminal.aws("s3api", "wait", "bucket-exists", "--bucket", "cli-test-bundles")
+    terminal.aws("s3api", "delete-bucket", "--bucket", "cli-test-bundles")
+    terminal.aws("s3api", "wait", "bucket-not-exists", "--bucket", "cli-test-bundles")
+    alarm = ["--alarm-name", "cli-test", "--namespace", "AWS/RDS", "--metric-name", "CPUUtilization", "--statistic", "Average"]
+    more = ["--period", "60", "--evaluation-periods", "1", "--threshold", "80", "--comparison-operator", "GreaterThanThreshold"]
+    terminal.aws("cloudwatch", "put-metric-alarm", *alarm, *more)
+    terminal.aws("cloudwatch", "wait", "alarm-exists", "--alarm-names", "cli-test")
+    terminal.aws("cloudwatch", "delete-alarms", "--alarm-names", "cli-test")
+
+
 def test_the_aws_cli_describes_and_waits(terminal: Terminal):
     # Its waiters ask every half a minute, so they wait together.
     with ThreadPoolExecutor() as pool:
-        for done in [pool.submit(each, terminal) for each in (a_database, a_cache, lists)]:
+        for done in [pool.submit(each, terminal) for each in (a_database, a_cache, the_rest, lists)]:
             done.result()

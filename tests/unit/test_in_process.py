@@ -49,3 +49,22 @@ def test_an_unknown_argument_is_refused(arguments):
 def test_who_becomes_another_or_waits_elsewhere_or_takes_another_python_gets_a_process(arguments, option):
     _code, _result, printed = run("dockerrun_info", arguments, "-vvv", *option)
     assert "EXEC" in printed
+
+
+def test_a_stock_module_of_aws_answers_alike_in_both_ways(tmp_path):
+    credentials = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "nothing", "AWS_MAX_ATTEMPTS": "1"}
+    nobody = credentials | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_REGION": "us-east-1"}
+    given = {"db_instance_identifier": "shop"}
+    within = run("amazon.aws.rds_instance_info", given, "-vvv", environment={**os.environ, **nobody})
+    alone = run("amazon.aws.rds_instance_info", given, "-vvv", environment=OWN_PROCESS | nobody | {"HOME": str(tmp_path)})
+    assert within[0] == alone[0] != 0
+    assert within[1]["msg"] == alone[1]["msg"]
+    assert "EXEC" not in within[2]
+    assert "EXEC" in alone[2]
+
+
+def test_a_module_of_nobody_s_cloud_has_a_process_as_ever(tmp_path):
+    code, result, printed = run("ansible.builtin.stat", {"path": str(tmp_path)}, "-vvv")
+    assert code == 0
+    assert result["stat"]["exists"]
+    assert "EXEC" in printed

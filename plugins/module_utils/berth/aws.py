@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
 try:
@@ -92,6 +93,12 @@ def looking_again(work: Callable[[], Any]) -> Any:
         if not (done_already(error) or _GONE_ALREADY.search(error_code(error))):
             raise
         return work()
+
+
+def side_by_side(work: Callable[[Any], Any], things: Iterable[Any]) -> list[Any]:
+    """Do the same for each thing, none waiting for another's answers. Returns the results in the things' order; the first error is raised."""
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        return list(pool.map(work, things))
 
 
 def absent_as_none(module: Any, codes: tuple[str, ...], call: Callable[[], Any], what: str) -> Any:

@@ -7,10 +7,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from .aws import side_by_side
 from .network import PART_TAG, STACK_TAG
 from .problems import BerthError
 
 Thing = dict[str, Any]
+_KINDS = (
+    ("describe_subnets", "Subnets"),
+    ("describe_vpcs", "Vpcs"),
+    ("describe_internet_gateways", "InternetGateways"),
+    ("describe_route_tables", "RouteTables"),
+    ("describe_nat_gateways", "NatGateways"),
+    ("describe_addresses", "Addresses"),
+    ("describe_vpc_endpoints", "VpcEndpoints"),
+    ("describe_security_groups", "SecurityGroups"),
+)
 
 
 class Found(NamedTuple):
@@ -45,11 +56,13 @@ def filters(name: str) -> list[Thing]:
 def look(client: Any, name: str) -> Found:
     """Everything that bears the network's tag. Raises :class:`BerthError` where two networks do."""
 
-    def all_of(operation: str, key: str) -> list[Thing]:
+    def all_of(kind: tuple[str, str]) -> list[Thing]:
+        operation, key = kind
         found: list[Thing] = getattr(client, operation)(aws_retry=True, Filters=filters(name))[key]
         # Looked at again, since what is not this network's may be removed on no account.
         return [each for each in found if {"Key": STACK_TAG, "Value": name} in each.get("Tags", [])]
 
+    there = dict(zip((key for _operation, key in _KINDS), side_by_side(all_of, _KINDS), strict=True))
     surplus: list[tuple[str, Thing]] = []
 
     def one(kind: str, things: list[Thing], rank: Callable[[Thing], Any], identity: str) -> Thing | None:
@@ -58,33 +71,27 @@ def look(client: Any, name: str) -> Found:
         surplus.extend((kind, each) for each in ordered[1:] if not rank(each))
         return ordered[0] if ordered else None
 
-    subnets = all_of("describe_subnets", "Subnets")
-    vpcs = all_of("describe_vpcs", "Vpcs")
+    subnets = there["Subnets"]
+    vpcs = there["Vpcs"]
     used = {each["VpcId"] for each in subnets}
     if len([each for each in vpcs if each["VpcId"] in used]) > 1:
         raise BerthError(f"name: {len(vpcs)} VPCs bear the tag {STACK_TAG}={name}; take it from all but the right one")
-    gateway = one(
-        "internet gateway",
-        all_of("describe_internet_gateways", "InternetGateways"),
-        lambda each: len(each["Attachments"]),
-        "InternetGatewayId",
-    )
+    gateway = one("internet gateway", there["InternetGateways"], lambda each: len(each["Attachments"]), "InternetGatewayId")
     vpc = one("VPC", vpcs, lambda each: each["VpcId"] in used or each["VpcId"] in _attached(gateway), "VpcId")
     tables: dict[str, Thing] = {}
-    there = all_of("describe_route_tables", "RouteTables")
-    for part in sorted({part_of(each) for each in there}):
-        same = [each for each in there if part_of(each) == part]
+    for part in sorted({part_of(each) for each in there["RouteTables"]}):
+        same = [each for each in there["RouteTables"] if part_of(each) == part]
         best = one("route table", same, lambda each: len(each["Associations"]) + max(0, len(each["Routes"]) - 1), "RouteTableId")
         if best:
             tables[part] = best
-    nats = [each for each in all_of("describe_nat_gateways", "NatGateways") if each["State"] in ("pending", "available")]
+    nats = [each for each in there["NatGateways"] if each["State"] in ("pending", "available")]
     nat = nats[0] if nats else None
-    addresses = all_of("describe_addresses", "Addresses")
+    addresses = there["Addresses"]
     held = {each.get("AllocationId") for each in (nat or {}).get("NatGatewayAddresses", [])}
     spare = [each for each in addresses if each["AllocationId"] not in held]
     # Without a NAT gateway one is kept for it.
     surplus.extend(("elastic IP", each) for each in (spare if nat else spare[1:]))
-    endpoints = [each for each in all_of("describe_vpc_endpoints", "VpcEndpoints") if str(each.get("State", "")).lower() != "deleted"]
+    endpoints = [each for each in there["VpcEndpoints"] if str(each.get("State", "")).lower() != "deleted"]
     return Found(
         vpc,
         _has_dns(client, vpc["VpcId"]) if vpc else False,
@@ -93,7 +100,7 @@ def look(client: Any, name: str) -> Found:
         nat,
         addresses,
         tables,
-        {part_of(each): each for each in all_of("describe_security_groups", "SecurityGroups")},
+        {part_of(each): each for each in there["SecurityGroups"]},
         endpoints[0] if endpoints else None,
         surplus,
         default_group(client, vpc["VpcId"]) if vpc else None,

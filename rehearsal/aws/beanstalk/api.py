@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from moto.core.responses import ActionResult, EmptyResult
+from moto.core.utils import get_service_model
 
 from . import options, platforms
 from .environment import Environment
@@ -14,6 +15,12 @@ from .looks import Looks
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{2,38}[A-Za-z0-9]")
 _PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]")
+
+
+def install() -> None:
+    """Let answers hold what the service tells and botocore's model leaves out; the EB CLI's own model has it, and `eb health` needs it."""
+    shapes = get_service_model("elasticbeanstalk")._service_description["shapes"]  # one table for all, which moto keeps
+    shapes["ConfigurationSettingsDescription"]["members"]["Tier"] = {"shape": "EnvironmentTier"}
 
 
 class BeanstalkResponse(Looks):
@@ -110,6 +117,7 @@ class BeanstalkResponse(Looks):
             "ApplicationName": environment.application,
             "Description": environment.description,
             "EnvironmentName": environment.name,
+            "Tier": environment.tier,
             "DeploymentStatus": "deployed" if environment.status == "Ready" else "pending",
             "DateCreated": environment.created,
             "DateUpdated": environment.updated,

@@ -43,6 +43,7 @@ class Environment:
         self.instances: list[Instance] = []
         self.deployment = 0
         self.request = ""
+        self.watch = clock.Stopwatch()
         self.ended = threading.Event()
         clock.later(self._watch)
 
@@ -81,17 +82,21 @@ class Environment:
         self.status, self.updated, self.request = status, now(), requests.current.get()
 
         def run() -> None:
-            watch = clock.Stopwatch()
+            self.watch = clock.Stopwatch()
             try:
                 work()
             except Exception as error:
                 self.event(f"Failed: {error}", "ERROR")
                 raise
             finally:
-                watch.wait(clock.seconds("beanstalk"))
+                self.lasted()
                 self.status, self.updated, self.request = after, now(), ""
 
         clock.later(run)
+
+    def lasted(self) -> None:
+        """Wait until the change has lasted as long as changes do here: its last events say that it is over."""
+        self.watch.wait(clock.seconds("beanstalk"))
 
     def launch(self, version: Version | None) -> None:
         """Create what the environment runs on, and deploy its first version."""
@@ -112,6 +117,7 @@ class Environment:
                     "ERROR",
                 )
                 return
+            self.lasted()
             self.event(f"Application available at {self.address}.")
             self.event(f"Successfully launched environment: {self.name}")
 
@@ -136,6 +142,7 @@ class Environment:
                         "ERROR",
                     )
                 return
+            self.lasted()
             self.event("Environment update completed successfully.")
             if label is not None:
                 self.event("New application version was deployed to running EC2 instances.")
