@@ -40,8 +40,8 @@ def bundle() -> Path:
     return path
 
 
-def issue(host: str, addresses: list[str]) -> tuple[bytes, bytes]:
-    """A certificate for a host name and IP addresses, and its private key, both PEM."""
+def issue(host: str, addresses: list[str], *, named: bool = False) -> tuple[bytes, bytes]:
+    """A certificate for a host name and IP addresses (``named``: further host names), and its private key, both PEM."""
     ca = x509.load_pem_x509_certificate(authority().read_bytes())
     ca_key = serialization.load_pem_private_key(authority().with_suffix(".key").read_bytes(), password=None)
     assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
@@ -52,7 +52,8 @@ def issue(host: str, addresses: list[str]) -> tuple[bytes, bytes]:
     builder = builder.add_extension(_usage(authority=False), critical=True)
     builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
     names: list[x509.GeneralName] = [x509.DNSName(host), x509.DNSName("localhost")]
-    names += [x509.IPAddress(ipaddress.ip_address(address)) for address in [*addresses, "127.0.0.1"]]
+    names += [x509.DNSName(each) if named else x509.IPAddress(ipaddress.ip_address(each)) for each in addresses]
+    names += [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     return builder.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM), _pem(key)
 

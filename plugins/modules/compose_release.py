@@ -57,11 +57,33 @@ options:
     type: str
     default: /
   domain:
-    description: Name under which visitors come. With it the edge gets a certificate, and answers HTTPS.
+    description:
+      - Name under which visitors come. With it the edge gets a certificate and renews it; then it answers HTTPS, and leads HTTP there.
+      - Until there is one it serves plain HTTP, which is a warning and no failure.
     type: str
   email:
     description: Whom the certificate's authority writes to.
     type: str
+  acme_directory:
+    description: URL of the directory of another ACME server than Let's Encrypt.
+    type: str
+  acme_authority:
+    description: Certificate of the authority, in PEM, that the ACME server's own certificate is checked against.
+    type: str
+  certificate_timeout:
+    description: For how many seconds the certificate is waited for. Caddy goes on trying after that.
+    type: int
+    default: 60
+  trusted_proxies:
+    description: Addresses, or ranges of them, of proxies that the edge believes what they say of a visitor, such as a load balancer's.
+    type: list
+    elements: str
+    default: []
+  edge_options:
+    description: Global options of Caddy's, a line each, as in a Caddyfile.
+    type: list
+    elements: str
+    default: []
   edge_image:
     description: Image of the edge.
     type: str
@@ -115,6 +137,10 @@ containers:
   type: list
   elements: dict
   returned: success
+certificate:
+  description: What visitors have of HTTPS - C(domain), C(served), C(expires) and C(problem); empty without a domain.
+  type: dict
+  returned: success
 seconds:
   description: How long each part took.
   type: dict
@@ -140,7 +166,7 @@ def deploy(machine: Machine, found: dict[str, list[dict[str, Any]]], *, back: bo
         machine.start()
         took["start"] = time.monotonic() - begin
         if params["front_door"]:
-            machine.lead()
+            machine.edge.lead(machine.upstream)
         took["lead"] = time.monotonic() - begin - took["start"]
     except BerthError as problem:
         if release != before:
@@ -178,6 +204,11 @@ def main() -> None:
             "health_path": {"type": "str", "default": "/"},
             "domain": {"type": "str"},
             "email": {"type": "str"},
+            "acme_directory": {"type": "str"},
+            "acme_authority": {"type": "str"},
+            "certificate_timeout": {"type": "int", "default": 60},
+            "trusted_proxies": {"type": "list", "elements": "str", "default": []},
+            "edge_options": {"type": "list", "elements": "str", "default": []},
             "edge_image": {"type": "str", "default": "caddy:2.10.2"},
             "wait_timeout": {"type": "int", "default": 300},
             "drain": {"type": "int", "default": 30},
@@ -213,7 +244,11 @@ def main() -> None:
     except BerthError as problem:
         module.fail_json(msg=str(problem))
         raise AssertionError("fail_json returned") from None
+    certificate = machine.edge.certificate() if machine.edge.runs() else {}
+    if certificate.get("problem"):
+        module.warn(certificate["problem"])
     answer: dict[str, Any] = {"changed": changed, "release": serving, "containers": found.get(serving, []), "seconds": took}
+    answer["certificate"] = certificate
     if params["state"] in ("present", "back") and changed:
         answer["diff"] = {"before": f"release {before or 'none'}\n", "after": f"release {after}\n"}
     module.exit_json(**answer)

@@ -33,6 +33,12 @@ options:
   certificate:
     description: ID of a certificate of the account. With one it answers HTTPS, and leads HTTP there.
     type: str
+  domain:
+    description:
+      - Name under which visitors come. Without O(certificate) a certificate of the account for it is used, or one of Let's Encrypt's is made,
+        for which DigitalOcean has to manage the domain's DNS. DigitalOcean renews it.
+      - Where none can be had it answers plain HTTP, which is a warning and no failure.
+    type: str
   health_path:
     description: Path that a healthy droplet answers with success.
     type: str
@@ -76,11 +82,56 @@ url:
 """
 
 import json
+import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.berth import digitalocean
 from ansible.module_utils.berth.problems import BerthError
+
+_CERTIFICATE_SECONDS = 180
+
+
+def certificate(module: Any, account: Any) -> tuple[str, bool]:
+    """The ID of the domain's certificate, or the empty string; and whether one was made, or in check mode would be."""
+    params, problem = module.params, ""
+    name, domain = f"{params['name']}-{params['domain'].replace('.', '-')}", params["domain"]
+
+    def look() -> dict[str, Any]:
+        found = digitalocean.every("Listing certificates", account.certificates.list, "certificates")
+        mine = [each for each in found if domain in (each.get("dns_names") or [])]
+        return next((each for each in mine if each["state"] == "verified"), mine[0] if mine else {})
+
+    there, made = look(), False
+    if not there and module.check_mode:
+        return "", True
+    try:
+        if not there:
+            body = {"name": name, "type": "lets_encrypt", "dns_names": [domain]}
+            digitalocean.ask(f"Having a certificate for {domain} made", account.certificates.create, body=body)
+            there, made = look(), True
+        end = time.monotonic() + _CERTIFICATE_SECONDS
+        while there.get("state") == "pending" and time.monotonic() < end:
+            time.sleep(1)
+            there = look()
+        if there.get("state") != "verified":
+            problem = f"it is {there.get('state') or 'not there'}"
+    except BerthError as error:
+        problem = str(error)
+    if problem:
+        module.warn(
+            f"no certificate for {domain}: {problem}. DigitalOcean has to manage the DNS of the domain, or give the ID of a certificate of "
+            "yours with platform_digitalocean_certificate. Visitors are served in plain HTTP until there is one"
+        )
+        return "", made
+    return str(there["id"]), made
+
+
+def forget_certificates(account: Any, name: str) -> None:
+    """Take away the certificates that were made for a load balancer."""
+    for each in digitalocean.every("Listing certificates", account.certificates.list, "certificates"):
+        if each["type"] == "lets_encrypt" and each["name"] in [f"{name}-{host.replace('.', '-')}" for host in each.get("dns_names") or []]:
+            digitalocean.ask(f"Removing certificate {each['name']}", account.certificates.delete, each["id"])
 
 
 def wanted(params: dict[str, Any]) -> dict[str, Any]:
@@ -138,12 +189,16 @@ def converge(module: Any) -> dict[str, Any]:
         changed = bool(there)
         if there and not module.check_mode:
             digitalocean.ask(f"Removing load balancer {params['name']}", account.load_balancers.delete, there["id"])
+            forget_certificates(account, params["name"])
         return {"changed": changed, "load_balancer": {}, "url": ""}
     if params["state"] == "present":
+        made = False
+        if params["domain"] and not params["certificate"]:
+            params["certificate"], made = certificate(module, account)
         want = wanted(params)
         diff = difference(there, want)
-        changed = bool(diff)
-        if changed and not module.check_mode:
+        changed = bool(diff) or made
+        if diff and not module.check_mode:
             what = f"Keeping load balancer {params['name']}"
             if there:
                 digitalocean.ask(what, account.load_balancers.update, there["id"], body=want)
@@ -159,7 +214,8 @@ def converge(module: Any) -> dict[str, Any]:
 
             there = digitalocean.wait_for(f"Waiting for load balancer {params['name']}", ready, params["wait_timeout"])
     scheme = "https" if any(each["entry_protocol"] == "https" for each in there.get("forwarding_rules") or []) else "http"
-    url = f"{scheme}://{there['ip']}" if there.get("ip") else ""
+    host = params["domain"] if scheme == "https" and params["domain"] else there.get("ip")
+    url = f"{scheme}://{host}" if host else ""
     after = json.dumps(diff, indent=2, sort_keys=True) + "\n" if diff else ""
     return {"changed": changed, "load_balancer": there, "url": url, "diff": {"before": "", "after": after}}
 
@@ -174,6 +230,7 @@ def main() -> None:
             "vpc": {"type": "str"},
             "tag": {"type": "str"},
             "certificate": {"type": "str"},
+            "domain": {"type": "str"},
             "health_path": {"type": "str", "default": "/"},
             "wait_timeout": {"type": "int", "default": 600},
         },

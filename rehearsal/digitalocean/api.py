@@ -13,11 +13,11 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.wrappers import Request, Response
 
 from .. import containers
-from . import account, balancers, droplets, firewalls, projects, registry, volumes, vpcs
+from . import account, balancers, droplets, firewalls, names, projects, registry, volumes, vpcs
 from .routing import HANDLERS, ROUTES, ApiError, Call, Cloud
 
 # Every module above registers its routes when it is imported.
-_PARTS = (account, balancers, droplets, firewalls, projects, registry, volumes, vpcs)
+_PARTS = (account, balancers, droplets, firewalls, names, projects, registry, volumes, vpcs)
 TOKEN = "dop_v1_" + "5e8ea2" * 10 + "1d07"
 # One that may look and change nothing.
 READ_TOKEN = "dop_v1_" + "0bse2e" * 10 + "1d07"

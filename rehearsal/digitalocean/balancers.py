@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import containers, images
 from ..aws.clock import later
-from . import account, catalog, vpcs
+from . import account, catalog, names, vpcs
 from .routing import Answer, ApiError, Call, Cloud, new_id, now, refused, route
 
 IMAGE = "berth/rehearsed-balancer"
@@ -43,8 +43,10 @@ def _check(cloud: Cloud, body: dict[str, Any]) -> dict[str, Any]:
     for rule in rules:
         if rule.get("entry_protocol") not in ("http", "https", "http2", "tcp", "udp") or not rule.get("entry_port"):
             raise refused("a forwarding rule needs entry_protocol and entry_port")
-        if rule["entry_protocol"] not in ("http", "tcp"):
+        if rule["entry_protocol"] not in ("http", "https", "tcp"):
             raise refused(f"{rule['entry_protocol']} is not rehearsed")
+        if rule["entry_protocol"] == "https" and rule.get("certificate_id") not in cloud.all("certificates"):
+            raise refused("certificate_id is invalid")
     if body.get("tag") and body.get("droplet_ids"):
         raise refused("tag and droplet_ids cannot be given together")
     if body.get("tag"):
@@ -108,7 +110,7 @@ def _start(cloud: Cloud, balancer: dict[str, Any]) -> None:
         kind="load-balancer",
         owner=balancer["id"],
         address=machine["address"],
-        files={"etc/haproxy/haproxy.cfg": (text.encode(), 0o644, 0)},
+        files={"etc/haproxy/haproxy.cfg": (text.encode(), 0o644, 0), **names.files(cloud, balancer)},
     )
     containers.client().networks.get(vpcs.network_name(balancer["vpc_uuid"])).connect(container, ipv4_address=machine["private_address"])
     container.start()
@@ -169,7 +171,7 @@ def refresh(cloud: Cloud) -> None:
         text = configuration(balancer, _targets(cloud, balancer))
         if _applied.get(uid) != text:
             container = containers.client().containers.get(containers.full_name(f"balancer-{uid[:8]}"))
-            containers.put(container, {"etc/haproxy/haproxy.cfg": (text.encode(), 0o644, 0)})
+            containers.put(container, {"etc/haproxy/haproxy.cfg": (text.encode(), 0o644, 0), **names.files(cloud, balancer)})
             container.kill("SIGUSR2")
             _applied[uid] = text
 
@@ -181,10 +183,14 @@ def configuration(balancer: dict[str, Any], targets: dict[int, str]) -> str:
     lines += [f"  timeout client {idle}s", f"  timeout server {idle}s", "  option redispatch", "  retries 3"]
     for rule in balancer["forwarding_rules"]:
         name = f"{rule['entry_protocol']}-{rule['entry_port']}"
-        lines += [f"frontend {name}", f"  bind :{rule['entry_port']}", f"  mode {rule['entry_protocol']}", f"  default_backend to-{name}"]
-        if rule["entry_protocol"] == "http":
-            lines.append("  option forwardfor")
-        lines += [f"backend to-{name}", f"  mode {rule['entry_protocol']}", "  balance roundrobin"]
+        secured, mode = rule["entry_protocol"] == "https", "tcp" if rule["entry_protocol"] == "tcp" else "http"
+        more = f" ssl crt /etc/haproxy/certificates/{rule['certificate_id']}.pem" if secured else ""
+        lines += [f"frontend {name}", f"  bind :{rule['entry_port']}{more}", f"  mode {mode}", f"  default_backend to-{name}"]
+        if mode == "http":
+            lines += ["  option forwardfor", f"  http-request set-header X-Forwarded-Proto {rule['entry_protocol']}"]
+        if rule["entry_protocol"] == "http" and balancer["redirect_http_to_https"]:
+            lines.append("  http-request redirect scheme https code 307")
+        lines += [f"backend to-{name}", f"  mode {mode}", "  balance roundrobin"]
         if check["protocol"] == "http":
             lines += [f"  option httpchk GET {check['path']}", "  http-check expect status 200-399"]
         more = " send-proxy" if balancer["enable_proxy_protocol"] else ""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -17,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from rehearsal import server, stack
+from rehearsal import certificates, server, stack
 from rehearsal.digitalocean import api, machines, registry
 from tests.machine.conftest import APP, ROOT, App, Cloud, eventually
 from tests.machine.load import Load
@@ -176,6 +178,37 @@ def test_the_status_tells_what_stands(app: Droplets):
         r"app +app-1, [0-9.]+: release \S+, 3 of 3 containers run",
     ):
         assert re.search(words, said), said
+
+
+def test_a_domain_that_digitalocean_does_not_manage_leaves_http_serving_and_says_why(app: Droplets):
+    done = app.playbook("platform.yml", "-e", "app_domain=shop.example.com")
+    assert done.returncode == 0, done.stdout[-3000:]
+    said = " ".join((done.stdout + done.stderr).split())
+    assert "no certificate for shop.example.com" in said
+    assert "DigitalOcean has to manage the DNS of the domain" in said
+    assert app.ready()
+
+
+def test_with_a_domain_the_load_balancer_answers_https_and_leads_http_there(app: Droplets):
+    account, address = stack.account(), app.url.removeprefix("http://")
+    account.domains.create(body={"name": "example.com"})
+    try:
+        done = app.playbook("platform.yml", "-e", "app_domain=shop.example.com")
+        assert done.returncode == 0, done.stdout[-3000:]
+        again = app.playbook("platform.yml", "-e", "app_domain=shop.example.com")
+        assert not any(changes(again.stdout).values()), changes(again.stdout)
+        context = ssl.create_default_context(cafile=str(certificates.authority()))
+        with context.wrap_socket(socket.create_connection((address, 443), 10), server_hostname="shop.example.com") as secured:
+            secured.sendall(b"GET /readyz HTTP/1.0\r\nHost: shop.example.com\r\n\r\n")
+            assert b" 200 " in secured.makefile("rb").readline()
+        connection = http.client.HTTPConnection(address, timeout=10)
+        connection.request("GET", "/readyz", headers={"Host": "shop.example.com"})
+        assert connection.getresponse().getheader("location") == "https://shop.example.com/readyz"
+    finally:
+        account.domains.delete("example.com")
+        done = app.playbook("platform.yml")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert eventually(app.ready)
 
 
 def open_ports(address: str) -> list[int]:

@@ -95,9 +95,22 @@ def test_a_machine_that_is_too_small_is_said_so():
         postgres_tuning.settings(64, 1, 100, 10)
 
 
-def test_the_edge_leads_to_one_release_and_gets_a_certificate_for_a_domain():
-    assert ":80 {" in release_model.caddyfile("shop-r1:80", None, None)
-    text = release_model.caddyfile("shop-r1:80", "shop.example.com", "me@example.com")
-    assert "shop.example.com {" in text
-    assert "email me@example.com" in text
+def test_the_edge_leads_to_one_release_in_plain_http_without_a_domain():
+    text = release_model.caddyfile("shop-r1:80", "", [], certified=False)
+    assert ":80 {" in text
     assert "reverse_proxy shop-r1:80" in text
+
+
+def test_with_a_domain_http_is_served_until_there_is_a_certificate():
+    text = release_model.caddyfile("shop-r1:80", "shop.example.com", ["email me@example.com"], certified=False)
+    assert "\temail me@example.com\n" in text
+    assert "https://shop.example.com {" in text
+    assert "\n:80 {" in text
+    assert "Strict-Transport-Security" not in text
+
+
+def test_with_a_certificate_https_is_all_there_is():
+    text = release_model.caddyfile("shop-r1:80", "shop.example.com", [], certified=True)
+    assert "\nshop.example.com {" in text
+    assert "Strict-Transport-Security" in text
+    assert "\n:80 {" not in text

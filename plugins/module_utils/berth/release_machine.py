@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import shutil
 import time
@@ -13,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from . import draining, registries, release_model
+from .edge import Edge
 from .machine_docker import Docker, Run, last_words, meaning
 from .problems import BerthError
-from .writing import replace
+from .writing import write
 
 _ROOT = Path("/srv/berth")
-_EDGE = Path("/etc/berth/edge")
 _TAIL = "20"
 _LOOK_SECONDS = 0.2
 _QUIET_LOOKS = 2
@@ -26,18 +25,6 @@ _QUIET_LOOKS = 2
 _DOOR = "door.json"
 _DOOR_KEYS = ("front_door", "port", "health_path", "images")
 _SYSTEM_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
-
-
-def write(path: Path, text: str, mode: int = 0o600) -> bool:
-    """Write a file in one step, unless it is so already. Returns whether it was not."""
-    try:
-        if path.read_text(encoding="utf-8") == text:
-            return False
-    except FileNotFoundError:
-        pass
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    replace(str(path), text, mode)
-    return True
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -57,6 +44,7 @@ class Machine:
         self.docker = Docker(run)
         self.run = run
         self.folder: Path = _ROOT / str(params["app"])
+        self.edge = Edge(self.params, run)
 
     def found(self) -> dict[str, list[dict[str, Any]]]:
         """Every release that has containers here."""
@@ -106,25 +94,14 @@ class Machine:
         mine = found.get(release, [])
         return len(mine) >= len(services) and all(each["state"] == "running" and "unhealthy" not in each["status"] for each in mine)
 
-    def caddyfile(self) -> str:
-        """What leads visitors to the wanted release."""
-        upstream = f"{self.project(self.params['release'])}:{self.params['port']}"
-        return release_model.caddyfile(upstream, self.params["domain"], self.params["email"])
+    @property
+    def upstream(self) -> str:
+        """Where the wanted release's front door answers to the edge."""
+        return f"{self.project(self.params['release'])}:{self.params['port']}"
 
     def leads(self) -> bool:
         """Whether the edge leads to the wanted release."""
-        if not self.params["front_door"]:
-            return True
-        try:
-            text = (_EDGE / "Caddyfile").read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return False
-        return text == self.caddyfile() and self.edge_runs()
-
-    def edge_runs(self) -> bool:
-        """Whether the edge runs, of the wanted image."""
-        code, out, _err = self.docker("inspect", "--format", "{{.State.Running}} {{.Config.Image}}", release_model.EDGE_NETWORK)
-        return code == 0 and out.split() == ["true", self.params["edge_image"]]
+        return not self.params["front_door"] or self.edge.leads(self.upstream)
 
     def fetch(self) -> None:
         """Pull the images, so that the release starts at once when its turn comes."""
@@ -149,7 +126,7 @@ class Machine:
         if problem:
             raise BerthError(problem)
         if self.params["front_door"]:
-            self.network()
+            self.edge.network()
         words = self.compose(release, "up", "--detach", "--wait", "--wait-timeout", str(self.params["wait_timeout"]), "--no-build")
         code, out, err = self.docker(*words)
         if code != 0:
@@ -167,52 +144,6 @@ class Machine:
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
             path.chmod(0o644)
-
-    def network(self) -> None:
-        """Have the network on which the edge finds front doors."""
-        if self.docker("network", "inspect", release_model.EDGE_NETWORK)[0] != 0:
-            self.docker.check("The edge's network", "network", "create", release_model.EDGE_NETWORK)
-
-    def lead(self) -> None:
-        """Let the edge lead to the release, and see that it answers there. Raises :class:`BerthError`, the edge as it was."""
-        path = _EDGE / "Caddyfile"
-        before = path.read_text(encoding="utf-8") if path.is_file() else None
-        # Caddy runs as root without the right to pass over permissions.
-        _EDGE.mkdir(parents=True, exist_ok=True, mode=0o755)
-        model = _ROOT / "edge" / "compose.json"
-        other = write(model, json.dumps(release_model.edge_model(self.params["edge_image"])))
-        write(path, self.caddyfile(), 0o644)
-        project = ("compose", "--file", str(model), "--project-name", release_model.EDGE_NETWORK)
-        within = ("exec", release_model.EDGE_NETWORK, "caddy", "reload", "--config", "/etc/caddy/Caddyfile", "--adapter", "caddyfile")
-        reload = (*within, "--address", "unix//run/caddy-admin.sock")
-        try:
-            if other or not self.edge_runs():
-                self.docker.check("The edge", *project, "up", "--detach", "--quiet-pull", "--wait")
-            self.docker.check("The edge", *reload)
-            self.see()
-        except BerthError:
-            if before is not None:
-                write(path, before, 0o644)
-                self.docker(*reload)
-            raise
-
-    def see(self) -> None:
-        """Ask the front door through the edge."""
-        end, said = time.monotonic() + 20, ""
-        while time.monotonic() < end:
-            connection = http.client.HTTPConnection("127.0.0.1", 80, timeout=10)
-            try:
-                connection.request("GET", self.params["health_path"], headers={"Host": self.params["domain"] or "localhost"})
-                status = connection.getresponse().status
-                if status < 500:
-                    return
-                said = f"HTTP {status}"
-            except OSError as error:
-                said = str(error)
-            finally:
-                connection.close()
-            time.sleep(0.3)
-        raise BerthError(f"through the edge {self.params['health_path']} answers {said}")
 
     def drain(self, releases: list[str]) -> None:
         """Wait until the edge speaks to these releases no more: requests that began there end there, for as long as they may."""
@@ -253,12 +184,7 @@ class Machine:
             _code, out, _err = self.docker("volume", "ls", "--quiet", "--filter", f"name=^{self.params['app']}_")
             for name in out.split():
                 self.docker.check(f"Volume {name}", "volume", "rm", name)
-        edge = _ROOT / "edge" / "compose.json"
-        if edge.is_file():
-            self.docker.check("The edge", "compose", "--file", str(edge), "--project-name", release_model.EDGE_NETWORK, "down")
-            self.docker("network", "rm", release_model.EDGE_NETWORK)
-            shutil.rmtree(edge.parent)
-            shutil.rmtree(_EDGE, ignore_errors=True)
+        self.edge.remove()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

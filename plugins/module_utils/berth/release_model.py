@@ -117,12 +117,17 @@ def named(model: Mapping[str, Any], app: str, release: str) -> dict[str, Any]:
     return result
 
 
-def caddyfile(upstream: str, domain: str | None, email: str | None) -> str:
-    """The edge's configuration: all that comes is led to one upstream, ``host:port``. With a domain Caddy gets a certificate for it."""
-    options = ["{", "\tadmin unix//run/caddy-admin.sock", *([f"\temail {email}"] if email else []), "}"]
-    site = [
-        f"{domain or ':80'} {{",
+def caddyfile(upstream: str, domain: str, options: Sequence[str], *, certified: bool, proxies: Sequence[str] = ()) -> str:
+    """The edge's configuration: all that comes is led to one upstream, ``host:port``.
+
+    With a ``domain`` Caddy gets a certificate for it, by ``options``; once it is ``certified``, HTTP is led to HTTPS. What ``proxies``, ranges
+    of addresses, say of the visitor is believed.
+    """
+    plain = ["auto_https disable_redirects"] if domain and not certified else []
+    settings = ["{", "\tadmin unix//run/caddy-admin.sock", *(f"\t{each}" for each in [*plain, *options]), "}"]
+    proxy = [
         f"\treverse_proxy {upstream} {{",
+        *([f"\t\ttrusted_proxies {' '.join(proxies)}"] if proxies else []),
         # The front door's container may be a moment late to answer after a restart.
         "\t\tlb_try_duration 10s",
         "\t\tlb_try_interval 100ms",
@@ -132,9 +137,18 @@ def caddyfile(upstream: str, domain: str | None, email: str | None) -> str:
         "\t\t\tkeepalive 1s",
         "\t\t}",
         "\t}",
-        "}",
     ]
-    return "\n".join([*options, *site, ""])
+    # Where the app does not say it itself. A browser that was told of HTTPS once asks for nothing else any more.
+    secured = ["\theader ?Strict-Transport-Security max-age=31536000"] if certified else []
+    headers = [*secured, "\theader ?X-Content-Type-Options nosniff", "\theader ?Referrer-Policy strict-origin-when-cross-origin"]
+    if not domain:
+        sites = [":80 {", *proxy, "}"]
+    elif certified:
+        # Caddy leads HTTP to it by itself.
+        sites = [f"{domain} {{", *headers, *proxy, "}"]
+    else:
+        sites = [f"https://{domain} {{", *headers, *proxy, "}", ":80 {", *headers, *proxy, "}"]
+    return "\n".join([*settings, *sites, ""])
 
 
 def edge_model(image: str) -> dict[str, Any]:

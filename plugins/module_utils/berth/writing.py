@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from pathlib import Path
 from typing import Any
 
 from .problems import BerthError
@@ -46,6 +47,18 @@ def replace(path: str, text: str, mode: int) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def write(path: Path, text: str, mode: int = 0o600) -> bool:
+    """Write a file in one step, unless it is so already. Returns whether it was not."""
+    try:
+        if path.read_text(encoding="utf-8") == text:
+            return False
+    except FileNotFoundError:
+        pass
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    replace(str(path), text, mode)
+    return True
 
 
 def write_atomically(module: Any, path: str, text: str) -> None:

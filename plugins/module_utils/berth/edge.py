@@ -1,0 +1,217 @@
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The edge of a machine: Caddy, which leads visitors to the release that serves, and where a domain is given gets it a certificate.
+
+Until there is a certificate visitors are served in plain HTTP, so that a name that does not lead here yet takes nobody's app away. When
+there is one, HTTP is led to HTTPS. Caddy renews it by itself.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from . import release_model
+from .machine_docker import Docker, Run
+from .problems import BerthError
+from .writing import write
+
+_FOLDER = Path("/etc/berth/edge")
+_MODEL = Path("/srv/berth/edge/compose.json")
+_AUTHORITY = "authority.pem"
+_SEE_SECONDS = 20
+_ANSWER_SECONDS = 10
+_LOOK_SECONDS = 0.3
+_LOGS = ("--since", "30m", "--tail", "2000")
+
+
+class Edge:
+    """The edge on this machine. ``params``: the parameters of the module compose_release."""
+
+    def __init__(self, params: Mapping[str, Any], run: Run) -> None:
+        self.params = params
+        self.run, self.docker = run, Docker(run)
+
+    @property
+    def domain(self) -> str:
+        """The name under which visitors come, or the empty string."""
+        return self.params["domain"] or ""
+
+    def caddyfile(self, upstream: str, *, certified: bool) -> str:
+        """What leads visitors to ``upstream``, host:port."""
+        params = self.params
+        options = [f"email {params['email']}"] if params["email"] else []
+        if params["acme_directory"]:
+            options.append(f"acme_ca {params['acme_directory']}")
+        if params["acme_authority"]:
+            options.append(f"acme_ca_root /etc/caddy/{_AUTHORITY}")
+        options += params["edge_options"]
+        return release_model.caddyfile(upstream, self.domain, options, certified=certified, proxies=params["trusted_proxies"])
+
+    def leads(self, upstream: str) -> bool:
+        """Whether the edge leads to ``upstream`` in the way that it can."""
+        try:
+            text = (_FOLDER / "Caddyfile").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return False
+        return self.runs() and text == self.caddyfile(upstream, certified=self.certified())
+
+    def runs(self) -> bool:
+        """Whether the edge runs, of the wanted image."""
+        code, out, _err = self.docker("inspect", "--format", "{{.State.Running}} {{.Config.Image}}", release_model.EDGE_NETWORK)
+        return code == 0 and out.split() == ["true", self.params["edge_image"]]
+
+    def network(self) -> None:
+        """Have the network on which the edge finds front doors."""
+        if self.docker("network", "inspect", release_model.EDGE_NETWORK)[0] != 0:
+            self.docker.check("The edge's network", "network", "create", release_model.EDGE_NETWORK)
+
+    def lead(self, upstream: str) -> None:
+        """Let the edge lead to ``upstream``, and see that it answers there. Raises :class:`BerthError`, the edge as it was."""
+        path = _FOLDER / "Caddyfile"
+        before = path.read_text(encoding="utf-8") if path.is_file() else None
+        # Caddy runs as root without the right to pass over permissions.
+        _FOLDER.mkdir(parents=True, exist_ok=True, mode=0o755)
+        other = write(_MODEL, json.dumps(release_model.edge_model(self.params["edge_image"])))
+        if self.params["acme_authority"]:
+            write(_FOLDER / _AUTHORITY, self.params["acme_authority"].strip() + "\n", 0o644)
+        try:
+            certified = not other and self.certified()
+            write(path, self.caddyfile(upstream, certified=certified), 0o644)
+            if other or not self.runs():
+                project = ("compose", "--file", str(_MODEL), "--project-name", release_model.EDGE_NETWORK)
+                self.docker.check("The edge", *project, "up", "--detach", "--quiet-pull", "--wait")
+            self._reload()
+            self._see(certified=certified)
+            if self.domain and not certified and self._certificate_comes():
+                write(path, self.caddyfile(upstream, certified=True), 0o644)
+                self._reload()
+                self._see(certified=True)
+        except BerthError:
+            if before is not None:
+                write(path, before, 0o644)
+                self.docker(*_RELOAD)
+            raise
+
+    def remove(self) -> None:
+        """Take the edge away."""
+        if _MODEL.is_file():
+            self.docker.check("The edge", "compose", "--file", str(_MODEL), "--project-name", release_model.EDGE_NETWORK, "down")
+            self.docker("network", "rm", release_model.EDGE_NETWORK)
+            shutil.rmtree(_MODEL.parent)
+            shutil.rmtree(_FOLDER, ignore_errors=True)
+
+    def _reload(self) -> None:
+        self.docker.check("The edge", *_RELOAD)
+
+    def _see(self, *, certified: bool) -> None:
+        """Ask the front door through the edge."""
+        end, said, path = time.monotonic() + _SEE_SECONDS, "", self.params["health_path"]
+        while time.monotonic() < end:
+            connection: http.client.HTTPConnection = (
+                _Named(self.domain) if certified else http.client.HTTPConnection("127.0.0.1", 80, timeout=_ANSWER_SECONDS)
+            )
+            try:
+                connection.request("GET", path, headers={"Host": self.domain or "localhost"})
+                status = connection.getresponse().status
+                if status < 500:
+                    return
+                said = f"HTTP {status}"
+            except OSError as error:
+                said = str(error)
+            finally:
+                connection.close()
+            time.sleep(_LOOK_SECONDS)
+        raise BerthError(f"through the edge {path} answers {said}")
+
+    def certified(self) -> bool:
+        """Whether the edge has a certificate for the domain."""
+        return bool(self.domain and _certificate(self.domain))
+
+    def _certificate_comes(self) -> bool:
+        end = time.monotonic() + self.params["certificate_timeout"]
+        while not self.certified():
+            if time.monotonic() >= end or (self.problem() and time.monotonic() >= end - self.params["certificate_timeout"] / 2):
+                return False
+            time.sleep(1)
+        return True
+
+    def problem(self) -> str:
+        """Why the domain's certificate could not be had, as the edge has logged it last; empty where it has not."""
+        _code, out, err = self.docker("logs", *_LOGS, release_model.EDGE_NETWORK)
+        return certificate_problem(out + err, self.domain)
+
+    def certificate(self) -> dict[str, Any]:
+        """What visitors have of HTTPS: ``domain``, ``served``, ``expires`` (as openssl says it) and ``problem``; empty without a domain."""
+        if not self.domain:
+            return {}
+        found = _certificate(self.domain)
+        if not found:
+            said = self.problem() or "there is none yet"
+            hint = f"does the DNS record of {self.domain} lead to this machine, and is port 80 open to everyone?"
+            problem = f"no certificate for {self.domain} ({said}); {hint} Visitors are served in plain HTTP until there is one"
+            return {"domain": self.domain, "served": False, "expires": "", "problem": problem}
+        pem = ssl.DER_cert_to_PEM_cert(found)
+        code, out, _err = self.run(["openssl", "x509", "-noout", "-enddate"], data=pem)
+        return {"domain": self.domain, "served": True, "expires": out.strip().removeprefix("notAfter=") if code == 0 else "", "problem": ""}
+
+
+_RELOAD = (
+    *("exec", release_model.EDGE_NETWORK, "caddy", "reload", "--config", "/etc/caddy/Caddyfile", "--adapter", "caddyfile"),
+    *("--address", "unix//run/caddy-admin.sock"),
+)
+
+
+def _context() -> ssl.SSLContext:
+    # Asked over the loopback address whether it answers; whether its certificate is to be trusted is the visitors' to judge.
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+class _Named(http.client.HTTPSConnection):
+    """A connection to this machine that asks for a domain."""
+
+    def __init__(self, domain: str) -> None:
+        super().__init__(domain, 443, timeout=_ANSWER_SECONDS, context=_context())
+
+    def connect(self) -> None:
+        plain = socket.create_connection(("127.0.0.1", 443), _ANSWER_SECONDS)
+        self.sock = _context().wrap_socket(plain, server_hostname=self.host)
+
+
+def _certificate(domain: str) -> bytes:
+    """The certificate that this machine shows for a domain; empty where it shows none."""
+    connection = _Named(domain)
+    try:
+        connection.connect()
+        return connection.sock.getpeercert(binary_form=True) or b""
+    except OSError:
+        return b""
+    finally:
+        connection.close()
+
+
+def certificate_problem(log: str, domain: str) -> str:
+    """Why a domain's certificate could not be had, by Caddy's log (an object of JSON a line); empty where nothing is said of it."""
+    said = ""
+    for line in log.splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if not isinstance(entry, dict) or entry.get("identifier", entry.get("name")) != domain:
+            continue
+        if entry.get("level") == "error" and entry.get("error"):
+            said = str(entry["error"]).replace(f"[{domain}] ", "")
+        elif "obtained successfully" in str(entry.get("msg")):
+            said = ""
+    return said

@@ -1,0 +1,128 @@
+"""HTTPS by itself on a droplet: a certificate by ACME, its renewal, and what visitors have while there is none."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rehearsal import server
+from rehearsal.digitalocean import authorities
+from tests.machine.conftest import Cloud, eventually
+from tests.machine.test_digitalocean_home import Droplets, changes
+
+pytestmark = pytest.mark.docker
+NAME, DOMAIN = "https-test", "shop.example.com"
+# Long enough for a deploy, short enough to see a renewal: Caddy renews when a third is left.
+LIFETIME = 36
+
+
+@dataclass
+class Secured(Droplets):
+    """A droplet with an app of one service, and the authority that it gets certificates from."""
+
+    authority: Any = None
+    domain: str = DOMAIN
+
+    def deploy(self, playbook: str = "deploy.yml", **more: Any) -> str:
+        given = {
+            "app_project": str(self.project),
+            "app_name": NAME,
+            "app_stage": "",
+            "digitalocean_ip_range": "10.121.0.0/20",
+            "digitalocean_droplets": [{"name": "app-1", "groups": ["app"], "size": "s-1vcpu-1gb"}],
+            "app_domain": self.domain,
+            "app_compose_acme_directory": self.authority.directory,
+            "app_compose_acme_authority": self.authority.server,
+            # Caddy looks every ten minutes.
+            "app_compose_edge_options": ["renew_interval 2s"],
+            "app_compose_certificate_timeout": 30,
+            **more,
+        }
+        done = self.playbook(playbook, "-e", json.dumps(given))
+        assert done.returncode == 0, done.stdout[-4000:]
+        return done.stdout + done.stderr
+
+    def droplet(self, name: str) -> dict[str, Any]:
+        from rehearsal import stack
+
+        found = stack.account().droplets.list(tag_name=f"berth:{NAME}", per_page=100)["droplets"]
+        return next(each for each in found if each["name"] == f"{NAME}-{name}")
+
+    def ask(self, scheme: str, domain: str = "") -> tuple[int, dict[str, str], str]:
+        """Status, headers and body, as a visitor has them who trusts the authority."""
+        address = self.address("app-1")
+        connection: http.client.HTTPConnection
+        if scheme == "https":
+            connection = http.client.HTTPSConnection(domain or self.domain, timeout=10)
+            connection.sock = self.secured(domain or self.domain)
+        else:
+            connection = http.client.HTTPConnection(address, timeout=10)
+        connection.request("GET", "/", headers={"Host": domain or self.domain})
+        answer = connection.getresponse()
+        return answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read().decode()
+
+    def secured(self, domain: str) -> ssl.SSLSocket:
+        context = ssl.create_default_context(cadata=self.authority.root)
+        return context.wrap_socket(socket.create_connection((self.address("app-1"), 443), 10), server_hostname=domain)
+
+    def serial(self) -> str:
+        with self.secured(self.domain) as connection:
+            return str((connection.getpeercert() or {})["serialNumber"])
+
+
+@pytest.fixture(scope="module")
+def shop(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    project: Path = tmp_path_factory.mktemp("shop") / "shop"
+    project.mkdir()
+    (project / "compose.yaml").write_text("services:\n  web:\n    image: nginx:1.28\n    ports: ['80:80']\n")
+    server.digitalocean(["nginx:1.28"])
+    app = Secured(NAME, "", cloud.environment, "", "digitalocean", project=project, authority=authorities.start(LIFETIME))
+    # The name leads nowhere yet.
+    app.output = app.deploy("site.yml", app_compose_certificate_timeout=8)
+    yield app
+    done = app.playbook("destroy.yml", "-e", json.dumps({"destroy": NAME, "app_name": NAME, "app_project": str(project)}))
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_while_no_certificate_can_be_had_http_serves_and_it_is_said_why(shop: Secured):
+    said = " ".join(shop.output.split())
+    assert f"no certificate for {DOMAIN}" in said
+    assert re.search(r"urn:ietf:params:acme:error:\w+", said)
+    assert f"does the DNS record of {DOMAIN} lead to this machine, and is port 80 open to everyone?" in said
+    assert f"URL: http://{DOMAIN}" in said
+    status, headers, body = shop.ask("http")
+    assert (status, "nginx" in body) == (200, True)
+    assert "strict-transport-security" not in headers
+
+
+def test_once_the_name_leads_there_https_serves_and_http_is_led_to_it(shop: Secured):
+    authorities.resolve(DOMAIN, shop.address("app-1"))
+    said = " ".join(shop.deploy(app_env={"RELEASE": "2"}).split())
+    assert f"URL: https://{DOMAIN}" in said
+    status, headers, body = shop.ask("https")
+    assert (status, "nginx" in body) == (200, True)
+    assert headers["strict-transport-security"].startswith("max-age=31536000")
+    assert headers["x-content-type-options"] == "nosniff"
+    status, headers, _body = shop.ask("http")
+    assert (status, headers["location"]) == (308, f"https://{DOMAIN}/")
+
+
+def test_a_second_run_changes_nothing_and_the_status_tells_until_when_the_certificate_is(shop: Secured):
+    assert not any(changes(shop.deploy(app_env={"RELEASE": "2"})).values())
+    said = " ".join(shop.deploy("status.yml").split())
+    assert re.search(rf"{DOMAIN}: HTTPS, certificate until \w+ \d+ \d\d:\d\d:\d\d \d{{4}} GMT", said), said
+
+
+def test_the_certificate_is_renewed_without_anyone(shop: Secured):
+    before = shop.serial()
+    assert eventually(lambda: shop.serial() != before, LIFETIME)
+    assert shop.ask("https")[0] == 200

@@ -1,0 +1,40 @@
+"""Why a certificate could not be had, as the edge's log has it."""
+
+from __future__ import annotations
+
+import json
+
+from berth.edge import certificate_problem
+from hypothesis import given
+from hypothesis import strategies as st
+
+REFUSED = {
+    "level": "error",
+    "logger": "tls.obtain",
+    "msg": "could not get certificate from issuer",
+    "identifier": "shop.example.com",
+    "error": "HTTP 400 urn:ietf:params:acme:error:dns - no such host",
+}
+
+
+def lines(*entries: dict[str, object]) -> str:
+    return "\n".join(json.dumps(each) for each in entries)
+
+
+def test_the_last_reason_is_told():
+    later = {**REFUSED, "error": "[shop.example.com] HTTP 429 urn:ietf:params:acme:error:rateLimited - too many"}
+    assert certificate_problem(lines(REFUSED, later), "shop.example.com") == "HTTP 429 urn:ietf:params:acme:error:rateLimited - too many"
+
+
+def test_what_was_mended_since_is_no_reason():
+    had = {"level": "info", "msg": "certificate obtained successfully", "identifier": "shop.example.com"}
+    assert certificate_problem(lines(REFUSED, had), "shop.example.com") == ""
+
+
+def test_another_domain_s_trouble_is_not_this_one_s():
+    assert certificate_problem(lines(REFUSED), "other.example.com") == ""
+
+
+@given(st.text())
+def test_any_log_is_read(text: str):
+    assert isinstance(certificate_problem(text, "shop.example.com"), str)
