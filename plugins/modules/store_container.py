@@ -33,6 +33,11 @@ options:
     description: The private key, which has to belong to that user.
     type: path
     required: true
+  owned:
+    description: Further files that have to belong to that user.
+    type: list
+    elements: path
+    default: []
   configuration:
     description: Folders whose files the server reads.
     type: list
@@ -102,13 +107,15 @@ def look(docker: Docker, name: str) -> list[str]:
     return out.split() if code == 0 else []
 
 
-def own_key(docker: Docker, params: dict[str, Any]) -> None:
-    """Let the server's user, whose number is the image's affair, own the key."""
-    if os.stat(params["key"]).st_uid != 0:
+def own(docker: Docker, params: dict[str, Any]) -> None:
+    """Let the server's user, whose number is the image's affair, own the key and what else is private to it."""
+    files = [each for each in (params["key"], *params["owned"]) if os.stat(each).st_uid == 0]
+    if not files:
         return
     words = ("run", "--rm", "--network", "none", "--entrypoint", "id", params["image"], "-u", params["user"])
     number = docker.check(f"image {params['image']} has no user {params['user']}", *words).strip()
-    os.chown(params["key"], int(number), int(number))
+    for each in files:
+        os.chown(each, int(number), int(number))
 
 
 def start(docker: Docker, params: dict[str, Any]) -> None:
@@ -154,6 +161,7 @@ def main() -> None:
             "image": {"type": "str", "required": True},
             "user": {"type": "str", "required": True},
             "key": {"type": "path", "required": True, "no_log": False},
+            "owned": {"type": "list", "elements": "path", "default": []},
             "configuration": {"type": "list", "elements": "path", "default": []},
             "reload_command": {"type": "list", "elements": "str"},
             "pending_command": {"type": "list", "elements": "str"},
@@ -174,7 +182,7 @@ def main() -> None:
         else:
             if docker("image", "inspect", params["image"])[0] != 0:
                 docker.check(f"image {params['image']} cannot be pulled", "pull", "--quiet", params["image"])
-            own_key(docker, params)
+            own(docker, params)
             start(docker, params)
             after = look(docker, params["container"])
             restarted = bool(before) and after[2] != before[2]

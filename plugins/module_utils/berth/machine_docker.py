@@ -43,11 +43,11 @@ class Docker:
     """Docker's client. ``run``: ``AnsibleModule.run_command``."""
 
     def __init__(self, run: Run, environment: Mapping[str, str] | None = None) -> None:
-        self._run, self._environment = run, dict(environment or {})
+        self.run, self._environment = run, dict(environment or {})
 
     def __call__(self, *words: str, data: str | None = None) -> tuple[int, str, str]:
         """Run a command. Returns its code and what it said."""
-        return self._run(["docker", *words], data=data, environ_update=self._environment)
+        return self.run(["docker", *words], data=data, environ_update=self._environment)
 
     def check(self, what: str, *words: str, data: str | None = None) -> str:
         """Run a command. Raises :class:`BerthError` with what it comes to."""
