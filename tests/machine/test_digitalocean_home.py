@@ -35,11 +35,11 @@ class Droplets(App):
     project: Path = APP
 
     def playbook(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return playbook(self.environment, name, "-e", f"app_project={self.project}", *arguments)
+        return playbook(self.environment, name, "-e", f"app_name={self.name}", "-e", f"app_project={self.project}", *arguments)
 
     def droplet(self, name: str) -> dict[str, Any]:
-        found = stack.account().droplets.list(tag_name=f"berth:{NAME}", per_page=100)["droplets"]
-        return next(each for each in found if each["name"] == f"{NAME}-{name}")
+        found = stack.account().droplets.list(tag_name=f"berth:{self.name}", per_page=100)["droplets"]
+        return next(each for each in found if each["name"] == f"{self.name}-{name}")
 
     def address(self, name: str, kind: str = "public") -> str:
         return next(each["ip_address"] for each in self.droplet(name)["networks"]["v4"] if each["type"] == kind)

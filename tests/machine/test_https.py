@@ -34,8 +34,6 @@ class Secured(Droplets):
 
     def deploy(self, playbook: str = "deploy.yml", **more: Any) -> str:
         given = {
-            "app_project": str(self.project),
-            "app_name": NAME,
             "app_stage": "",
             "digitalocean_ip_range": "10.121.0.0/20",
             "digitalocean_droplets": [{"name": "app-1", "groups": ["app"], "size": "s-1vcpu-1gb"}],
@@ -50,12 +48,6 @@ class Secured(Droplets):
         done = self.playbook(playbook, "-e", json.dumps(given))
         assert done.returncode == 0, done.stdout[-4000:]
         return done.stdout + done.stderr
-
-    def droplet(self, name: str) -> dict[str, Any]:
-        from rehearsal import stack
-
-        found = stack.account().droplets.list(tag_name=f"berth:{NAME}", per_page=100)["droplets"]
-        return next(each for each in found if each["name"] == f"{NAME}-{name}")
 
     def ask(self, scheme: str, domain: str = "") -> tuple[int, dict[str, str], str]:
         """Status, headers and body, as a visitor has them who trusts the authority."""
@@ -89,7 +81,7 @@ def shop(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sec
     # The name leads nowhere yet.
     app.output = app.deploy("site.yml", app_compose_certificate_timeout=8)
     yield app
-    done = app.playbook("destroy.yml", "-e", json.dumps({"destroy": NAME, "app_name": NAME, "app_project": str(project)}))
+    done = app.playbook("destroy.yml", "-e", json.dumps({"destroy": NAME}))
     assert done.returncode == 0, done.stdout[-3000:]
 
 

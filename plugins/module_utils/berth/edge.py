@@ -136,9 +136,11 @@ class Edge:
         return bool(self.domain and _certificate(self.domain))
 
     def _certificate_comes(self) -> bool:
-        end = time.monotonic() + self.params["certificate_timeout"]
+        """Wait for it: not to the end where the authority has refused by then, since Caddy tries again in ever longer steps."""
+        begin, most = time.monotonic(), self.params["certificate_timeout"]
         while not self.certified():
-            if time.monotonic() >= end or (self.problem() and time.monotonic() >= end - self.params["certificate_timeout"] / 2):
+            waited = time.monotonic() - begin
+            if waited >= most or (waited >= most / 2 and self.problem()):
                 return False
             time.sleep(1)
         return True

@@ -155,13 +155,13 @@ class Member:
 
     def copy(self) -> str:
         """Become a standby of ``primary`` with a copy of its data. Returns where the data is that was in its place, or nothing."""
-        aside = self._set_aside()
         free = shutil.disk_usage(self.data.parent).free
         if free < self.params["bytes"] * 1.1:
             raise BerthError(
-                f"{self.data.parent} has {free >> 20} MiB left, and the primary's data is {self.params['bytes'] >> 20} MiB; enlarge the "
-                f"volume{f', or remove {aside}' if aside else ''}"
+                f"{self.data.parent} has {free >> 20} MiB left, and the primary's data is {self.params['bytes'] >> 20} MiB; enlarge the volume, "
+                f"or remove what was moved to {self.data}.before-… once. Nothing was touched"
             )
+        aside = self._set_aside()
         fresh, image = self.data.with_name(f"{self.data.name}.new"), self.params["image"]
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
@@ -169,7 +169,8 @@ class Member:
         own = ("run", "--rm", "--network", "none", *mount, "--entrypoint", "chown", image, "postgres:postgres", "/fresh")
         self.docker.check("The copy's folder", *own)
         primary = self.params["primary"]
-        conninfo = f"host={primary['host']} port={primary['port']} user={self.params['user']} sslmode=verify-ca sslcert=/none sslrootcert=/authority.pem"
+        conninfo = f"host={primary['host']} port={primary['port']} user={self.params['user']} "
+        conninfo += "sslmode=verify-ca sslcert=/none sslrootcert=/authority.pem"
         words: tuple[str, ...] = ("run", "--rm", "--user", "postgres", *mount, "--env", "PGPASSWORD", "--entrypoint", "pg_basebackup")
         words += ("--mount", f"type=bind,source={self.params['authority']},target=/authority.pem,readonly", image)
         words += ("--pgdata=/fresh", "--checkpoint=fast", "--wal-method=stream", f"--slot={self.params['follower']}")
@@ -178,9 +179,12 @@ class Member:
             shutil.rmtree(fresh, ignore_errors=True)
             kept = f" What was there before is in {aside}" if aside else ""
             raise BerthError(f"the primary's data cannot be copied: {last_words(out, err)}.{kept}")
-        if self.data.is_dir():
-            self.data.rmdir()
-        fresh.rename(self.data)
+        try:
+            if self.data.is_dir():
+                self.data.rmdir()
+            fresh.rename(self.data)
+        except OSError as error:
+            raise BerthError(f"{self.data} holds something that is no database: {error.strerror}. Move it away, and run again") from None
         self.follow()
         return aside
 
