@@ -167,8 +167,10 @@ class Machine:
         """Remove the files and images of releases that nobody will go back to."""
         folders = [each for each in (self.folder / "releases").iterdir() if each.is_dir()] if (self.folder / "releases").is_dir() else []
         folders.sort(key=lambda each: each.stat().st_mtime, reverse=True)
-        held = [each for each in folders if each.name == self.params["release"]]
-        held += [each for each in folders if each.name != self.params["release"]][: self.params["keep"]]
+        # What served before is kept however old it is: a rollback goes there.
+        release, before = self.params["release"], self.current().get("before", "")
+        folders.sort(key=lambda each: (each.name != release, each.name != before))
+        held = folders[: self.params["keep"] + 1]
         images = {image for each in held for image in images_of(each)}
         for each in folders:
             if each not in held:
