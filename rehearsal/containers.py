@@ -44,8 +44,8 @@ def network() -> Any:
         pass
     problem: Exception | None = None
     for subnet in _SUBNETS:
-        upper = list(ipaddress.IPv4Network(subnet).subnets())[1]
-        pool = IPAMPool(subnet=subnet, iprange=str(upper))
+        lower, upper = ipaddress.IPv4Network(subnet).subnets()
+        pool = IPAMPool(subnet=subnet, iprange=str(upper), gateway=str(next(lower.hosts())))
         try:
             return engine.networks.create(
                 NETWORK, driver="bridge", ipam=IPAMConfig(pool_configs=[pool]), labels={LABEL: "network", _OF: state.NAME}
@@ -75,8 +75,7 @@ def free_address() -> str:
 
 def gateway() -> str:
     """The address by which containers of the network reach this machine."""
-    config = network().attrs["IPAM"]["Config"][0]
-    return str(config.get("Gateway") or next(ipaddress.IPv4Network(config["Subnet"]).hosts()))
+    return str(network().attrs["IPAM"]["Config"][0]["Gateway"])
 
 
 def create(

@@ -1,4 +1,4 @@
-"""The rehearsal's server: ``python -m rehearsal.serve AWS_PORT DIGITALOCEAN_PORT``, started by ``python -m rehearsal up``."""
+"""The rehearsal's server: ``python -m rehearsal.serve AWS_PORT DIGITALOCEAN_PORT SPACES_PORT``, started by ``python -m rehearsal up``."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from . import certificates, state
 from .aws import serving
+from .digitalocean import spaces
 from .digitalocean.api import Api
 
 
-def serve(aws_port: int, digitalocean_port: int) -> None:
-    """Serve both clouds' APIs on ports of the loopback address, until the process ends."""
+def serve(aws_port: int, digitalocean_port: int, spaces_port: int) -> None:
+    """Serve both clouds' APIs on ports of the loopback address, and Spaces on the rehearsal's network, until the process ends."""
     # DigitalOcean's client sends its token over nothing but TLS.
     certificate, key = certificates.issue("localhost", [])
     folder = state.folder("certificates")
@@ -23,8 +24,10 @@ def serve(aws_port: int, digitalocean_port: int) -> None:
     pair = (str(folder / "api.pem"), str(folder / "api.key"))
     second = make_server("127.0.0.1", digitalocean_port, Api(), threaded=True, request_handler=WSGIRequestHandler, ssl_context=pair)
     threading.Thread(target=second.serve_forever, daemon=True).start()
-    serving.server(aws_port).serve_forever()
+    application = serving.server(aws_port)
+    spaces.serve(spaces_port)
+    application.serve_forever()
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), int(sys.argv[2]))
+    serve(*map(int, sys.argv[1:4]))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from . import certificates, containers, images, state
 from .aws import boto
-from .digitalocean import api, balancers, machines, registry, volumes
+from .digitalocean import api, balancers, machines, registry, spaces, volumes
 
 _START_SECONDS = 60
 # What the resources of an AWS account run on here.
@@ -42,8 +42,10 @@ def environment() -> dict[str, str]:
     where = endpoint()
     if where is None:
         raise ServerError("the rehearsal does not run; python -m rehearsal up starts it")
+    found = state.read(state.SERVER) or {}
     return {
         **boto.CREDENTIALS,
+        **spaces.environment(int(found["spaces"])),
         "AWS_ENDPOINT_URL": where,
         "AWS_DEFAULT_REGION": boto.REGION,
         "AWS_REGION": boto.REGION,
@@ -52,7 +54,7 @@ def environment() -> dict[str, str]:
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "DIGITALOCEAN_TOKEN": api.TOKEN,
-        "DIGITALOCEAN_API_URL": str((state.read(state.SERVER) or {})["digitalocean"]),
+        "DIGITALOCEAN_API_URL": str(found["digitalocean"]),
         "REQUESTS_CA_BUNDLE": str(certificates.bundle()),
         "BERTH_SSH_KEY": str(state.FOLDER / "ssh" / "id_ed25519"),
         "BERTH_KNOWN_HOSTS": str(state.FOLDER / "ssh" / "known_hosts"),
@@ -68,7 +70,7 @@ def up() -> list[str]:
     containers.take_away()
     containers.network()
     certificates.bundle()
-    ports = [_free_port(), _free_port()]
+    ports = [_free_port() for _each in range(3)]
     log = state.folder() / state.LOG
     with log.open("ab") as output:
         command = [sys.executable, "-m", "rehearsal.serve", *map(str, ports)]
@@ -76,7 +78,7 @@ def up() -> list[str]:
             command, cwd=state.ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, env=_environment()
         )
     where = f"http://127.0.0.1:{ports[0]}"
-    state.write(state.SERVER, {"pid": process.pid, "endpoint": where, "digitalocean": f"https://localhost:{ports[1]}"})
+    state.write(state.SERVER, {"pid": process.pid, "endpoint": where, "digitalocean": f"https://localhost:{ports[1]}", "spaces": ports[2]})
     end = time.monotonic() + _START_SECONDS
     while time.monotonic() < end:
         if _answers(where):

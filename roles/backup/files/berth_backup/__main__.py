@@ -1,0 +1,66 @@
+"""Backups of a store on this machine: ``berth-backup STORE COMMAND``, run by timers, by playbooks, and by hand.
+
+Each command says on standard error what it does, and ends with one line of JSON on standard output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .backups import Backups
+from .common import BackupError, alone
+from .drills import Drills
+from .watch import Watch
+
+SETTINGS = "/etc/berth/{store}/backup.json"
+STORES = {"postgres": (Backups, Drills, Watch)}
+COMMANDS = {
+    "prepare": "have what backups need on this machine",
+    "keep": "have the log archived, and a first backup",
+    "backup": "take a backup",
+    "state": "say what there is",
+    "watch": "raise an alarm where something is wrong",
+    "restore": "restore into a server beside the running one",
+    "take": "put the restored server in the running one's place",
+    "discard": "remove the restored server",
+    "forget": "remove data that was moved aside",
+    "drill": "restore the latest backup into a throwaway server and look at it",
+}
+# These only look.
+TOGETHER = ("state", "watch")
+
+
+def main() -> int:
+    """Run one command. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="berth-backup", description="Backups of a store on this machine.")
+    parser.add_argument("store", choices=sorted(STORES))
+    commands = parser.add_subparsers(dest="command", required=True)
+    known = {name: commands.add_parser(name, help=text) for name, text in COMMANDS.items()}
+    known["backup"].add_argument("--full", action="store_true", help="all of it, not what changed since the last one")
+    known["restore"].add_argument("wanted", help="latest, a backup's id, or a time")
+    options = vars(parser.parse_args())
+    store, command = options.pop("store"), options.pop("command")
+    try:
+        settings = json.loads(Path(SETTINGS.format(store=store)).read_text())
+        kind = next(each for each in STORES[store] if hasattr(each, command))
+        act: Callable[..., dict[str, Any]] = getattr(kind(settings), command)
+        if command in TOGETHER:
+            result = act(**options)
+        else:
+            with alone(Path(f"/run/berth-backup-{store}.lock"), settings["patience"]):
+                result = act(**options)
+    except (BackupError, OSError) as problem:
+        print(json.dumps({"failed": True, "msg": str(problem)}))
+        print(f"berth-backup {store} {command}: {problem}", file=sys.stderr)
+        return 1
+    print(json.dumps(result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

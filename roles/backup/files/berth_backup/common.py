@@ -1,0 +1,133 @@
+"""What all commands share: notes of this machine's, other programs, alarms, and one command at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import fcntl
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+class BackupError(Exception):
+    """What keeps a command from its work. The message is shown as it is."""
+
+
+def say(text: str) -> None:
+    """Progress, for who watches and for the journal."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def now() -> datetime.datetime:
+    """This moment, in UTC."""
+    return datetime.datetime.now(datetime.UTC)
+
+
+def moment(seconds: float) -> str:
+    """A time as it is shown: in UTC, to the second."""
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+class Notes:
+    """What this machine remembers of a store's backups, a file a note."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def read(self, name: str) -> dict[str, Any]:
+        """A note, empty where there is none."""
+        try:
+            found: dict[str, Any] = json.loads((self.folder / f"{name}.json").read_text())
+        except (FileNotFoundError, ValueError):
+            return {}
+        return found
+
+    def write(self, name: str, note: dict[str, Any]) -> None:
+        """Keep a note, in one step."""
+        path = self.folder / f"{name}.json"
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = path.with_suffix(".new")
+        fresh.write_text(json.dumps(note))
+        fresh.replace(path)
+
+    def names(self, folder: str) -> list[str]:
+        """The notes in a folder of their own."""
+        return sorted(path.stem for path in (self.folder / folder).glob("*.json"))
+
+    def drop(self, name: str) -> None:
+        """Forget a note."""
+        (self.folder / f"{name}.json").unlink(missing_ok=True)
+
+
+def run(*words: str, stdin: str = "") -> tuple[int, str, str]:
+    """Exit code and output of a command."""
+    done = subprocess.run(words, capture_output=True, text=True, input=stdin, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def check(problem: str, *words: str, stdin: str = "") -> str:
+    """The output of a command. Raises :class:`BackupError` with its last words."""
+    code, out, err = run(*words, stdin=stdin)
+    if code != 0:
+        raise BackupError(f"{problem}: {meaning(out + err)}")
+    return out
+
+
+def meaning(text: str) -> str:
+    """The last words of a command, with what is known of how to go on."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line.split("ERROR: ", 1)[-1].split("FATAL: ", 1)[-1].strip() for line in lines if "ERROR:" in line or "FATAL:" in line]
+    said = " ".join((errors or lines)[-3:])[:600] or "it said nothing"
+    for sign, hint in HINTS.items():
+        if sign in text:
+            return f"{hint} ({said})"
+    return said
+
+
+HINTS = {
+    "CryptoError": "the repository cannot be decrypted: backup_passphrase is not the one that it was made with",
+    "unable to flush": "the repository cannot be decrypted: backup_passphrase is not the one that it was made with",
+    "InvalidAccessKeyId": "the object store does not know backup_access_key",
+    "SignatureDoesNotMatch": "backup_secret_key does not belong to backup_access_key",
+    "NoSuchBucket": "there is no such bucket as backup_bucket",
+    "AccessDenied": "backup_access_key may not use this bucket",
+    "QuotaExceeded": "the object store is full",
+    "ServiceUnavailable": "the object store does not answer",
+    "HostConnectError": "the object store cannot be reached at backup_endpoint",
+    "unable to connect": "the object store cannot be reached at backup_endpoint",
+    "recovery ended before configured recovery target was reached": (
+        "the archived log ends before that time; the nearest that there is, is restore_to=latest"
+    ),
+}
+
+
+def post(url: str, text: str) -> None:
+    """Tell who is to be told, in the form that chat services take."""
+    request = urllib.request.Request(url, json.dumps({"text": text}).encode(), {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=20):
+            pass
+    except (OSError, ValueError) as error:
+        say(f"backup_alarm_url does not take the alarm: {error}")
+
+
+@contextlib.contextmanager
+def alone(path: Path, seconds: int) -> Iterator[None]:
+    """One of these commands at a time. Raises :class:`BackupError` where another one does not end."""
+    with path.open("w") as lock:
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if time.monotonic() > end:
+                    raise BackupError("another backup, restore or drill is running on this machine; try again when it has ended") from None
+                time.sleep(0.2)
+        yield

@@ -1,0 +1,79 @@
+"""A repository of pgBackRest on an object store."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from .common import BackupError, check, meaning, moment, run
+
+PGDATA = "/var/lib/postgresql/data"
+TOOL = ("pgbackrest", "--config=/etc/berth/conf/pgbackrest.conf", "--stanza=main")
+
+
+class Repository:
+    """pgBackRest as a store's image brings it. ``settings``: what the role wrote."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.settings = settings
+        self.conf = str(Path(settings["home"]) / "conf")
+
+    def mounts(self, data: Path | None) -> list[str]:
+        """What pgBackRest sees: its configuration, and a folder of data."""
+        folder = [f"--mount=type=bind,source={data},target={PGDATA}"] if data else []
+        return [f"--mount=type=bind,source={self.conf},target=/etc/berth/conf,readonly", *folder]
+
+    def owner(self) -> tuple[int, int]:
+        """Numbers of the server's user and group in the image."""
+        words = (
+            "docker",
+            "run",
+            "--rm",
+            "--network=none",
+            "--entrypoint=sh",
+            self.settings["image"],
+            "-c",
+            "id -u postgres; id -g postgres",
+        )
+        user, group = check("the image has no user postgres", *words).split()
+        return int(user), int(group)
+
+    def tool(self, *words: str, data: Path | None = None) -> tuple[int, str, str]:
+        """pgBackRest on its own, on a folder of data where one is given. It works whether or not a server runs."""
+        mounts = self.mounts(data)
+        return run(
+            "docker", "run", "--rm", "--user", "postgres", *mounts, "--entrypoint", TOOL[0], self.settings["image"], *TOOL[1:], *words
+        )
+
+    def within(self, problem: str, *words: str) -> str:
+        """pgBackRest beside the running server."""
+        return check(problem, "docker", "exec", "--user", "postgres", self.settings["container"], *TOOL, *words)
+
+    def info(self) -> dict[str, Any]:
+        """What the repository holds, as pgBackRest says it; nothing is empty. Raises :class:`BackupError` where it cannot be read."""
+        code, out, err = self.tool("info", "--output=json", "--log-level-console=error")
+        if code != 0:
+            raise BackupError(f"the repository cannot be read: {meaning(out + err)}")
+        found: dict[str, Any] = (json.loads(out) or [{}])[0]
+        status = found.get("status") or {}
+        if status.get("code") == 99:
+            raise BackupError(f"the repository cannot be read: {meaning(str(status.get('message')))}")
+        return found
+
+    def backups(self) -> list[dict[str, Any]]:
+        """The backups, oldest first: ``id``, ``type``, ``at`` (when it ended), ``seconds``, ``bytes`` of data and ``stored``, ``wrong``."""
+        return [
+            {
+                "id": each["label"],
+                "type": each["type"],
+                "at": moment(each["timestamp"]["stop"]),
+                "ended": each["timestamp"]["stop"],
+                "seconds": each["timestamp"]["stop"] - each["timestamp"]["start"],
+                "bytes": each["info"]["size"],
+                "stored": each["info"]["repository"].get("delta", 0),
+                "wrong": bool(each.get("error")),
+                "record": each.get("annotation") or {},
+            }
+            for each in self.info().get("backup") or []
+        ]

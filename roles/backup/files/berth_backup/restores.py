@@ -1,0 +1,192 @@
+"""Restores of Postgres: into a server beside the running one, which takes its place when that is said."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from .common import BackupError, check, meaning, moment, now, run, say
+from .postgres import Server, Work
+from .repository import PGDATA
+
+# What a restore leaves in postgresql.auto.conf, which a standby of later on would heed.
+RECOVERY = (
+    *("restore_command", "recovery_target", "recovery_target_time", "recovery_target_lsn", "recovery_target_inclusive"),
+    *("recovery_target_action", "recovery_target_timeline"),
+)
+
+
+class Restores(Work):
+    """A copy is a folder beside the data, and a container of its own."""
+
+    def target(self, wanted: str) -> tuple[list[str], str]:
+        """What pgBackRest is told, and what that means, for ``latest``, a backup's id, or a time. Raises :class:`BackupError` for what cannot be."""
+        found = self.repository.backups()
+        if not found:
+            raise BackupError("there is no backup in the repository yet; playbooks/backup.yml takes one")
+        version = str((self.repository.info().get("db") or [{}])[-1].get("version", ""))
+        if version != str(self.settings["major"]):
+            raise BackupError(f"the backups are of Postgres {version}, and postgres_container_version is of {self.settings['major']}")
+        if wanted == "latest":
+            return ["--type=default"], "all that was archived"
+        if wanted in [each["id"] for each in found]:
+            return [f"--set={wanted}", "--type=immediate", "--target-action=promote"], f"the end of backup {wanted}"
+        when = when_of(wanted, [each["id"] for each in found])
+        if when > now():
+            raise BackupError(f"restore_to is {wanted}, which is in the future; it is {moment(time.time())} now")
+        first = found[0]
+        if when.timestamp() < first["ended"]:
+            raise BackupError(f"restore_to is {wanted}, and the first backup ended at {first['at']}; a time before that cannot be restored")
+        text = when.strftime("%Y-%m-%d %H:%M:%S.%f+00")
+        return ["--type=time", f"--target={text}", "--target-action=promote"], f"{moment(when.timestamp())}"
+
+    def restore(self, wanted: str) -> dict[str, Any]:
+        """Bring a backup into a server of its own beside the running one."""
+        words, meant = self.target(wanted)
+        self.room(self.repository.backups()[-1]["bytes"])
+        runs = self.server.primary()
+        if runs:
+            # All up to now is archived; and what comes after a time says that the time is over.
+            self.server.ask("SELECT pg_current_xact_id(); SELECT pg_switch_wal()")
+            self.repository.within("the log is not archived", "check")
+        say(f"restoring {meant}")
+        found = self.bring("restored", words, published=True)
+        self.notes.write("restored-beside", {"wanted": wanted, "meant": meant, "at": time.time(), **found})
+        return {"changed": True, "wanted": wanted, "meant": meant, **found, **self.lost(found["until"])}
+
+    def lost(self, until: str) -> dict[str, Any]:
+        """What a restored server lacks of the running one."""
+        if not self.server.primary():
+            return {"lacks": ""}
+        with contextlib.suppress(BackupError, ValueError):
+            when = datetime.datetime.fromisoformat(until)
+            seconds = int((now() - when).total_seconds())
+            return {"lacks": f"what was written in the {seconds} s since {moment(when.timestamp())}"}
+        return {"lacks": "what was written since"}
+
+    def room(self, needed: int) -> None:
+        """Raise :class:`BackupError` where another copy of the data does not fit."""
+        free = shutil.disk_usage(self.data.parent).free
+        if free < needed * 1.1:
+            raise BackupError(
+                f"{self.data.parent} has {free >> 20} MiB left, and the data is {needed >> 20} MiB; enlarge the volume. Nothing was touched"
+            )
+
+    def place(self, kind: str) -> Path:
+        """The folder of a copy beside the data."""
+        return self.data.with_name(f"{self.data.name}.{kind}")
+
+    def bring(self, kind: str, words: list[str], *, published: bool) -> dict[str, Any]:
+        """Restore into a folder, and start a server on it that archives nothing. Returns its container and up to when it holds everything."""
+        folder, name, begin = self.place(kind), f"{self.server.name}-{kind}", time.monotonic()
+        self.discard(kind)
+        folder.mkdir(mode=0o700)
+        owner = self.repository.owner()
+        for each in (folder, Path(self.settings["home"]) / "tls" / "server.key"):
+            os.chown(each, *owner)
+        try:
+            code, out, err = self.repository.tool("restore", *words, "--log-level-console=error", data=folder)
+            if code != 0:
+                raise BackupError(f"the backup cannot be restored: {meaning(out + err)}. The running database was not touched")
+            port = [f"--publish=127.0.0.1:{self.settings['port'] + 1}:5432"] if published else []
+            tls = f"--mount=type=bind,source={self.settings['home']}/tls,target=/etc/berth/tls,readonly"
+            command = [
+                "postgres",
+                "-c",
+                "config_file=/etc/berth/conf/postgresql.conf",
+                "-c",
+                "archive_mode=off",
+                "-c",
+                "shared_buffers=64MB",
+            ]
+            command += ["-c", "synchronous_standby_names=", "-c", "hba_file=/etc/berth/conf/pg_hba.conf", "-c", "huge_pages=off"]
+            started = (
+                "docker",
+                "run",
+                "--detach",
+                "--name",
+                name,
+                "--shm-size=256m",
+                f"--env=PGDATA={PGDATA}",
+                *port,
+                *self.repository.mounts(folder),
+                tls,
+            )
+            check("the restored server", *started, self.settings["image"], *command)
+            self.recovered(Server(name))
+        except BaseException:
+            self.discard(kind)
+            raise
+        until = Server(name).ask("SELECT coalesce(pg_last_xact_replay_timestamp()::text, '')")
+        return {"container": name, "folder": str(folder), "until": until, "seconds": round(time.monotonic() - begin, 1)}
+
+    def recovered(self, server: Server) -> None:
+        """Wait until a server has replayed its log and takes writes. It may take as long as it takes, if it lives."""
+        shown = time.monotonic()
+        while not server.primary():
+            if not server.runs():
+                _code, out, err = run("docker", "logs", "--tail", "40", server.name)
+                raise BackupError(f"the restored server does not start: {meaning(out + err)}. The running database was not touched")
+            if time.monotonic() - shown > 15:
+                shown = time.monotonic()
+                say("replaying the log")
+            time.sleep(0.3)
+
+    def discard(self, kind: str = "restored") -> dict[str, Any]:
+        """Take a copy away."""
+        there = self.place(kind).exists()
+        run("docker", "rm", "--force", f"{self.server.name}-{kind}")
+        shutil.rmtree(self.place(kind), ignore_errors=True)
+        self.notes.drop(kind + "-beside")
+        return {"changed": there}
+
+    def take(self) -> dict[str, Any]:
+        """Put the restored server's data in the running one's place, whose data is moved aside. It ends also where it was killed before."""
+        restored = Server(f"{self.server.name}-restored")
+        taking = self.notes.read("taking")
+        if not taking:
+            if not restored.primary():
+                raise BackupError("there is no restored server beside the running one; give restore_to=latest, a backup's id or a time")
+            restored.ask("".join(f"ALTER SYSTEM RESET {name};" for name in RECOVERY) + "CHECKPOINT;")
+            stamp = now().strftime("%Y%m%d-%H%M%S")
+            taking = {"aside": str(self.place(f"before-{stamp}")) if (self.data / "PG_VERSION").is_file() else ""}
+            self.notes.write("taking", taking)
+        project = str(Path(self.settings["home"]) / "compose.yaml")
+        run("docker", "stop", "--time", "120", restored.name)
+        run("docker", "rm", "--force", restored.name)
+        if self.place("restored").is_dir():
+            if self.server.runs():
+                check("the running server cannot be stopped", "docker", "compose", "--file", project, "stop")
+            if (self.data / "PG_VERSION").is_file():
+                self.data.rename(taking["aside"])
+            elif self.data.is_dir():
+                self.data.rmdir()
+            self.place("restored").rename(self.data)
+        if Path(project).is_file():
+            check("the server cannot be started", "docker", "compose", "--file", project, "up", "--detach", "--wait")
+        for name in ("taking", "restored-beside"):
+            self.notes.drop(name)
+        return {"changed": True, "aside": taking["aside"]}
+
+    def forget(self) -> dict[str, Any]:
+        """Remove data that was moved aside."""
+        there = sorted(map(str, self.data.parent.glob(f"{self.data.name}.before-*")))
+        for each in there:
+            shutil.rmtree(each)
+        return {"changed": bool(there), "removed": there}
+
+
+def when_of(wanted: str, known: list[str]) -> datetime.datetime:
+    """A time that a user gave; UTC where it names no zone. Raises :class:`BackupError` for what is neither a time nor a backup."""
+    try:
+        when = datetime.datetime.fromisoformat(wanted)
+    except ValueError:
+        raise BackupError(
+            f"restore_to is {wanted}: give latest, a time such as 2026-01-31T12:00:00Z, or one of the backups {', '.join(known)}"
+        ) from None
+    return when if when.tzinfo else when.replace(tzinfo=datetime.UTC)
