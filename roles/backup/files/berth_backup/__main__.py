@@ -41,6 +41,7 @@ def main() -> int:
     parser.add_argument("store", choices=sorted(STORES))
     commands = parser.add_subparsers(dest="command", required=True)
     known = {name: commands.add_parser(name, help=text) for name, text in COMMANDS.items()}
+    known["prepare"].add_argument("--candidate", default="", help="another configuration of pgBackRest's, to be tried")
     known["backup"].add_argument("--full", action="store_true", help="all of it, not what changed since the last one")
     known["restore"].add_argument("wanted", help="latest, a backup's id, or a time")
     options = vars(parser.parse_args())
@@ -53,6 +54,8 @@ def main() -> int:
             result = act(**options)
         else:
             with alone(Path(f"/run/berth-backup-{store}.lock"), settings["patience"]):
+                if command not in ("take", "forget"):
+                    Drills(settings).finish()
                 result = act(**options)
     except (BackupError, OSError) as problem:
         print(json.dumps({"failed": True, "msg": str(problem)}))

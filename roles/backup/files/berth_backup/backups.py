@@ -23,18 +23,22 @@ RUN if command -v apk > /dev/null; then apk add --no-cache pgbackrest ca-certifi
 class Backups(Work):
     """Taken of the primary; a standby only has what it needs to take them once it is one."""
 
-    def prepare(self) -> dict[str, Any]:
-        """Have the image; say what the repository holds, and what is in the data's place."""
+    def prepare(self, candidate: str = "") -> dict[str, Any]:
+        """Have the image; say what the repository holds, and what is in the data's place.
+
+        ``candidate``: another configuration of pgBackRest's, which has to open the repository before it takes the place of the one in force.
+        """
         base, image = self.settings["base"], self.settings["image"]
         wanted = run("docker", "image", "inspect", "--format", '{{index .Config.Labels "org.berth.base"}}', image)
         changed = wanted[:2] != (0, f"{base}\n")
         if changed:
             say(f"adding pgBackRest to {base}")
             check(f"{image} cannot be built", "docker", "build", "--tag", image, "-", stdin=RECIPE.format(base=base))
+        configuration = Path(candidate).name if candidate else "pgbackrest.conf"
         # The server's own user reads it, whose number is the image's affair.
-        os.chown(Path(self.repository.conf) / "pgbackrest.conf", *self.repository.owner())
+        os.chown(Path(self.repository.conf) / configuration, *self.repository.owner())
         empty = not (self.data / "PG_VERSION").is_file()
-        found = self.repository.info() if empty else {}
+        found = self.repository.info(configuration) if empty or candidate else {}
         kept = [each["label"] for each in found.get("backup") or []]
         versions = [str(each["version"]) for each in found.get("db") or []]
         return {
@@ -42,7 +46,6 @@ class Backups(Work):
             "empty": empty,
             "kept": kept,
             "version": versions[-1] if versions else "",
-            "taking": bool(self.notes.read("taking")),
         }
 
     def keep(self) -> dict[str, Any]:
@@ -57,7 +60,7 @@ class Backups(Work):
         known = [str(each["system-id"]) for each in found.get("db") or []]
         # Another database's backups stay beside this one's.
         self.repository.within("the repository", "stanza-upgrade" if known and known[-1] != identifier else "stanza-create")
-        self.repository.within("the log cannot be archived", "check")
+        self.archived()
         result: dict[str, Any] = {"changed": True}
         if not found.get("backup") or known[-1:] != [identifier]:
             result["backup"] = self.backup(full=True)
@@ -75,14 +78,14 @@ class Backups(Work):
         kind = "full" if full or not ended or time.time() - ended[-1] > self.settings["full_days"] * 86400 - 3600 else "incr"
         say(f"taking a backup ({kind})")
         try:
-            self.repository.within("no backup was taken", "backup", f"--type={kind}")
+            self.beside("no backup was taken", "backup", f"--type={kind}")
             taken = self.repository.backups()[-1]
             if taken["wrong"]:
                 raise BackupError(
                     f"backup {taken['id']} has pages with wrong checksums: the database's files are damaged; see {self.server.name}'s log"
                 )
             record = self.record(taken["id"])
-            self.repository.within("the log is not archived", "check")
+            self.archived()
         except BackupError as problem:
             self.notes.write("backup", {**self.notes.read("backup"), "failed": str(problem), "failed_at": time.time()})
             raise

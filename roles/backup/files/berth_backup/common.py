@@ -67,7 +67,12 @@ class Notes:
 
 def run(*words: str, stdin: str = "") -> tuple[int, str, str]:
     """Exit code and output of a command."""
-    done = subprocess.run(words, capture_output=True, text=True, input=stdin, check=False)
+    for _each in range(3):
+        done = subprocess.run(words, capture_output=True, text=True, errors="replace", input=stdin, check=False)
+        # The engine's own failure, now and then, to begin a command in a container: nothing was begun.
+        if done.returncode == 0 or "OCI runtime exec failed" not in done.stderr:
+            break
+        time.sleep(1)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -80,27 +85,30 @@ def check(problem: str, *words: str, stdin: str = "") -> str:
 
 
 def meaning(text: str) -> str:
-    """The last words of a command, with what is known of how to go on."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    errors = [line.split("ERROR: ", 1)[-1].split("FATAL: ", 1)[-1].strip() for line in lines if "ERROR:" in line or "FATAL:" in line]
-    said = " ".join((errors or lines)[-3:])[:600] or "it said nothing"
+    """What a command's output means, where that is known; else its last words."""
     for sign, hint in HINTS.items():
         if sign in text:
-            return f"{hint} ({said})"
-    return said
+            return hint
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line.split("ERROR: ", 1)[-1].split("FATAL: ", 1)[-1].strip() for line in lines if "ERROR:" in line or "FATAL:" in line]
+    return " ".join((errors or lines)[-3:])[:600] or "it said nothing"
 
 
+UNREADABLE = "the repository cannot be decrypted: backup_passphrase is not the one that it was made with"
 HINTS = {
-    "CryptoError": "the repository cannot be decrypted: backup_passphrase is not the one that it was made with",
-    "unable to flush": "the repository cannot be decrypted: backup_passphrase is not the one that it was made with",
+    "CryptoError": UNREADABLE,
     "InvalidAccessKeyId": "the object store does not know backup_access_key",
     "SignatureDoesNotMatch": "backup_secret_key does not belong to backup_access_key",
     "NoSuchBucket": "there is no such bucket as backup_bucket",
     "AccessDenied": "backup_access_key may not use this bucket",
     "QuotaExceeded": "the object store is full",
     "ServiceUnavailable": "the object store does not answer",
+    "[503]": "the object store does not answer",
     "HostConnectError": "the object store cannot be reached at backup_endpoint",
     "unable to connect": "the object store cannot be reached at backup_endpoint",
+    "Temporary failure in name resolution": "the object store cannot be reached at backup_endpoint",
+    "certificate verify failed": "the certificate of backup_endpoint is not trusted; backup_authority names the file of its authority",
+    "No space left on device": "the disk is full",
     "recovery ended before configured recovery target was reached": (
         "the archived log ends before that time; the nearest that there is, is restore_to=latest"
     ),

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .common import BackupError, Notes, check, run
+from .common import BackupError, Notes, check, meaning, run
 from .repository import Repository
 
 # One line a table: its name, rows, and a sum over all rows that does not depend on their order.
@@ -110,3 +110,17 @@ class Work:
         self.server = Server(settings["container"])
         self.repository = Repository(settings)
         self.data = Path(settings["data"])
+
+    def archived(self) -> None:
+        """See that the log is archived, all up to now. Raises :class:`BackupError`."""
+        self.beside("the log is not archived", "check")
+
+    def beside(self, problem: str, *words: str) -> None:
+        """pgBackRest beside the running server. Raises :class:`BackupError`; where the log is what is missing, with what the server was told."""
+        try:
+            self.repository.within(problem, *words)
+        except BackupError as error:
+            if "was not archived before" not in str(error):
+                raise
+            _code, out, err = run("docker", "logs", "--since", "2m", self.server.name)
+            raise BackupError(f"{problem}, since the log is not archived: {meaning(err + out)}") from None

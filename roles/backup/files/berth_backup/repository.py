@@ -6,10 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .common import BackupError, check, meaning, moment, run
+from .common import UNREADABLE, BackupError, check, meaning, moment, run
 
 PGDATA = "/var/lib/postgresql/data"
 TOOL = ("pgbackrest", "--config=/etc/berth/conf/pgbackrest.conf", "--stanza=main")
+
+# What pgBackRest calls a status that has no number of its own.
+_OTHER = 99
 
 
 class Repository:
@@ -39,26 +42,27 @@ class Repository:
         user, group = check("the image has no user postgres", *words).split()
         return int(user), int(group)
 
-    def tool(self, *words: str, data: Path | None = None) -> tuple[int, str, str]:
+    def tool(self, *words: str, data: Path | None = None, configuration: str = "pgbackrest.conf") -> tuple[int, str, str]:
         """pgBackRest on its own, on a folder of data where one is given. It works whether or not a server runs."""
-        mounts = self.mounts(data)
-        return run(
-            "docker", "run", "--rm", "--user", "postgres", *mounts, "--entrypoint", TOOL[0], self.settings["image"], *TOOL[1:], *words
-        )
+        begin = ("docker", "run", "--rm", "--user", "postgres", *self.mounts(data), "--entrypoint", TOOL[0], self.settings["image"])
+        return run(*begin, f"--config=/etc/berth/conf/{configuration}", *TOOL[2:], *words)
 
     def within(self, problem: str, *words: str) -> str:
         """pgBackRest beside the running server."""
         return check(problem, "docker", "exec", "--user", "postgres", self.settings["container"], *TOOL, *words)
 
-    def info(self) -> dict[str, Any]:
+    def info(self, configuration: str = "pgbackrest.conf") -> dict[str, Any]:
         """What the repository holds, as pgBackRest says it; nothing is empty. Raises :class:`BackupError` where it cannot be read."""
-        code, out, err = self.tool("info", "--output=json", "--log-level-console=error")
+        code, out, err = self.tool("info", "--output=json", "--log-level-console=error", configuration=configuration)
         if code != 0:
             raise BackupError(f"the repository cannot be read: {meaning(out + err)}")
-        found: dict[str, Any] = (json.loads(out) or [{}])[0]
-        status = found.get("status") or {}
-        if status.get("code") == 99:
-            raise BackupError(f"the repository cannot be read: {meaning(str(status.get('message')))}")
+        try:
+            found: dict[str, Any] = (json.loads(out) or [{}])[0]
+        except ValueError:  # what a wrong passphrase makes of it
+            raise BackupError(UNREADABLE) from None
+        for each in found.get("repo") or []:
+            if (each.get("status") or {}).get("code") == _OTHER:
+                raise BackupError(f"the repository cannot be read: {meaning(str(each['status'].get('message')))}")
         return found
 
     def backups(self) -> list[dict[str, Any]]:

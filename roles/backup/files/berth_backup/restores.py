@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -19,6 +20,10 @@ RECOVERY = (
     *("restore_command", "recovery_target", "recovery_target_time", "recovery_target_lsn", "recovery_target_inclusive"),
     *("recovery_target_action", "recovery_target_timeline"),
 )
+
+# pgBackRest's numbers of what is not as it was written: a checksum, a format, a missing file, what cannot be decrypted.
+_DAMAGE = re.compile(r"\[(026|029|055|095)\]")
+DAMAGED = "it is damaged where it is stored; restore an older one, and take a new one with playbooks/backup.yml -e backup_full=true"
 
 
 class Restores(Work):
@@ -53,7 +58,10 @@ class Restores(Work):
         if runs:
             # All up to now is archived; and what comes after a time says that the time is over.
             self.server.ask("SELECT pg_current_xact_id(); SELECT pg_switch_wal()")
-            self.repository.within("the log is not archived", "check")
+            try:
+                self.archived()
+            except BackupError as problem:
+                say(f"what is not archived cannot be restored: {problem}")
         say(f"restoring {meant}")
         found = self.bring("restored", words, published=True)
         self.notes.write("restored-beside", {"wanted": wanted, "meant": meant, "at": time.time(), **found})
@@ -92,7 +100,9 @@ class Restores(Work):
         try:
             code, out, err = self.repository.tool("restore", *words, "--log-level-console=error", data=folder)
             if code != 0:
-                raise BackupError(f"the backup cannot be restored: {meaning(out + err)}. The running database was not touched")
+                said = out + err
+                why = f"{DAMAGED} ({' '.join(said.split())[-300:]})" if _DAMAGE.search(said) else meaning(said)
+                raise BackupError(f"the backup cannot be restored: {why}. The running database was not touched")
             port = [f"--publish=127.0.0.1:{self.settings['port'] + 1}:5432"] if published else []
             tls = f"--mount=type=bind,source={self.settings['home']}/tls,target=/etc/berth/tls,readonly"
             command = [
@@ -172,6 +182,12 @@ class Restores(Work):
         for name in ("taking", "restored-beside"):
             self.notes.drop(name)
         return {"changed": True, "aside": taking["aside"]}
+
+    def finish(self) -> None:
+        """End what was cut off while restored data took the running one's place: until then there is no database."""
+        if self.notes.read("taking"):
+            say("ending a restore that was cut off")
+            self.take()
 
     def forget(self) -> dict[str, Any]:
         """Remove data that was moved aside."""

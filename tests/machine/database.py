@@ -1,0 +1,90 @@
+"""A Postgres on droplets, seen through the app that uses it; and a client that writes one number after another."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rehearsal.digitalocean import machines
+from tests.machine.test_digitalocean_home import Droplets
+
+# The app is a client that its own image brings: it sleeps, and is asked to write.
+COMPOSE = """services:
+  postgres:
+    image: postgres:17
+  writer:
+    image: postgres:17.7
+    command: [sleep, infinity]
+    environment:
+      DATABASE_URL: postgresql://postgres@postgres/postgres
+    depends_on: [postgres]
+"""
+
+
+@dataclass
+class Database(Droplets):
+    """Droplets with Postgres, one of them with the app too. ``given``: variables of every run."""
+
+    droplets: list[dict[str, Any]] = field(default_factory=list)
+    given: dict[str, Any] = field(default_factory=dict)
+
+    def run(self, playbook: str, *arguments: str, succeeds: bool = True, **more: Any) -> str:
+        """What a playbook says, on one line."""
+        given = {"digitalocean_droplets": self.droplets, "app_compose_keep": ["writer"], **self.given, **more}
+        done = self.playbook(playbook, "-e", json.dumps(given), *arguments)
+        assert (done.returncode == 0) is succeeds, done.stdout[-5000:] + done.stderr[-1000:]
+        return " ".join((done.stdout + done.stderr).split())
+
+    def ask(self, query: str, seconds: int = 5) -> str:
+        """What the app's own client is answered, by way of the variables that the app has. Raises :class:`OSError`."""
+        find = "docker ps --quiet --filter label=com.docker.compose.service=writer --latest"
+        command = f'docker exec $({find}) sh -c \'PGCONNECT_TIMEOUT=2 timeout {seconds} psql -qAt "$DATABASE_URL" -c "{query}"\''
+        name = next(each["name"] for each in self.droplets if "app" in each["groups"])
+        words = ["docker", "exec", machines.name_of(self.droplet(name)["id"]), "sh", "-c", command]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode:
+            raise OSError(done.stderr[-500:])
+        return done.stdout.strip()
+
+    def standing(self, name: str) -> str:
+        return self.on(name, "docker exec -u postgres berth-postgres psql -qAt -c 'select pg_is_in_recovery()'").strip()
+
+    def written(self) -> set[int]:
+        return {int(each) for each in self.ask("select number from written").split()}
+
+
+def project(folder: Path) -> Path:
+    """A Compose project of the client."""
+    folder.mkdir()
+    (folder / "compose.yaml").write_text(COMPOSE)
+    return folder
+
+
+class Writer(threading.Thread):
+    """Writes one number after another, and remembers which were acknowledged."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(daemon=True)
+        self.database, self.acknowledged, self.ended = database, [], threading.Event()
+        self.gap, self._last = 0.0, time.monotonic()
+
+    def run(self) -> None:
+        number = 0
+        while not self.ended.is_set():
+            number += 1
+            try:
+                self.database.ask(f"insert into written values ({number})")
+            except (OSError, subprocess.TimeoutExpired, StopIteration):
+                continue
+            self.acknowledged.append(number)
+            self.gap, self._last = max(self.gap, time.monotonic() - self._last), time.monotonic()
+
+    def stop(self) -> list[int]:
+        self.ended.set()
+        self.join(30)
+        return self.acknowledged

@@ -1,0 +1,231 @@
+"""Backups of Postgres on a droplet: taken, restored beside it and in its place, rehearsed, and brought back after all else is lost."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import random
+import re
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+
+from rehearsal import containers, server, stack
+from rehearsal.digitalocean import machines, spaces
+from tests.machine.conftest import Cloud, eventually
+from tests.machine.database import Database, Writer, project
+
+pytestmark = pytest.mark.docker
+NAME = "backup-test"
+DROPLETS = [{"name": "db-1", "groups": ["postgres", "app"], "size": "s-2vcpu-2gb", "volumes": [{"name": "data", "size": 2}]}]
+at_length = pytest.mark.skipif(not os.environ.get("BERTH_EVERY_MOMENT"), reason="takes minutes; BERTH_EVERY_MOMENT=1 runs it")
+
+
+class Alarms(http.server.BaseHTTPRequestHandler):
+    """A chat service, as far as an alarm knows it."""
+
+    said: list[str]
+
+    def do_POST(self) -> None:
+        self.said.append(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"])
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_arguments: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def alarms(cloud: Cloud) -> Iterator[tuple[str, list[str]]]:
+    """Where alarms go, and those that came."""
+    assert cloud  # whose network it listens on
+    said: list[str] = []
+    listener = http.server.ThreadingHTTPServer((containers.gateway(), 0), type("Listener", (Alarms,), {"said": said}))
+    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    yield f"http://{listener.server_address[0]}:{listener.server_address[1]}/hook", said
+    listener.shutdown()
+
+
+@pytest.fixture(scope="module")
+def database(cloud: Cloud, alarms: tuple[str, list[str]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    server.digitalocean()
+    given = {"digitalocean_ip_range": "10.123.0.0/20", "backup_alarm_url": alarms[0]}
+    folder = project(tmp_path_factory.mktemp("backup") / "backup")
+    found = Database(NAME, "", cloud.environment, "", "digitalocean", project=folder, droplets=DROPLETS, given=given)
+    found.output = found.run("site.yml")
+    found.ask("create table written (number int, at timestamptz default clock_timestamp())")
+    yield found
+    spaces.fail()
+    found.run("destroy.yml", "-e", f"destroy={NAME}", "-e", f"destroy_volumes={NAME}")
+
+
+def keeper(database: Database, command: str) -> dict[str, Any]:
+    """What the machine's own command answers."""
+    said = database.on("db-1", f"berth-backup postgres {command}")
+    found: dict[str, Any] = json.loads(next(line for line in said.splitlines() if line.startswith("{")))
+    return found
+
+
+def beside(database: Database, query: str) -> str:
+    """What the server answers that was restored beside the running one."""
+    return database.on("db-1", f'docker exec -u postgres berth-postgres-restored psql -qAt -d backup_test -c "{query}"').strip()
+
+
+def test_a_new_database_has_a_backup_and_the_status_says_so(database: Database):
+    assert re.search(r"1 backup, the newest of \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ; no drill yet", database.run("status.yml"))
+    timers = database.on("db-1", "systemctl list-timers --all")
+    assert all(f"berth-postgres-{each}.timer" in timers for each in ("backup", "watch", "drill"))
+
+
+def test_a_second_run_changes_nothing_and_no_secret_is_shown_or_readable(database: Database):
+    said = database.run("site.yml", "-vvv", "--diff")
+    assert not re.search(r"changed=[1-9]", said), said[-1500:]
+    assert spaces.PASSPHRASE not in said
+    assert spaces.SECRET_KEY not in said
+    held = database.on(
+        "db-1", f"grep -rl '{spaces.PASSPHRASE}' /etc /usr/local /var/lib/berth /mnt/data 2>/dev/null | xargs stat -c '%a %n'"
+    )
+    assert held.splitlines() == ["600 /etc/berth/postgres/conf/pgbackrest.conf"]
+
+
+def test_a_moment_between_two_writes_holds_the_first_and_not_the_second(database: Database):
+    database.ask("insert into written values (1)")
+    time.sleep(1.1)
+    between = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    time.sleep(1.1)
+    database.ask("insert into written values (2)")
+    said = database.run("restore.yml", "-e", f"restore_to={between}")
+    assert "The running database was not touched" in said
+    assert beside(database, "select number from written") == "1"
+    assert database.written() == {1, 2}
+    database.run("restore.yml", "-e", "restore_to=none")
+    assert "berth-postgres-restored" not in database.on("db-1", "docker ps --all; ls /mnt/data")
+
+
+REFUSED = {
+    "the future": ("restore_to=2090-01-01T00:00:00Z", "which is in the future"),
+    "before the first backup": ("restore_to=2001-01-01", "the first backup ended at"),
+    "what is no time": ("restore_to=yesterday", "give latest, a time such as"),
+    "another name": ("restore=other", f"this stack is called {NAME}"),
+    "another passphrase": ("backup_passphrase=another", "backup_passphrase is not the one that it was made with"),
+}
+
+
+@pytest.mark.parametrize("given", REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_restored_is_refused_and_nothing_is_touched(database: Database, given: tuple[str, str]):
+    before = database.on("db-1", "md5sum /etc/berth/postgres/conf/* /etc/berth/postgres/backup.json; ls /mnt/data; docker ps -q")
+    assert given[1] in database.run("restore.yml", "-e", given[0], succeeds=False)
+    assert database.on("db-1", "md5sum /etc/berth/postgres/conf/* /etc/berth/postgres/backup.json; ls /mnt/data; docker ps -q") == before
+
+
+def test_a_restored_database_takes_the_running_ones_place_when_the_name_is_typed(database: Database):
+    found = keeper(database, "backup")
+    database.ask("insert into written values (3)")
+    said = database.run("restore.yml", "-e", f"restore_to={found['id']}", "-e", f"restore={NAME}")
+    assert "It serves now. The data that was in its place is in /mnt/data/postgres.before-" in said
+    # The app goes on with the address and the password that it has.
+    assert eventually(lambda: database.written()) == {1, 2}
+    database.ask("insert into written values (4)")
+    assert not re.search(r"changed=[1-9]", database.run("site.yml"))
+    database.run("restore.yml", "-e", f"restore_forget={NAME}")
+    assert database.on("db-1", "ls /mnt/data").split() == ["postgres"]
+
+
+def test_a_drill_finds_what_was_recorded_and_what_is_damaged_raises_an_alarm(database: Database, alarms: tuple[str, list[str]]):
+    database.run("backup.yml", "-e", "backup_full=true")
+    said = database.run("drill.yml", "-e", "backup_drill_query='select count(*) from written'")
+    assert "3 rows in 1 tables are what the backup recorded" in said
+    assert "pg_amcheck finds no damage" in said
+    assert "berth-postgres-drill" not in database.on("db-1", "docker ps --all; ls /mnt/data")
+    _damage()
+    assert "damaged where it is stored" in database.run("drill.yml", succeeds=False)
+    keeper(database, "watch")
+    assert "damaged where it is stored" in alarms[1][-1]
+    assert "FAILED" in database.run("status.yml")
+    database.run("backup.yml", "-e", "backup_full=true")
+    assert "well, restored in" in database.run("drill.yml") + database.run("status.yml")
+    keeper(database, "watch")
+    assert alarms[1][-1].endswith("all is well again")
+
+
+def _damage() -> None:
+    """Let a byte of the newest backup be another one."""
+    environment = server.environment()
+    client = boto3.client(
+        "s3",
+        endpoint_url=f"https://{environment['BERTH_BACKUP_ENDPOINT']}",
+        verify=environment["BERTH_BACKUP_AUTHORITY"],
+        region_name="fra1",
+        aws_access_key_id=spaces.ACCESS_KEY,
+        aws_secret_access_key=spaces.SECRET_KEY,
+    )
+    found = client.list_objects_v2(Bucket=spaces.BUCKET, Prefix=f"{NAME}/postgres/backup/main/")["Contents"]
+    newest = max((each for each in found if "/bundle/" in each["Key"] and each["Size"] > 100_000), key=lambda each: each["LastModified"])
+    content = bytearray(client.get_object(Bucket=spaces.BUCKET, Key=newest["Key"])["Body"].read())
+    content[len(content) // 2] ^= 0xFF
+    client.put_object(Bucket=spaces.BUCKET, Key=newest["Key"], Body=bytes(content))
+
+
+def test_an_object_store_that_is_full_is_said_and_the_database_goes_on(database: Database, alarms: tuple[str, list[str]]):
+    spaces.fail("full")
+    try:
+        assert "the object store is full" in keeper(database, "backup")["msg"]
+        database.ask("insert into written values (5)")
+        keeper(database, "watch")
+        assert "the object store is full" in alarms[1][-1]
+    finally:
+        spaces.fail()
+    assert keeper(database, "backup")["id"]
+
+
+@pytest.mark.parametrize("command", ["restore latest", "take", "backup", "drill"])
+def test_a_command_that_is_killed_leaves_the_data_whole_and_can_be_run_again(database: Database, command: str):
+    database.ask("insert into written values (6)")
+    before = database.written()
+    generator = random.Random(command)
+    for _each in range(2):
+        if command == "take":
+            keeper(database, "restore latest")
+        seconds = generator.uniform(0.3, 4)
+        database.on("db-1", f"timeout --signal=KILL {seconds:.2f} berth-backup postgres {command}; pkill -KILL -f berth_backup; true")
+    # Whatever was cut off, the next command ends it.
+    database.run("site.yml")
+    assert command == "take" or "msg" not in keeper(database, command)
+    assert eventually(lambda: database.written()) >= before
+    database.run("restore.yml", "-e", "restore_to=none", "-e", f"restore_forget={NAME}")
+    assert "msg" not in keeper(database, "backup")
+    assert database.on("db-1", "ls /mnt/data").split() == ["postgres"]
+
+
+def test_a_machine_that_is_lost_with_its_volume_is_brought_back(database: Database):
+    writer = Writer(database)
+    writer.start()
+    eventually(lambda: len(writer.acknowledged) > 20)
+    droplet = database.droplet("db-1")
+    machines.power(droplet["id"], on=False, hard=True)
+    lost = time.monotonic()
+    acknowledged = writer.stop()
+    stack.account().droplets.destroy(droplet["id"])
+    for each in droplet["volume_ids"]:
+        eventually(lambda each=each: _gone(each))
+    said = database.run("site.yml", succeeds=False)
+    assert "holds no data, and berth-rehearsal/backup-test holds" in said
+    assert "playbooks/restore.yml -e restore_to=latest" in said
+    database.run("restore.yml", "-e", "restore_to=latest")
+    database.run("site.yml")
+    kept = eventually(lambda: database.written())
+    missing = sorted(set(acknowledged) - kept)
+    # What was archived is there, and what is missing is the end of it.
+    assert missing == acknowledged[len(acknowledged) - len(missing) :]
+    print(f"\nbrought back in {time.monotonic() - lost:.0f} s; {len(missing)} of the last {len(acknowledged)} writes were not archived yet")
+
+
+def _gone(volume: str) -> bool:
+    stack.account().volumes.delete(volume)
+    return True
