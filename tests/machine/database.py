@@ -68,13 +68,14 @@ def project(folder: Path) -> Path:
 class Writer(threading.Thread):
     """Writes one number after another, and remembers which were acknowledged."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, first: int = 1) -> None:
         super().__init__(daemon=True)
+        self.first = first
         self.database, self.acknowledged, self.ended = database, [], threading.Event()
         self.gap, self._last = 0.0, time.monotonic()
 
     def run(self) -> None:
-        number = 0
+        number = self.first - 1
         while not self.ended.is_set():
             number += 1
             try:

@@ -55,7 +55,7 @@ def alarms(cloud: Cloud) -> Iterator[tuple[str, list[str]]]:
 @pytest.fixture(scope="module")
 def database(cloud: Cloud, alarms: tuple[str, list[str]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     server.digitalocean()
-    given = {"digitalocean_ip_range": "10.123.0.0/20", "backup_alarm_url": alarms[0]}
+    given = {"digitalocean_ip_range": "10.123.0.0/20", "backup_alarm_url": alarms[0], "postgres_container_archive_seconds": 5}
     folder = project(tmp_path_factory.mktemp("backup") / "backup")
     found = Database(NAME, "", cloud.environment, "", "digitalocean", project=folder, droplets=DROPLETS, given=given)
     found.output = found.run("site.yml")
@@ -172,6 +172,7 @@ def _damage() -> None:
     client.put_object(Bucket=spaces.BUCKET, Key=newest["Key"], Body=bytes(content))
 
 
+@at_length
 def test_an_object_store_that_is_full_is_said_and_the_database_goes_on(database: Database, alarms: tuple[str, list[str]]):
     spaces.fail("full")
     try:
@@ -184,12 +185,15 @@ def test_an_object_store_that_is_full_is_said_and_the_database_goes_on(database:
     assert keeper(database, "backup")["id"]
 
 
-@pytest.mark.parametrize("command", ["restore latest", "take", "backup", "drill"])
+@pytest.mark.parametrize(
+    "command",
+    ["take", pytest.param("restore latest", marks=at_length), *(pytest.param(each, marks=at_length) for each in ("backup", "drill"))],
+)
 def test_a_command_that_is_killed_leaves_the_data_whole_and_can_be_run_again(database: Database, command: str):
     database.ask("insert into written values (6)")
     before = database.written()
     generator = random.Random(command)
-    for _each in range(2):
+    for _each in range(3 if os.environ.get("BERTH_EVERY_MOMENT") else 1):
         if command == "take":
             keeper(database, "restore latest")
         seconds = generator.uniform(0.3, 4)
@@ -204,9 +208,9 @@ def test_a_command_that_is_killed_leaves_the_data_whole_and_can_be_run_again(dat
 
 
 def test_a_machine_that_is_lost_with_its_volume_is_brought_back(database: Database):
-    writer = Writer(database)
+    writer = Writer(database, first=1000)
     writer.start()
-    eventually(lambda: len(writer.acknowledged) > 20)
+    eventually(lambda: len(writer.acknowledged) > 80)
     droplet = database.droplet("db-1")
     machines.power(droplet["id"], on=False, hard=True)
     lost = time.monotonic()
@@ -222,6 +226,7 @@ def test_a_machine_that_is_lost_with_its_volume_is_brought_back(database: Databa
     kept = eventually(lambda: database.written())
     missing = sorted(set(acknowledged) - kept)
     # What was archived is there, and what is missing is the end of it.
+    assert kept & set(acknowledged)
     assert missing == acknowledged[len(acknowledged) - len(missing) :]
     print(f"\nbrought back in {time.monotonic() - lost:.0f} s; {len(missing)} of the last {len(acknowledged)} writes were not archived yet")
 

@@ -115,10 +115,18 @@ class Work:
         """See that the log is archived, all up to now. Raises :class:`BackupError`."""
         self.beside("the log is not archived", "check")
 
-    def beside(self, problem: str, *words: str) -> None:
+    def beside(self, problem: str, *words: str) -> str:
         """pgBackRest beside the running server. Raises :class:`BackupError`; where the log is what is missing, with what the server was told."""
+        end = time.monotonic() + self.settings["patience"]
         try:
-            self.repository.within(problem, *words)
+            while True:
+                try:
+                    return self.repository.within(problem, *words)
+                except BackupError as error:
+                    # One whose client was killed goes on in the container.
+                    if "unable to acquire lock" not in str(error) or time.monotonic() > end:
+                        raise
+                    time.sleep(1)
         except BackupError as error:
             if "was not archived before" not in str(error):
                 raise

@@ -105,16 +105,10 @@ class Restores(Work):
                 raise BackupError(f"the backup cannot be restored: {why}. The running database was not touched")
             port = [f"--publish=127.0.0.1:{self.settings['port'] + 1}:5432"] if published else []
             tls = f"--mount=type=bind,source={self.settings['home']}/tls,target=/etc/berth/tls,readonly"
-            command = [
-                "postgres",
-                "-c",
-                "config_file=/etc/berth/conf/postgresql.conf",
-                "-c",
-                "archive_mode=off",
-                "-c",
-                "shared_buffers=64MB",
-            ]
-            command += ["-c", "synchronous_standby_names=", "-c", "hba_file=/etc/berth/conf/pg_hba.conf", "-c", "huge_pages=off"]
+            command = ["postgres", *_options(config_file="/etc/berth/conf/postgresql.conf", shared_buffers="64MB", huge_pages="off")]
+            # It keeps its log for when it is taken, when all of it is archived: without the beginning of its timeline, nothing that comes
+            # after could be restored.
+            command += _options(synchronous_standby_names="", archive_command="/bin/false", archive_timeout="0")
             started = (
                 "docker",
                 "run",
@@ -195,6 +189,10 @@ class Restores(Work):
         for each in there:
             shutil.rmtree(each)
         return {"changed": bool(there), "removed": there}
+
+
+def _options(**settings: str) -> list[str]:
+    return [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
 
 
 def when_of(wanted: str, known: list[str]) -> datetime.datetime:
