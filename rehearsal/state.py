@@ -10,9 +10,8 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 USERS = ROOT / ".cache" / "rehearsal"
-TESTS = ROOT / ".cache" / "rehearsal-of-tests"
 # Those that end with `make down`, whoever left them.
-ALL = (USERS, TESTS, ROOT / ".cache" / "rehearsal-of-benchmarks", ROOT / ".cache" / "rehearsal-of-scans")
+ALL = (USERS, *(ROOT / ".cache" / f"rehearsal-of-{name}" for name in ("tests", "tests-1", "benchmarks", "scans")))
 FOLDER = Path(os.environ.get("BERTH_REHEARSAL_STATE") or USERS)
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-# Tests rehearse apart from demos, and in less time. Set before anything of the rehearsal is imported.
-os.environ["BERTH_REHEARSAL_STATE"] = str(Path(__file__).parents[1] / ".cache" / "rehearsal-of-tests")
+# Tests rehearse apart from demos and from tests that run beside them, and in less time. Set before anything of the rehearsal is imported.
+_BESIDE = os.environ.get("PYTEST_XDIST_WORKER", "").replace("gw", "-").replace("-0", "")
+os.environ["BERTH_REHEARSAL_STATE"] = str(Path(__file__).parents[1] / ".cache" / f"rehearsal-of-tests{_BESIDE}")
 os.environ.setdefault("BERTH_REHEARSAL_SECONDS", "1")
 
 
