@@ -58,10 +58,10 @@ class Database(Droplets):
         return {int(each) for each in self.ask("select number from written").split()}
 
 
-def project(folder: Path) -> Path:
-    """A Compose project of the client."""
+def project(folder: Path, more: str = "") -> Path:
+    """A Compose project of the client, with further services."""
     folder.mkdir()
-    (folder / "compose.yaml").write_text(COMPOSE)
+    (folder / "compose.yaml").write_text(COMPOSE + more)
     return folder
 
 

@@ -1,4 +1,4 @@
-"""Backups of Postgres on a droplet: taken, restored beside it and in its place, rehearsed, and brought back after all else is lost."""
+"""Backups of Postgres and Redis on a droplet: taken, restored beside it and in its place, rehearsed, and brought back after all else is lost."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.machine.database import Database, Writer, project
 
 pytestmark = pytest.mark.docker
 NAME = "backup-test"
-DROPLETS = [{"name": "db-1", "groups": ["postgres", "app"], "size": "s-2vcpu-2gb", "volumes": [{"name": "data", "size": 2}]}]
+DROPLETS = [{"name": "db-1", "groups": ["postgres", "redis", "app"], "size": "s-2vcpu-2gb", "volumes": [{"name": "data", "size": 2}]}]
 at_length = pytest.mark.skipif(not os.environ.get("BERTH_EVERY_MOMENT"), reason="takes minutes; BERTH_EVERY_MOMENT=1 runs it")
 
 
@@ -56,7 +56,7 @@ def alarms(cloud: Cloud) -> Iterator[tuple[str, list[str]]]:
 def database(cloud: Cloud, alarms: tuple[str, list[str]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     server.digitalocean()
     given = {"digitalocean_ip_range": "10.123.0.0/20", "backup_alarm_url": alarms[0], "postgres_container_archive_seconds": 5}
-    folder = project(tmp_path_factory.mktemp("backup") / "backup")
+    folder = project(tmp_path_factory.mktemp("backup") / "backup", "  redis:\n    image: redis:8\n")
     found = Database(NAME, "", cloud.environment, "", "digitalocean", project=folder, droplets=DROPLETS, given=given)
     found.output = found.run("site.yml")
     found.ask("create table written (number int, at timestamptz default clock_timestamp())")
@@ -72,15 +72,22 @@ def keeper(database: Database, command: str) -> dict[str, Any]:
     return found
 
 
+def redis(database: Database, command: str, container: str = "berth-redis") -> str:
+    """What Redis answers to the app's user."""
+    client = "redis-cli --tls --cacert /etc/berth/tls/ca.pem --no-auth-warning"
+    return database.on("db-1", f"docker exec -e REDISCLI_AUTH=$(cat /etc/berth/redis/secrets/app) {container} {client} {command}").strip()
+
+
 def beside(database: Database, query: str) -> str:
     """What the server answers that was restored beside the running one."""
     return database.on("db-1", f'docker exec -u postgres berth-postgres-restored psql -qAt -d backup_test -c "{query}"').strip()
 
 
 def test_a_new_database_has_a_backup_and_the_status_says_so(database: Database):
-    assert re.search(r"1 backup, the newest of \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ; no drill yet", database.run("status.yml"))
+    said = database.run("status.yml")
+    assert len(re.findall(r"(?:postgres|redis) +1 backup, the newest of \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ; no drill yet", said)) == 2, said
     timers = database.on("db-1", "systemctl list-timers --all")
-    assert all(f"berth-postgres-{each}.timer" in timers for each in ("backup", "watch", "drill"))
+    assert all(f"berth-{store}-{each}.timer" in timers for store in ("postgres", "redis") for each in ("backup", "watch", "drill"))
 
 
 def test_a_second_run_changes_nothing_and_no_secret_is_shown_or_readable(database: Database):
@@ -91,7 +98,7 @@ def test_a_second_run_changes_nothing_and_no_secret_is_shown_or_readable(databas
     held = database.on(
         "db-1", f"grep -rl '{spaces.PASSPHRASE}' /etc /usr/local /var/lib/berth /mnt/data 2>/dev/null | xargs stat -c '%a %n'"
     )
-    assert held.splitlines() == ["600 /etc/berth/postgres/conf/pgbackrest.conf"]
+    assert sorted(held.splitlines()) == ["600 /etc/berth/postgres/conf/pgbackrest.conf", "600 /etc/berth/redis/repository.json"]
 
 
 def test_a_moment_between_two_writes_holds_the_first_and_not_the_second(database: Database):
@@ -134,12 +141,14 @@ def test_a_restored_database_takes_the_running_ones_place_when_the_name_is_typed
     database.ask("insert into written values (4)")
     assert not re.search(r"changed=[1-9]", database.run("site.yml"))
     database.run("restore.yml", "-e", f"restore_forget={NAME}")
-    assert database.on("db-1", "ls /mnt/data").split() == ["postgres"]
+    assert database.on("db-1", "ls /mnt/data").split() == ["postgres", "redis"]
 
 
 def test_a_drill_finds_what_was_recorded_and_what_is_damaged_raises_an_alarm(database: Database, alarms: tuple[str, list[str]]):
+    redis(database, "set kept 1")
     database.run("backup.yml", "-e", "backup_full=true")
-    said = database.run("drill.yml", "-e", "backup_drill_query='select count(*) from written'")
+    said = database.run("drill.yml")
+    assert "1 keys of the 1 that the backup recorded" in said
     assert "3 rows in 1 tables are what the backup recorded" in said
     assert "pg_amcheck finds no damage" in said
     assert "berth-postgres-drill" not in database.on("db-1", "docker ps --all; ls /mnt/data")
@@ -152,6 +161,18 @@ def test_a_drill_finds_what_was_recorded_and_what_is_damaged_raises_an_alarm(dat
     assert "well, restored in" in database.run("drill.yml") + database.run("status.yml")
     keeper(database, "watch")
     assert alarms[1][-1].endswith("all is well again")
+
+
+def test_a_restored_redis_takes_the_running_ones_place_when_the_name_is_typed(database: Database):
+    redis(database, "set later 1")
+    said = database.run("restore.yml", "-e", "restore_store=redis", "-e", "restore_to=latest")
+    assert "It lacks what was written since" in said
+    assert redis(database, "keys '*'", "berth-redis-restored") == "kept"
+    assert set(redis(database, "keys '*'").split()) == {"kept", "later"}
+    database.run("restore.yml", "-e", "restore_store=redis", "-e", f"restore={NAME}")
+    assert redis(database, "keys '*'") == "kept"
+    database.run("restore.yml", "-e", "restore_store=redis", "-e", f"restore_forget={NAME}")
+    assert database.on("db-1", "ls /mnt/data").split() == ["postgres", "redis"]
 
 
 def _damage() -> None:
@@ -204,7 +225,7 @@ def test_a_command_that_is_killed_leaves_the_data_whole_and_can_be_run_again(dat
     assert eventually(lambda: database.written()) >= before
     database.run("restore.yml", "-e", "restore_to=none", "-e", f"restore_forget={NAME}")
     assert "msg" not in keeper(database, "backup")
-    assert database.on("db-1", "ls /mnt/data").split() == ["postgres"]
+    assert database.on("db-1", "ls /mnt/data").split() == ["postgres", "redis"]
 
 
 def test_a_machine_that_is_lost_with_its_volume_is_brought_back(database: Database):
@@ -221,8 +242,10 @@ def test_a_machine_that_is_lost_with_its_volume_is_brought_back(database: Databa
     said = database.run("site.yml", succeeds=False)
     assert "holds no data, and berth-rehearsal/backup-test holds" in said
     assert "playbooks/restore.yml -e restore_to=latest" in said
-    database.run("restore.yml", "-e", "restore_to=latest")
+    for store in ("postgres", "redis"):
+        database.run("restore.yml", "-e", f"restore_store={store}", "-e", "restore_to=latest")
     database.run("site.yml")
+    assert redis(database, "get kept") == "1"
     kept = eventually(lambda: database.written())
     missing = sorted(set(acknowledged) - kept)
     # What was archived is there, and what is missing is the end of it.

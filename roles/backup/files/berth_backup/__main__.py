@@ -15,10 +15,16 @@ from typing import Any
 from .backups import Backups
 from .common import BackupError, alone
 from .drills import Drills
-from .watch import Watch
+from .redis import RedisKeeper
+from .work import Watch
+
+
+class PostgresKeeper(Backups, Drills, Watch):
+    """All commands of Postgres."""
+
 
 SETTINGS = "/etc/berth/{store}/backup.json"
-STORES = {"postgres": (Backups, Drills, Watch)}
+STORES: dict[str, type[PostgresKeeper] | type[RedisKeeper]] = {"postgres": PostgresKeeper, "redis": RedisKeeper}
 COMMANDS = {
     "prepare": "have what backups need on this machine",
     "keep": "have the log archived, and a first backup",
@@ -48,14 +54,14 @@ def main() -> int:
     store, command = options.pop("store"), options.pop("command")
     try:
         settings = json.loads(Path(SETTINGS.format(store=store)).read_text())
-        kind = next(each for each in STORES[store] if hasattr(each, command))
-        act: Callable[..., dict[str, Any]] = getattr(kind(settings), command)
+        keeper = STORES[store](settings)
+        act: Callable[..., dict[str, Any]] = getattr(keeper, command)
         if command in TOGETHER:
             result = act(**options)
         else:
             with alone(Path(f"/run/berth-backup-{store}.lock"), settings["patience"]):
                 if command not in ("take", "forget"):
-                    Drills(settings).finish()
+                    keeper.finish()
                 result = act(**options)
     except (BackupError, OSError) as problem:
         print(json.dumps({"failed": True, "msg": str(problem)}))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .common import BackupError, check, run, say
-from .postgres import Work, still
+from .postgres import Postgres, still
 
 # The image has Debian's or Alpine's packages.
 RECIPE = """FROM {base}
@@ -20,7 +20,7 @@ RUN if command -v apk > /dev/null; then apk add --no-cache pgbackrest ca-certifi
 """
 
 
-class Backups(Work):
+class Backups(Postgres):
     """Taken of the primary; a standby only has what it needs to take them once it is one."""
 
     def prepare(self, candidate: str = "") -> dict[str, Any]:
@@ -37,7 +37,7 @@ class Backups(Work):
         configuration = Path(candidate).name if candidate else "pgbackrest.conf"
         # The server's own user reads it, whose number is the image's affair.
         os.chown(Path(self.repository.conf) / configuration, *self.repository.owner())
-        empty = not (self.data / "PG_VERSION").is_file()
+        empty = not self.holds(self.data)
         found = self.repository.info(configuration) if empty or candidate else {}
         kept = [each["label"] for each in found.get("backup") or []]
         versions = [str(each["version"]) for each in found.get("db") or []]
@@ -74,12 +74,12 @@ class Backups(Work):
                 return {"changed": False, "skipped": "a standby: the primary's machine takes the backup"}
             raise BackupError(f"{self.server.name} does not run, so there is nothing to back up")
         begin = time.monotonic()
-        ended = [each["ended"] for each in self.repository.backups() if each["type"] == "full"]
+        ended = [each["ended"] for each in self.backups() if each["type"] == "full"]
         kind = "full" if full or not ended or time.time() - ended[-1] > self.settings["full_days"] * 86400 - 3600 else "incr"
         say(f"taking a backup ({kind})")
         try:
             self.beside("no backup was taken", "backup", f"--type={kind}")
-            taken = self.repository.backups()[-1]
+            taken = self.backups()[-1]
             if taken["wrong"]:
                 raise BackupError(
                     f"backup {taken['id']} has pages with wrong checksums: the database's files are damaged; see {self.server.name}'s log"
@@ -108,7 +108,7 @@ class Backups(Work):
             "the record", "annotate", f"--set={label}", *(f"--annotation={key}={value}" for key, value in record.items())
         )
         self.notes.write(f"records/{label}", {"lines": lines})
-        kept = {each["id"] for each in self.repository.backups()}
+        kept = {each["id"] for each in self.backups()}
         for name in self.notes.names("records"):
             if name not in kept:
                 self.notes.drop(f"records/{name}")

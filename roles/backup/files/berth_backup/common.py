@@ -76,6 +76,11 @@ def run(*words: str, stdin: str = "") -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
+def runs(container: str) -> bool:
+    """Whether a container runs."""
+    return run("docker", "inspect", "--format", "{{.State.Running}}", container)[:2] == (0, "true\n")
+
+
 def check(problem: str, *words: str, stdin: str = "") -> str:
     """The output of a command. Raises :class:`BackupError` with its last words."""
     code, out, err = run(*words, stdin=stdin)
@@ -139,3 +144,21 @@ def alone(path: Path, seconds: int) -> Iterator[None]:
                     raise BackupError("another backup, restore or drill is running on this machine; try again when it has ended") from None
                 time.sleep(0.2)
         yield
+
+
+def when_of(wanted: str, backups: list[dict[str, Any]]) -> datetime.datetime:
+    """A time that a user gave; UTC where it names no zone. Raises :class:`BackupError` for what is none, or cannot be restored."""
+    try:
+        when = datetime.datetime.fromisoformat(wanted)
+    except ValueError:
+        known = ", ".join(each["id"] for each in backups)
+        raise BackupError(
+            f"restore_to is {wanted}: give latest, a time such as 2026-01-31T12:00:00Z, or one of the backups {known}"
+        ) from None
+    when = when if when.tzinfo else when.replace(tzinfo=datetime.UTC)
+    if when > now():
+        raise BackupError(f"restore_to is {wanted}, which is in the future; it is {moment(time.time())} now")
+    if when.timestamp() < backups[0]["ended"]:
+        first = backups[0]["at"]
+        raise BackupError(f"restore_to is {wanted}, and the first backup ended at {first}; a time before that cannot be restored")
+    return when

@@ -16,7 +16,7 @@ class Drills(Restores):
 
     def drill(self) -> dict[str, Any]:
         """Restore the latest backup into a server that nobody uses, look whether all is in it, and take it away."""
-        found = self.repository.backups()
+        found = self.backups()
         if not found:
             raise BackupError("there is no backup to restore; playbooks/backup.yml takes one")
         if not self.server.primary() and self.server.runs():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
-from .common import BackupError, Notes, check, meaning, run
+from .common import BackupError, check, meaning, run, runs
 from .repository import Repository
+from .work import Work
 
 # One line a table: its name, rows, and a sum over all rows that does not depend on their order.
 TABLES = """SELECT format('SELECT %L || '' '' || count(*) || '' '' || %s FROM %I.%I t', n.nspname || '.' || c.relname,
@@ -25,7 +27,7 @@ class Server:
 
     def runs(self) -> bool:
         """Whether its container runs."""
-        return run("docker", "inspect", "--format", "{{.State.Running}}", self.name)[:2] == (0, "true\n")
+        return runs(self.name)
 
     def ask(self, query: str, database: str = "postgres") -> str:
         """What it answers. Raises :class:`BackupError`."""
@@ -101,15 +103,36 @@ def still(container: str, database: str, most: int, seconds: int) -> tuple[list[
         return lines, place
 
 
-class Work:
-    """What one machine does for its Postgres. ``settings``: what the role wrote."""
+ARCHIVER = """SELECT json_build_object('failing', coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false),
+ 'failed', last_failed_wal, 'age', extract(epoch FROM now() - last_archived_time)::int) FROM pg_stat_archiver"""
+
+
+class Postgres(Work):
+    """The Postgres of this machine, and the repository of its backups."""
+
+    kind = "Postgres"
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        self.settings = settings
-        self.notes = Notes(Path(settings["notes"]))
-        self.server = Server(settings["container"])
+        super().__init__(settings)
+        self.server = Server(self.container)
         self.repository = Repository(settings)
-        self.data = Path(settings["data"])
+
+    def holds(self, folder: Path) -> bool:
+        """Whether there is a cluster in a folder."""
+        return (folder / "PG_VERSION").is_file()
+
+    def backups(self) -> list[dict[str, Any]]:
+        """The backups, oldest first."""
+        return self.repository.backups()
+
+    def serves(self) -> bool:
+        """Whether it takes writes; a standby's machine takes no backups."""
+        return self.server.primary()
+
+    def further(self) -> list[str]:
+        """Whether the log is archived."""
+        archiver = json.loads(self.server.ask(ARCHIVER))
+        return [f"the log cannot be archived (since {archiver['failed']}); it fills the volume until it can"] if archiver["failing"] else []
 
     def archived(self) -> None:
         """See that the log is archived, all up to now. Raises :class:`BackupError`."""

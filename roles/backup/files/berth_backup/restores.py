@@ -6,14 +6,14 @@ import contextlib
 import datetime
 import os
 import re
-import shutil
 import time
 from pathlib import Path
 from typing import Any
 
-from .common import BackupError, check, meaning, moment, now, run, say
-from .postgres import Server, Work
+from .common import BackupError, check, meaning, moment, now, run, say, when_of
+from .postgres import Postgres, Server
 from .repository import PGDATA
+from .work import Copies
 
 # What a restore leaves in postgresql.auto.conf, which a standby of later on would heed.
 RECOVERY = (
@@ -26,12 +26,12 @@ _DAMAGE = re.compile(r"\[(026|029|055|095)\]")
 DAMAGED = "it is damaged where it is stored; restore an older one, and take a new one with playbooks/backup.yml -e backup_full=true"
 
 
-class Restores(Work):
-    """A copy is a folder beside the data, and a container of its own."""
+class Restores(Copies, Postgres):
+    """Any moment from the end of the first backup on."""
 
     def target(self, wanted: str) -> tuple[list[str], str]:
         """What pgBackRest is told, and what that means, for ``latest``, a backup's id, or a time. Raises :class:`BackupError` for what cannot be."""
-        found = self.repository.backups()
+        found = self.backups()
         if not found:
             raise BackupError("there is no backup in the repository yet; playbooks/backup.yml takes one")
         version = str((self.repository.info().get("db") or [{}])[-1].get("version", ""))
@@ -41,19 +41,14 @@ class Restores(Work):
             return ["--type=default"], "all that was archived"
         if wanted in [each["id"] for each in found]:
             return [f"--set={wanted}", "--type=immediate", "--target-action=promote"], f"the end of backup {wanted}"
-        when = when_of(wanted, [each["id"] for each in found])
-        if when > now():
-            raise BackupError(f"restore_to is {wanted}, which is in the future; it is {moment(time.time())} now")
-        first = found[0]
-        if when.timestamp() < first["ended"]:
-            raise BackupError(f"restore_to is {wanted}, and the first backup ended at {first['at']}; a time before that cannot be restored")
+        when = when_of(wanted, found)
         text = when.strftime("%Y-%m-%d %H:%M:%S.%f+00")
         return ["--type=time", f"--target={text}", "--target-action=promote"], f"{moment(when.timestamp())}"
 
     def restore(self, wanted: str) -> dict[str, Any]:
         """Bring a backup into a server of its own beside the running one."""
         words, meant = self.target(wanted)
-        self.room(self.repository.backups()[-1]["bytes"])
+        self.room(self.backups()[-1]["bytes"])
         runs = self.server.primary()
         if runs:
             # All up to now is archived; and what comes after a time says that the time is over.
@@ -67,6 +62,14 @@ class Restores(Work):
         self.notes.write("restored-beside", {"wanted": wanted, "meant": meant, "at": time.time(), **found})
         return {"changed": True, "wanted": wanted, "meant": meant, **found, **self.lost(found["until"])}
 
+    def ready(self, restored: str) -> bool:
+        """Forget how it was restored."""
+        server = Server(restored)
+        if not server.primary():
+            return False
+        server.ask("".join(f"ALTER SYSTEM RESET {name};" for name in RECOVERY) + "CHECKPOINT;")
+        return True
+
     def lost(self, until: str) -> dict[str, Any]:
         """What a restored server lacks of the running one."""
         if not self.server.primary():
@@ -76,18 +79,6 @@ class Restores(Work):
             seconds = int((now() - when).total_seconds())
             return {"lacks": f"what was written in the {seconds} s since {moment(when.timestamp())}"}
         return {"lacks": "what was written since"}
-
-    def room(self, needed: int) -> None:
-        """Raise :class:`BackupError` where another copy of the data does not fit."""
-        free = shutil.disk_usage(self.data.parent).free
-        if free < needed * 1.1:
-            raise BackupError(
-                f"{self.data.parent} has {free >> 20} MiB left, and the data is {needed >> 20} MiB; enlarge the volume. Nothing was touched"
-            )
-
-    def place(self, kind: str) -> Path:
-        """The folder of a copy beside the data."""
-        return self.data.with_name(f"{self.data.name}.{kind}")
 
     def bring(self, kind: str, words: list[str], *, published: bool) -> dict[str, Any]:
         """Restore into a folder, and start a server on it that archives nothing. Returns its container and up to when it holds everything."""
@@ -141,66 +132,6 @@ class Restores(Work):
                 say("replaying the log")
             time.sleep(0.3)
 
-    def discard(self, kind: str = "restored") -> dict[str, Any]:
-        """Take a copy away."""
-        there = self.place(kind).exists()
-        run("docker", "rm", "--force", f"{self.server.name}-{kind}")
-        shutil.rmtree(self.place(kind), ignore_errors=True)
-        self.notes.drop(kind + "-beside")
-        return {"changed": there}
-
-    def take(self) -> dict[str, Any]:
-        """Put the restored server's data in the running one's place, whose data is moved aside. It ends also where it was killed before."""
-        restored = Server(f"{self.server.name}-restored")
-        taking = self.notes.read("taking")
-        if not taking:
-            if not restored.primary():
-                raise BackupError("there is no restored server beside the running one; give restore_to=latest, a backup's id or a time")
-            restored.ask("".join(f"ALTER SYSTEM RESET {name};" for name in RECOVERY) + "CHECKPOINT;")
-            stamp = now().strftime("%Y%m%d-%H%M%S")
-            taking = {"aside": str(self.place(f"before-{stamp}")) if (self.data / "PG_VERSION").is_file() else ""}
-            self.notes.write("taking", taking)
-        project = str(Path(self.settings["home"]) / "compose.yaml")
-        run("docker", "stop", "--time", "120", restored.name)
-        run("docker", "rm", "--force", restored.name)
-        if self.place("restored").is_dir():
-            if self.server.runs():
-                check("the running server cannot be stopped", "docker", "compose", "--file", project, "stop")
-            if (self.data / "PG_VERSION").is_file():
-                self.data.rename(taking["aside"])
-            elif self.data.is_dir():
-                self.data.rmdir()
-            self.place("restored").rename(self.data)
-        if Path(project).is_file():
-            check("the server cannot be started", "docker", "compose", "--file", project, "up", "--detach", "--wait")
-        for name in ("taking", "restored-beside"):
-            self.notes.drop(name)
-        return {"changed": True, "aside": taking["aside"]}
-
-    def finish(self) -> None:
-        """End what was cut off while restored data took the running one's place: until then there is no database."""
-        if self.notes.read("taking"):
-            say("ending a restore that was cut off")
-            self.take()
-
-    def forget(self) -> dict[str, Any]:
-        """Remove data that was moved aside."""
-        there = sorted(map(str, self.data.parent.glob(f"{self.data.name}.before-*")))
-        for each in there:
-            shutil.rmtree(each)
-        return {"changed": bool(there), "removed": there}
-
 
 def _options(**settings: str) -> list[str]:
     return [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-
-
-def when_of(wanted: str, known: list[str]) -> datetime.datetime:
-    """A time that a user gave; UTC where it names no zone. Raises :class:`BackupError` for what is neither a time nor a backup."""
-    try:
-        when = datetime.datetime.fromisoformat(wanted)
-    except ValueError:
-        raise BackupError(
-            f"restore_to is {wanted}: give latest, a time such as 2026-01-31T12:00:00Z, or one of the backups {', '.join(known)}"
-        ) from None
-    return when if when.tzinfo else when.replace(tzinfo=datetime.UTC)

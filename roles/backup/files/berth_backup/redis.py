@@ -1,0 +1,241 @@
+"""Backups of Redis (and Valkey): a snapshot as a replica gets it, checked, and kept by restic on an object store."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from .common import UNREADABLE, BackupError, check, meaning, moment, run, runs, say, when_of
+from .work import Copies, Watch
+
+_FILE = "dump.rdb"
+_MARK = 40
+# What a server that keeps a log of its changes reads first: a snapshot as the log's beginning.
+_LOG, _BASE = "appendonlydir", "appendonly.aof.1.base.rdb"
+_MANIFEST = f"file {_BASE} seq 1 type b\n"
+
+
+class RedisKeeper(Copies, Watch):
+    """All commands of Redis."""
+
+    kind = "Redis"
+
+    def holds(self, folder: Path) -> bool:
+        """Whether there is a server's data in a folder."""
+        return (folder / _LOG).is_dir() or (folder / _FILE).is_file()
+
+    def serves(self) -> bool:
+        """Whether it runs."""
+        return runs(self.container)
+
+    def ready(self, restored: str) -> bool:
+        """Whether a restored server answers."""
+        return self._answers(restored)
+
+    # The repository
+
+    def restic(self, *words: str, configuration: str = "", target: Path | None = None) -> tuple[int, str, str]:
+        """restic, whose output goes into a file where one is given."""
+        opened = json.loads(Path(configuration or self.settings["repository"]).read_text())
+        options = ["--no-cache", "--option", "s3.bucket-lookup=path", *(["--cacert", opened["authority"]] if opened["authority"] else [])]
+        environment = {**os.environ, **opened["environment"]}
+        with open(target or os.devnull, "wb") as file:
+            output = file if target else subprocess.PIPE
+            done = subprocess.run(["restic", *options, *words], env=environment, stdout=output, stderr=subprocess.PIPE, check=False)
+        return done.returncode, (done.stdout or b"").decode(errors="replace"), done.stderr.decode(errors="replace")
+
+    def must(self, problem: str, *words: str, configuration: str = "", target: Path | None = None) -> str:
+        """The output of restic. Raises :class:`BackupError`."""
+        code, out, err = self.restic(*words, configuration=configuration, target=target)
+        if code != 0:
+            raise BackupError(f"{problem}: {UNREADABLE if 'wrong password' in err else meaning(err + out)}")
+        return out
+
+    def prepare(self, candidate: str = "") -> dict[str, Any]:
+        """Have restic and the repository; say what it holds, and what is in the data's place. ``candidate``: see Postgres."""
+        changed = shutil.which("restic") is None
+        if changed:
+            say("installing restic")
+            check("restic cannot be installed", "apt-get", "update", "--quiet=2")
+            check("restic cannot be installed", "apt-get", "install", "--yes", "--quiet=2", "--no-install-recommends", "restic")
+        empty = not self.holds(self.data)
+        if not empty and not candidate:
+            return {"changed": changed, "empty": False, "kept": []}
+        code, out, err = self.restic("cat", "config", configuration=candidate)
+        # A repository that is not there yet is no mistake; the first versions that say so by their exit code are newer than Debian's.
+        if code != 0 and ("Is there a repository" in err or "does not exist" in err) and "Access Denied" not in err:
+            self.must("the repository cannot be made", "init", configuration=candidate)
+            changed = True
+        elif code != 0:
+            raise BackupError(f"the repository cannot be read: {UNREADABLE if 'wrong password' in err else meaning(err + out)}")
+        return {"changed": changed, "empty": empty, "kept": [each["id"] for each in self.backups(candidate)] if empty else []}
+
+    def backups(self, configuration: str = "") -> list[dict[str, Any]]:
+        """The backups, oldest first."""
+        found = json.loads(self.must("the repository cannot be read", "snapshots", "--json", configuration=configuration) or "[]") or []
+        kept = []
+        for each in sorted(found, key=lambda one: str(one["time"])):
+            said = dict(tag.split("=", 1) for tag in each.get("tags") or [] if "=" in tag)
+            ended = datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", each["time"])).timestamp()
+            one = {"id": each["short_id"], "type": "full", "at": moment(ended), "ended": ended, "bytes": int(said.get("bytes", 0))}
+            kept.append({**one, "keys": int(said.get("keys", 0)), "expiring": int(said.get("expiring", 0)), "path": each["paths"][0]})
+        return kept
+
+    def keep(self) -> dict[str, Any]:
+        """Have a first backup. Nothing is done where there was one already."""
+        if not self.serves() or self.notes.read("backup"):
+            return {"changed": False}
+        return {"changed": True, "backup": self.backup()}
+
+    # Backups
+
+    def backup(self, *, full: bool = False) -> dict[str, Any]:
+        """Take one, check it, remove those that are too old. ``full`` makes no difference: restic keeps what is alike once."""
+        del full
+        if not self.serves():
+            raise BackupError(f"{self.container} does not run, so there is nothing to back up")
+        begin, folder = time.monotonic(), self.place("snapshot")
+        try:
+            say("taking a snapshot")
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(mode=0o700)
+            self._snapshot(folder / _FILE)
+            keys, expiring = self._counted(folder)
+            # Locks of commands that were killed.
+            self.restic("unlock")
+            tags = [word for tag in (f"keys={keys}", f"expiring={expiring}", f"bytes={_size(folder)}") for word in ("--tag", tag)]
+            self.must("no backup was taken", "backup", "--quiet", "--host", self.settings["name"], *tags, str(folder / _FILE))
+            self.must("old backups cannot be removed", "forget", "--quiet", "--prune", "--keep-within", f"{self.settings['days']}d")
+            self.must("the repository is not sound", "check", "--quiet")
+        except BackupError as problem:
+            self.notes.write("backup", {**self.notes.read("backup"), "failed": str(problem), "failed_at": time.time()})
+            raise
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        taken = self.backups()[-1]
+        self.notes.write("backup", {"id": taken["id"], "ended": taken["ended"], "seconds": round(time.monotonic() - begin, 1)})
+        return {"changed": True, **taken}
+
+    def _client(self, container: str, user: str, *words: str, output: Any = subprocess.PIPE) -> subprocess.CompletedProcess[bytes]:
+        password = "health" if user == "health" else (Path(self.settings["home"]) / "secrets" / "backup").read_text().strip()
+        tls = ("--tls", "--cacert", "/etc/berth/tls/ca.pem", "--user", user, "--no-auth-warning")
+        command = ["docker", "exec", "--env", "REDISCLI_AUTH", container, self.settings["client"], *tls, *words]
+        environment = {**os.environ, "REDISCLI_AUTH": password}
+        return subprocess.run(command, env=environment, stdout=output, stderr=subprocess.PIPE, check=False)
+
+    def _answers(self, container: str) -> bool:
+        return self._client(container, "health", "ping").stdout.strip() == b"PONG"
+
+    def _snapshot(self, path: Path) -> None:
+        with path.open("wb") as file:
+            done = self._client(self.container, "backup", "--rdb", "-", output=file)
+        if done.returncode != 0:
+            raise BackupError(f"{self.container} gives no snapshot: {meaning(done.stderr.decode(errors='replace'))}")
+        # Sent to a replica without a length, a snapshot ends in a mark that is no part of it, and that the client leaves there.
+        with path.open("r+b") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _MARK))
+            if re.fullmatch(rb"[0-9a-f]{%d}" % _MARK, file.read()):
+                file.truncate(size - _MARK)
+
+    def _counted(self, folder: Path) -> tuple[int, int]:
+        mount = f"--mount=type=bind,source={folder},target=/check,readonly"
+        words = ("--network=none", mount, "--entrypoint", self.settings["checker"], self.settings["image"], f"/check/{_FILE}")
+        said = check("the snapshot is damaged", "docker", "run", "--rm", *words)
+        numbers = [re.search(rf"(\d+) {what}", said) for what in ("keys read", "expires")]
+        return int(numbers[0][1]) if numbers[0] else 0, int(numbers[1][1]) if numbers[1] else 0
+
+    # Restores
+
+    def target(self, wanted: str) -> dict[str, Any]:
+        """The backup that ``latest``, an id or a time means. Raises :class:`BackupError` for what cannot be."""
+        found = self.backups()
+        if not found:
+            raise BackupError("there is no backup in the repository yet; playbooks/backup.yml takes one")
+        if wanted == "latest":
+            return found[-1]
+        for each in found:
+            if each["id"] == wanted:
+                return each
+        when = when_of(wanted, found).timestamp()
+        return next(each for each in reversed(found) if each["ended"] <= when)
+
+    def restore(self, wanted: str) -> dict[str, Any]:
+        """Bring a backup into a server of its own beside the running one."""
+        backup = self.target(wanted)
+        self.room(backup["bytes"] * 2)
+        say(f"restoring backup {backup['id']} of {backup['at']}")
+        found = {"meant": f"backup {backup['id']}", "until": backup["at"], **self.bring("restored", backup, published=True)}
+        self.notes.write("restored-beside", {"wanted": wanted, "at": time.time(), **found})
+        return {"changed": True, "wanted": wanted, **found, "lacks": f"what was written since {backup['at']}" if self.serves() else ""}
+
+    def bring(self, kind: str, backup: dict[str, Any], *, published: bool) -> dict[str, Any]:
+        """Restore into a folder, and start a server on it."""
+        folder, name, begin = self.place(kind), f"{self.container}-{kind}", time.monotonic()
+        self.discard(kind)
+        (folder / _LOG).mkdir(mode=0o700, parents=True)
+        try:
+            self.must("the backup cannot be restored", "dump", backup["id"], backup["path"], target=folder / _LOG / _BASE)
+            (folder / _LOG / f"{_BASE.split('.1.')[0]}.manifest").write_text(_MANIFEST)
+            self._own(folder)
+            port = [f"--publish=127.0.0.1:{self.settings['port'] + 1}:6379"] if published else []
+            mounts = [f"--mount=type=bind,source={folder},target=/data"]
+            mounts += [
+                f"--mount=type=bind,source={self.settings['home']}/{each},target=/etc/berth/{each},readonly" for each in ("conf", "tls")
+            ]
+            words = ("docker", "run", "--detach", "--name", name, *port, *mounts, self.settings["image"])
+            check("the restored server", *words, self.settings["server"], "/etc/berth/conf/redis.conf")
+            while not self._answers(name):
+                if not runs(name):
+                    _code, out, err = run("docker", "logs", "--tail", "20", name)
+                    raise BackupError(f"the restored server does not start: {meaning(out + err)}. The running one was not touched")
+                time.sleep(0.2)
+        except BaseException:
+            self.discard(kind)
+            raise
+        return {"container": name, "folder": str(folder), "seconds": round(time.monotonic() - begin, 1)}
+
+    def _own(self, folder: Path) -> None:
+        """Let the server's user, whose number is the image's affair, own a folder."""
+        mount = f"--mount=type=bind,source={folder},target=/own"
+        user = self.settings["user"]
+        words = ("--network=none", mount, "--entrypoint=chown", self.settings["image"], "-R", f"{user}:{user}", "/own")
+        check("the restored files", "docker", "run", "--rm", *words)
+
+    # Drills
+
+    def drill(self) -> dict[str, Any]:
+        """Restore the latest backup into a server that nobody uses, look whether all is in it, and take it away."""
+        backup, begin = self.target("latest"), time.monotonic()
+        try:
+            self.room(backup["bytes"] * 2)
+            say(f"restoring backup {backup['id']} of {backup['at']}")
+            brought = self.bring("drill", backup, published=False)
+            said = self._client(brought["container"], "backup", "info", "keyspace").stdout.decode()
+            keys = sum(int(number) for number in re.findall(r"keys=(\d+)", said))
+            # Keys that were to expire may have done so.
+            if not backup["keys"] - backup["expiring"] <= keys <= backup["keys"]:
+                raise BackupError(f"backup {backup['id']} holds {keys} keys, and {backup['keys']} were recorded with it")
+        except BackupError as problem:
+            self.notes.write("drill", {"id": backup["id"], "at": time.time(), "failed": str(problem)})
+            raise
+        finally:
+            self.discard("drill")
+        result = {"id": backup["id"], "at": time.time(), "restored": brought["seconds"], "age": int(time.time() - backup["ended"])}
+        result["checks"] = [
+            f"{self.kind} starts",
+            f"{keys} keys of the {backup['keys']} that the backup recorded, {backup['expiring']} expiring",
+        ]
+        self.notes.write("drill", {**result, "seconds": round(time.monotonic() - begin, 1)})
+        return {"changed": True, **result}
+
+
+def _size(folder: Path) -> int:
+    return (folder / _FILE).stat().st_size

@@ -1,0 +1,177 @@
+"""What the backups of every store have in common: copies beside the data, one that takes its place, and an alarm when something is wrong."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from .common import BackupError, Notes, check, moment, now, post, run, runs, say
+
+
+class Work:
+    """What one machine does for a store. ``settings``: what the store's role wrote."""
+
+    kind: str
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.settings = settings
+        self.notes = Notes(Path(settings["notes"]))
+        self.container = str(settings["container"])
+        self.data = Path(settings["data"])
+
+    def holds(self, folder: Path) -> bool:
+        """Whether there is a store's data in a folder."""
+        raise NotImplementedError
+
+    def ready(self, restored: str) -> bool:
+        """Prepare a restored server to take the running one's place. Returns whether it can."""
+        raise NotImplementedError
+
+    def backups(self) -> list[dict[str, Any]]:
+        """The backups, oldest first: at least ``id``, ``type``, ``at`` (when it ended) and the same as ``ended``, ``bytes``."""
+        raise NotImplementedError
+
+    def serves(self) -> bool:
+        """Whether the running server is the one whose data is backed up."""
+        raise NotImplementedError
+
+    def further(self) -> list[str]:
+        """What else is wrong with the backups of the running server."""
+        return []
+
+
+class Copies(Work):
+    """A copy is a folder beside the data, and a container of its own."""
+
+    def room(self, needed: int) -> None:
+        """Raise :class:`BackupError` where another copy of the data does not fit."""
+        free = shutil.disk_usage(self.data.parent).free
+        if free < needed * 1.1:
+            raise BackupError(
+                f"{self.data.parent} has {free >> 20} MiB left, and the data is {needed >> 20} MiB; enlarge the volume. Nothing was touched"
+            )
+
+    def place(self, kind: str) -> Path:
+        """The folder of a copy beside the data."""
+        return self.data.with_name(f"{self.data.name}.{kind}")
+
+    def discard(self, kind: str = "restored") -> dict[str, Any]:
+        """Take a copy away."""
+        there = self.place(kind).exists()
+        run("docker", "rm", "--force", f"{self.container}-{kind}")
+        shutil.rmtree(self.place(kind), ignore_errors=True)
+        self.notes.drop(kind + "-beside")
+        return {"changed": there}
+
+    def take(self) -> dict[str, Any]:
+        """Put the restored server's data in the running one's place, whose data is moved aside. It ends also where it was killed before."""
+        restored, taking = f"{self.container}-restored", self.notes.read("taking")
+        if not taking:
+            if not self.ready(restored):
+                raise BackupError("there is no restored server beside the running one; give restore_to=latest, a backup's id or a time")
+            stamp = now().strftime("%Y%m%d-%H%M%S")
+            taking = {"aside": str(self.place(f"before-{stamp}")) if self.holds(self.data) else ""}
+            self.notes.write("taking", taking)
+        project = str(Path(self.settings["home"]) / "compose.yaml")
+        run("docker", "stop", "--time", "120", restored)
+        run("docker", "rm", "--force", restored)
+        if self.place("restored").is_dir():
+            if runs(self.container):
+                check("the running server cannot be stopped", "docker", "compose", "--file", project, "stop")
+            if self.holds(self.data):
+                self.data.rename(taking["aside"])
+            elif self.data.is_dir():
+                self.data.rmdir()
+            self.place("restored").rename(self.data)
+        if Path(project).is_file():
+            check("the server cannot be started", "docker", "compose", "--file", project, "up", "--detach", "--wait")
+        for name in ("taking", "restored-beside"):
+            self.notes.drop(name)
+        return {"changed": True, "aside": taking["aside"]}
+
+    def finish(self) -> None:
+        """End what was cut off while restored data took the running one's place: until then there is no database."""
+        if self.notes.read("taking"):
+            say("ending a restore that was cut off")
+            self.take()
+
+    def forget(self) -> dict[str, Any]:
+        """Remove data that was moved aside."""
+        there = sorted(map(str, self.data.parent.glob(f"{self.data.name}.before-*")))
+        for each in there:
+            shutil.rmtree(each)
+        return {"changed": bool(there), "removed": there}
+
+
+class Watch(Work):
+    """Looks, and changes nothing."""
+
+    def wrong(self) -> list[str]:
+        """What is wrong with the backups, in words; empty where all is well."""
+        last, drill, found = self.notes.read("backup"), self.notes.read("drill"), []
+        if last.get("failed"):
+            found.append(f"the last backup failed: {last['failed']}")
+        late = self.settings["late_hours"] * 3600
+        if self.serves():
+            try:
+                kept = self.backups()
+                if not kept:
+                    found.append("there is no backup")
+                elif time.time() - kept[-1]["ended"] > late:
+                    found.append(f"the newest backup is of {kept[-1]['at']}, more than {self.settings['late_hours']} hours ago")
+            except BackupError as problem:
+                found.append(str(problem))
+            found += self.further()
+        if drill.get("failed"):
+            found.append(f"the last drill failed: {drill['failed']}")
+        return found
+
+    def watch(self) -> dict[str, Any]:
+        """Raise an alarm where something is wrong, once; and say once that it is well again."""
+        wrong, before = self.wrong(), self.notes.read("alarm").get("wrong") or []
+        if wrong != before:
+            text = f"Backups of {self.settings['name']}'s {self.kind} on {os.uname().nodename}: {'; '.join(wrong) or 'all is well again'}"
+            say(text)
+            if self.settings["alarm_url"]:
+                post(self.settings["alarm_url"], text)
+            self.notes.write("alarm", {"wrong": wrong})
+        return {"changed": False, "wrong": wrong}
+
+    def state(self) -> dict[str, Any]:
+        """All that there is to know: the backups, what is wrong, the last drill, what stands beside; and the same in ``lines``."""
+        try:
+            backups = self.backups()
+        except BackupError:  # which wrong() says
+            backups = []
+        beside = self.notes.read("restored-beside") if runs(f"{self.container}-restored") else {}
+        aside = sorted(map(str, self.data.parent.glob(f"{self.data.name}.before-*")))
+        wrong, drill = self.wrong(), self.notes.read("drill")
+        lines = [f"{each['id']}, {each['type']}, of {each['at']}, {each['bytes'] >> 20} MiB of data" for each in backups]
+        if beside:
+            lines.append(f"{beside['meant']} is restored in {beside['container']}, beside the running server")
+        lines += [f"{each} was moved aside" for each in aside]
+        return {
+            "changed": False,
+            "backups": backups,
+            "wrong": wrong,
+            "drill": drill,
+            "beside": beside,
+            "aside": aside,
+            "lines": lines,
+            "summary": summary(backups, wrong, drill),
+        }
+
+
+def summary(backups: list[dict[str, Any]], wrong: list[str], drill: dict[str, Any]) -> str:
+    """One line for who looks at everything."""
+    said = f"{len(backups)} backups" if len(backups) != 1 else "1 backup"
+    if backups:
+        said += f", the newest of {backups[-1]['at']}"
+    if drill:
+        said += f"; last drill {moment(drill['at'])}, " + ("FAILED" if drill.get("failed") else f"well, restored in {drill['restored']} s")
+    else:
+        said += "; no drill yet"
+    return said + (f". WRONG: {'; '.join(wrong)}" if wrong else "")
