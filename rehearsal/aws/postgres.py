@@ -22,12 +22,31 @@ def image(version: str) -> str:
     return f"postgres:{version.split('.')[0]}"
 
 
-def _name(identifier: str) -> str:
-    return f"rds-{identifier}"
+# An instance that is renamed keeps its server: by its identifier, whom the server was made for.
+_owners: dict[str, str] = {}
+_ARCHIVE = "/archive"
+_KEEP = f"test -f {_ARCHIVE}/%f || (cp %p {_ARCHIVE}/%f.new && mv {_ARCHIVE}/%f.new {_ARCHIVE}/%f)"
 
 
-def create(identifier: str, version: str, address: str, port: int, parameters: Mapping[str, str]) -> Any:
-    """Start a server with an empty volume, and wait until it answers. Returns its container."""
+def _name(owner: str) -> str:
+    return f"rds-{owner}"
+
+
+def _volumes(owner: str) -> dict[str, Any]:
+    data, archive = (containers.volume(f"{_name(owner)}{kind}", owner) for kind in ("", "-archive"))
+    return {data: {"bind": "/var/lib/postgresql/data", "mode": "rw"}, archive: {"bind": _ARCHIVE, "mode": "rw"}}
+
+
+def create(
+    identifier: str, version: str, address: str, port: int, parameters: Mapping[str, str], *, rewound: tuple[str, str] | None = None
+) -> Any:
+    """Start a server, and wait until it answers. Returns its container. ``rewound``: another instance, whose data it has, as of a time
+    (empty: all there is); its volume is empty otherwise.
+    """
+    owner = f"{identifier}-{secrets.token_hex(2)}" if containers.find("rds", identifier) else identifier
+    volumes = _volumes(owner)
+    if rewound:
+        _rewind(image(version), volumes, *rewound)
     certificate, key = certificates.issue(f"{identifier}.rds.amazonaws.com", [address])
     folder = {
         f"{_FOLDER}/server.pem": (certificate, 0o644, _UID),
@@ -35,10 +54,10 @@ def create(identifier: str, version: str, address: str, port: int, parameters: M
         f"{_FOLDER}/pg_hba.conf": (_access(parameters), 0o644, _UID),
     }
     container = containers.create(
-        _name(identifier),
+        _name(owner),
         image(version),
         kind="rds",
-        owner=identifier,
+        owner=owner,
         address=address,
         files=folder,
         environment={"POSTGRES_USER": _OWNER, "POSTGRES_PASSWORD": secrets.token_hex(24), "POSTGRES_DB": "rdsadmin"},
@@ -46,30 +65,82 @@ def create(identifier: str, version: str, address: str, port: int, parameters: M
             "postgres",
             *("-c", f"hba_file={_FOLDER}/pg_hba.conf", "-c", "ssl=on", "-c", f"port={port}"),
             *("-c", f"ssl_cert_file={_FOLDER}/server.pem", "-c", f"ssl_key_file={_FOLDER}/server.key"),
+            *("-c", "archive_mode=on", "-c", f"archive_command={_KEEP}"),
         ],
-        volumes={containers.volume(_name(identifier), identifier): {"bind": "/var/lib/postgresql/data", "mode": "rw"}},
+        volumes=volumes,
         shm_size=256 * 1024 * 1024,
     )
+    _owners[identifier] = owner
     container.start()
+    containers.run_in(container, ["chown", "postgres:postgres", _ARCHIVE], user="root")
     # Through TCP: while the image initialises, its server listens on the socket alone.
     containers.wait_until(
         lambda: containers.run_in(container, ["pg_isready", "--host", "127.0.0.1", "--port", str(port)]),
         120,
         f"the Postgres of {identifier} does not answer",
     )
+    containers.wait_until(lambda: query(container, "SELECT pg_is_in_recovery();") == "f", 120, f"{identifier} does not recover")
     apply(container, parameters)
     return container
+
+
+def back_up(container: Any) -> None:
+    """Keep what a server holds at the beginning, from which, with its log, any later moment of it is restored."""
+    folder = f"{_ARCHIVE}/base"
+    containers.run_in(container, ["rm", "-rf", folder], user="postgres")
+    containers.run_in(
+        container,
+        ["pg_basebackup", "-U", _OWNER, "-p", _port(container), "-D", folder, "--checkpoint=fast", "-X", "fetch"],
+        user="postgres",
+    )
+
+
+def archive(identifier: str) -> None:
+    """Have the whole log of an instance archived."""
+    container = find(identifier)
+    if container is None:
+        return
+    # A time is over when something was committed after it.
+    wanted = query(container, "SELECT pg_current_xact_id();\nSELECT pg_walfile_name(pg_switch_wal());").splitlines()[-1]
+    done = "SELECT coalesce(last_archived_wal, '') FROM pg_stat_archiver;"
+    containers.wait_until(lambda: query(container, done) >= wanted, 60, f"the log of {identifier} is not archived")
+
+
+def _rewind(image_: str, volumes: dict[str, Any], source: str, time_: str) -> None:
+    """Bring an instance's data as of a time into a volume."""
+    owner = _owners[source]
+    settings = ["restore_command = 'cp /archive/%f %p'", "recovery_target_action = 'promote'"]
+    settings += [f"recovery_target_time = '{time_}'"] if time_ else []
+    script = 'cp -a /source/base/. /data/ && printf "%s\n" "$SETTINGS" >> /data/postgresql.auto.conf && touch /data/recovery.signal'
+    script += " && chown -R postgres:postgres /data && cp -a /source/. /archive/"
+    data, kept = volumes
+    mounts = {data: {"bind": "/data"}, kept: {"bind": "/archive"}, containers.full_name(f"{_name(owner)}-archive"): {"bind": "/source"}}
+    containers.client().containers.run(
+        image_,
+        ["-c", script],
+        entrypoint="sh",
+        remove=True,
+        network_mode="none",
+        volumes=mounts,
+        environment={"SETTINGS": "\n".join(settings)},
+    )
+
+
+def rename(old: str, new: str) -> None:
+    """Let an instance have another identifier."""
+    _owners[new] = _owners.pop(old)
 
 
 def _access(parameters: Mapping[str, str]) -> bytes:
     """pg_hba.conf: rds.force_ssl, on by default since version 15, refuses what does not speak TLS."""
     kind = "host" if parameters.get("rds.force_ssl", "1") == "0" else "hostssl"
-    return f"local all all trust\n{kind} all all all scram-sha-256\n".encode()
+    return f"local all all trust\nlocal replication all trust\n{kind} all all all scram-sha-256\n".encode()
 
 
 def find(identifier: str) -> Any | None:
     """The server's container, or None."""
-    return next(iter(containers.find("rds", identifier)), None)
+    owner = _owners.get(identifier)
+    return next(iter(containers.find("rds", owner)), None) if owner else None
 
 
 def _port(container: Any) -> str:
@@ -174,4 +245,6 @@ def delete(identifier: str) -> None:
     container = find(identifier)
     if container is not None:
         containers.remove(container.name)
-    containers.remove_volume(_name(identifier))
+    owner = _owners.pop(identifier, identifier)
+    for kind in ("", "-archive"):
+        containers.remove_volume(f"{_name(owner)}{kind}")

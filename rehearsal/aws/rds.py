@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable
 from typing import Any
 
-from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, PaginatedResult
 from moto.rds.models import DBInstance
 from moto.rds.responses import RDSResponse
 
 from .. import containers
 from . import clock, postgres, rds_catalog
+from .rds_restores import ADDRESS, RdsError, Restores, change, settings_of
 from .unrehearsed import SaysWhatIsMissing
 
 # What moto's instances forget, by the names of the API.
@@ -24,24 +23,13 @@ _FORGOTTEN = {
     "NetworkType": "network_type",
     "DatabaseInsightsMode": "database_insights_mode",
 }
-# The attribute of an instance that holds the address of its server.
-_ADDRESS = "rehearsed_address"
 _CLASS = re.compile(r"db\.[a-z0-9]+\.[0-9]*[a-z]+")
 _PASSWORD = re.compile(r'[^\s/"@]{8,128}')
 
 
-class RdsError(ServiceException):
-    """An error of the API: ``code`` as the service names it."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-
-
 def _address(database: Any) -> str | None:
     """The address of an instance: none while it is being made, and that of its server afterwards."""
-    return getattr(database, _ADDRESS, None)
+    return getattr(database, ADDRESS, None)
 
 
 def _endpoint(database: Any) -> dict[str, Any] | None:
@@ -55,30 +43,7 @@ def install() -> None:
         setattr(DBInstance, name, property(read))
 
 
-def _settings(database: Any) -> dict[str, str]:
-    """What an instance's parameter group sets."""
-    group = database.db_parameter_groups()[0]
-    return {name: str(each["ParameterValue"]) for name, each in group.parameters.items() if each.get("ParameterValue") is not None}
-
-
-def _change(database: Any, status: str, work: Callable[[], None], *, after: str = "available") -> None:
-    """Let an instance be in ``status`` while ``work`` is done, at least as long as changes last here."""
-    database.status = status
-
-    def run() -> None:
-        watch = clock.Stopwatch()
-        try:
-            work()
-        except Exception:
-            database.status = "failed"
-            raise
-        watch.wait(clock.seconds("rds"))
-        database.status = after
-
-    clock.later(run)
-
-
-class RehearsedRds(SaysWhatIsMissing, RDSResponse):
+class RehearsedRds(Restores, SaysWhatIsMissing, RDSResponse):
     """Dispatches a request to the method of its operation."""
 
     def _find(self, *, ready: bool = False) -> Any:
@@ -131,20 +96,21 @@ class RehearsedRds(SaysWhatIsMissing, RDSResponse):
             database.iops, database.storage_throughput = database.iops or "3000", database.storage_throughput or 125
         if password is None and given.get("ManageMasterUserPassword"):
             password = secrets.token_hex(16)
-        _change(database, "creating", lambda: self._start(database, str(password)))
+        change(database, "creating", lambda: self._start(database, str(password)))
         return answer
 
     @staticmethod
     def _start(database: Any, password: str, snapshot: str | None = None) -> None:
         identifier = database.db_instance_identifier
         address = containers.free_address()
-        container = postgres.create(identifier, database.engine_version, address, int(database.port), _settings(database))
+        container = postgres.create(identifier, database.engine_version, address, int(database.port), settings_of(database))
         if snapshot:
             postgres.load(container, snapshot)
         else:
             postgres.make_master(container, database.master_username, password, database.db_name)
         postgres.restart(container)
-        setattr(database, _ADDRESS, address)
+        Restores.begun(database, container)
+        setattr(database, ADDRESS, address)
 
     def modify_db_instance(self) -> ActionResult:
         self._check()
@@ -155,18 +121,20 @@ class RehearsedRds(SaysWhatIsMissing, RDSResponse):
             raise RdsError(
                 "InvalidParameterCombination", "The AllowMajorVersionUpgrade flag must be present when upgrading to a new major version."
             )
-        password = given.get("MasterUserPassword")
+        password, identifier = given.get("MasterUserPassword"), database.db_instance_identifier
         answer = super().modify_db_instance()
         self._remember(database)
+        if given.get("NewDBInstanceIdentifier"):
+            postgres.rename(identifier, database.db_instance_identifier)
 
         def work() -> None:
             container = postgres.find(database.db_instance_identifier)
             if container is not None and password:
                 postgres.set_password(container, database.master_username, password)
             if container is not None and database.db_parameter_group_name != group:
-                postgres.apply(container, _settings(database))
+                postgres.apply(container, settings_of(database))
 
-        _change(database, "modifying", work)
+        change(database, "modifying", work)
         return answer
 
     def reboot_db_instance(self) -> ActionResult:
@@ -176,8 +144,8 @@ class RehearsedRds(SaysWhatIsMissing, RDSResponse):
         if forced and not database.multi_az:
             raise RdsError("InvalidParameterCombination", "Cannot reboot with failover an instance that is not Multi-AZ.")
         if container is not None:
-            postgres.apply(container, _settings(database))
-            _change(database, "rebooting", lambda: postgres.restart(container, forced=forced))
+            postgres.apply(container, settings_of(database))
+            change(database, "rebooting", lambda: postgres.restart(container, forced=forced))
         return ActionResult({"DBInstance": database})
 
     def delete_db_instance(self) -> ActionResult:
@@ -223,21 +191,12 @@ class RehearsedRds(SaysWhatIsMissing, RDSResponse):
                 postgres.dump(container, name)
             snapshot.status = "available"
 
-        _change(database, "backing-up", work)
+        change(database, "backing-up", work)
         return answer
 
     def delete_db_snapshot(self) -> ActionResult:
         answer = super().delete_db_snapshot()
         postgres.drop_snapshot(self.params["DBSnapshotIdentifier"])
-        return answer
-
-    def restore_db_instance_from_db_snapshot(self) -> ActionResult:
-        answer = super().restore_db_instance_from_db_snapshot()
-        database = self.backend.databases[self.params["DBInstanceIdentifier"]]
-        setattr(database, _ADDRESS, None)
-        database.dbi_resource_id = "db-" + secrets.token_hex(13).upper()
-        name = str(self.params["DBSnapshotIdentifier"]).rsplit(":", 1)[-1]
-        _change(database, "creating", lambda: self._start(database, "", snapshot=name))
         return answer
 
     def modify_db_parameter_group(self) -> ActionResult:
@@ -249,7 +208,7 @@ class RehearsedRds(SaysWhatIsMissing, RDSResponse):
         for database in list(self.backend.databases.values()):
             container = postgres.find(database.db_instance_identifier)
             if database.db_parameter_group_name == name and container is not None and database.status == "available":
-                postgres.apply(container, _settings(database))
+                postgres.apply(container, settings_of(database))
         return answer
 
     def describe_db_parameter_groups(self) -> ActionResult:
