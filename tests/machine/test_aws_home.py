@@ -378,6 +378,36 @@ def primary_of(cache: Any) -> str | None:
     return next((str(each["CacheClusterId"]) for each in members if each.get("CurrentRole") == "primary"), None)
 
 
+def test_a_moment_is_restored_beside_the_database_and_takes_its_place_when_the_name_is_typed(app: Stack):
+    app.submit(31)
+    assert eventually(lambda: app.result(31)) == 2178309
+    time.sleep(1.1)
+    between = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    time.sleep(1.1)
+    app.submit(32)
+    assert eventually(lambda: app.result(32)) == 3524578
+    done = app.playbook("restore.yml", "-e", f"restore_to={between}")
+    assert done.returncode == 0, done.stdout
+    assert "The running instance was not touched" in " ".join(done.stdout.split())
+    assert {31, 32} <= indices(app)
+    done = app.playbook("restore.yml", "-e", f"restore={NAME}")
+    assert done.returncode == 0, done.stdout
+    # The restored one has another password of the app's user, and here another address.
+    done = app.playbook("site.yml")
+    assert done.returncode == 0, done.stdout
+    eventually(app.ready, 90)
+    assert eventually(lambda: indices(app)) & {31, 32} == {31}
+    done = app.playbook("restore.yml", "-e", f"restore_forget={NAME}")
+    assert done.returncode == 0, done.stdout
+    there = app.cloud.client("rds").describe_db_instances()["DBInstances"]
+    assert [each["DBInstanceIdentifier"] for each in there] == [FULL]
+
+
+def indices(app: Stack) -> set[int]:
+    """What the database holds, to the app's own user."""
+    return {int(each) for each in app.sql("SELECT index FROM indices").split()}
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
