@@ -173,7 +173,7 @@ def test_the_status_tells_what_stands(app: Droplets):
     said = " ".join(done.stdout.split())
     for words in (
         r"platform +VPC 10\.120\.0\.0/20 in fra1, 3 droplets, load balancer http://",
-        r"postgres +postgres:17\.7, running healthy on data-1-postgres, \S+ of data, the volume is \d+% full",
+        r"postgres +berth-postgres-with-backups:17\.7, running healthy on data-1-postgres, \S+ of data, the volume is \d+% full",
         r"redis +redis:8\.2\.2, running healthy",
         r"app +app-1, [0-9.]+: release \S+, 3 of 3 containers run",
     ):
@@ -410,4 +410,4 @@ def test_destroy_asks_for_the_name_and_keeps_the_volume(app: Droplets):
     for kind in ("droplets", "load_balancers", "firewalls", "vpcs"):
         assert getattr(account, kind).list()[kind] == [], kind
     assert [each["name"] for each in account.volumes.list()["volumes"]] == [f"{NAME}-data-1-data"]
-    assert re.search(r"a last dump in /mnt/data/dumps/\S+\.dump", " ".join(done.stdout.split()))
+    assert re.search(r"a last backup, \d{8}-\d{6}F\S*, in berth-rehearsal/", " ".join(done.stdout.split()))

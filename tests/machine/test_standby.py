@@ -107,3 +107,17 @@ def test_an_old_primary_that_comes_back_is_stopped_and_copied_anew(pair: Databas
     assert (pair.standing("db-1"), pair.standing("db-2")) == ("t", "f")
     assert pair.ask("select number from written where number = -1") == "-1"
     assert not re.search(r"changed=[1-9]", pair.run("site.yml"))
+
+
+@at_length
+def test_after_a_restore_the_standby_follows_what_was_restored(pair: Database):
+    there = pair.written()
+    pair.run("backup.yml")
+    said = pair.run("restore.yml", "-e", "restore_to=latest", "-e", f"restore={NAME}")
+    assert "It serves now" in said
+    assert eventually(lambda: pair.written()) == there
+    pair.ask("insert into written values (-2)")
+    standby = "db-1" if pair.standing("db-1") == "t" else "db-2"
+    where = "docker exec -u postgres berth-postgres psql -qAt -d standby_test -c 'select number from written where number = -2'"
+    assert eventually(lambda: pair.on(standby, where).strip() == "-2")
+    assert not re.search(r"changed=[1-9]", pair.run("site.yml"))

@@ -58,12 +58,13 @@ class Backups(Postgres):
             return {"changed": False}
         found = self.repository.info()
         known = [str(each["system-id"]) for each in found.get("db") or []]
-        # Another database's backups stay beside this one's.
-        self.repository.within("the repository", "stanza-upgrade" if known and known[-1] != identifier else "stanza-create")
+        result: dict[str, Any] = {"changed": known[-1:] != [identifier]}
+        if result["changed"]:
+            # Another database's backups stay beside this one's.
+            self.repository.within("the repository", "stanza-upgrade" if known else "stanza-create")
         self.archived()
-        result: dict[str, Any] = {"changed": True}
-        if not found.get("backup") or known[-1:] != [identifier]:
-            result["backup"] = self.backup(full=True)
+        if not found.get("backup") or result["changed"]:
+            result = {"changed": True, "backup": self.backup(full=True)}
         self.notes.write("kept", {"identifier": identifier, "repository": repository})
         return result
 

@@ -1,0 +1,139 @@
+"""What a machine does for its backups, as far as it needs no engine: times that can be restored, what is said, a restore that is cut off."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from berth_backup import common, work
+from berth_backup.common import BackupError, Notes, meaning, when_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+BACKUPS = [{"id": "first", "at": "2026-01-01 00:00:00Z", "ended": 1767225600.0}, {"id": "second", "at": "later", "ended": 1767312000.0}]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05+00:00"),
+        ("2026-01-02 03:04:05", "2026-01-02T03:04:05+00:00"),
+        ("2026-01-02T03:04:05+02:00", "2026-01-02T01:04:05+00:00"),
+    ],
+)
+def test_a_time_is_utc_unless_it_names_a_zone(given: str, expected: str):
+    assert when_of(given, BACKUPS).astimezone(datetime.UTC).isoformat() == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("2025-12-31T23:59:59Z", "the first backup ended at 2026-01-01 00:00:00Z"),
+        ("2999-01-01", "in the future"),
+        ("", "one of the backups first, second"),
+        ("third", "one of the backups first, second"),
+    ],
+)
+def test_what_cannot_be_restored_is_said(given: str, words: str):
+    with pytest.raises(BackupError, match=words):
+        when_of(given, BACKUPS)
+
+
+@given(st.text())
+def test_whatever_is_given_as_a_time_is_a_time_or_said(text: str):
+    try:
+        when = when_of(text, BACKUPS)
+    except BackupError as problem:
+        assert str(problem).startswith("restore_to is ")
+    else:
+        assert when.tzinfo is not None
+
+
+def test_what_is_known_of_an_error_is_said_instead_of_its_code():
+    said = "<Error><Code>QuotaExceeded</Code><Message>…</Message></Error>\nERROR: [039]: HTTP request failed with 403"
+    assert meaning(said) == "the object store is full"
+    assert meaning("WARN: a\nERROR: [055]: unable to load info file\n") == "[055]: unable to load info file"
+    assert meaning("") == "it said nothing"
+
+
+def test_the_summary_says_what_is_wrong_last():
+    drill = {"at": 1767225600.0, "restored": 4.5}
+    assert work.summary(BACKUPS, [], drill) == ("2 backups, the newest of later; last drill 2026-01-01 00:00:00Z, well, restored in 4.5 s")
+    assert work.summary([], ["there is no backup"], {}) == "0 backups; no drill yet. WRONG: there is no backup"
+
+
+class Killed(BaseException):
+    """As far as the program knows, the machine has stopped."""
+
+
+class Store(work.Copies):
+    """A store whose data is a file."""
+
+    kind = "Store"
+
+    def holds(self, folder: Path) -> bool:
+        return (folder / "data").is_file()
+
+    def ready(self, restored: str) -> bool:
+        return bool(restored)
+
+
+@pytest.mark.parametrize("steps", range(12))
+def test_a_restore_that_is_killed_anywhere_is_ended_by_the_next_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int):
+    home, data = tmp_path / "home", tmp_path / "volume" / "store"
+    for folder, content in ((data, "old"), (data.with_name("store.restored"), "restored")):
+        folder.mkdir(parents=True)
+        (folder / "data").write_text(content)
+    home.mkdir()
+    (home / "compose.yaml").touch()
+    store = Store({"container": "store", "data": str(data), "home": str(home), "notes": str(tmp_path / "notes")})
+    left = [steps]
+
+    def step(*_words: Any, **_more: Any) -> Any:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
+        return 0, "", ""
+
+    def rename(self: Path, target: Any) -> Path:
+        step()
+        return original(self, target)
+
+    original = Path.rename
+    monkeypatch.setattr(work, "run", step)
+    monkeypatch.setattr(work, "check", step)
+    monkeypatch.setattr(work, "runs", lambda _name: True)
+    monkeypatch.setattr(Path, "rename", rename)
+    try:
+        store.take()
+    except Killed:
+        left[0] = 100
+        store.finish()
+    kept = {path.name.split("-")[0]: (path / "data").read_text() for path in data.parent.iterdir()}
+    # Before it has begun, what was restored is still beside the running one.
+    assert kept in ({"store": "restored", "store.before": "old"}, {"store": "old", "store.restored": "restored"})
+    assert store.notes.read("taking") == {}
+
+
+def test_a_note_is_whole_or_not_there(tmp_path: Path):
+    notes = Notes(tmp_path / "notes")
+    assert notes.read("nothing") == {}
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "half.json").write_text('{"a": ')
+    assert notes.read("half") == {}
+    notes.write("records/one", {"a": 1})
+    assert (notes.names("records"), notes.read("records/one")) == (["one"], {"a": 1})
+
+
+def test_a_command_in_a_container_that_was_never_begun_is_tried_again(monkeypatch: pytest.MonkeyPatch):
+    answers = [(1, "", "OCI runtime exec failed: exec failed"), (0, "done", "")]
+
+    class Done:
+        def __init__(self, code: int, out: str, err: str) -> None:
+            self.returncode, self.stdout, self.stderr = code, out, err
+
+    monkeypatch.setattr(common.subprocess, "run", lambda *_words, **_more: Done(*answers.pop(0)))
+    monkeypatch.setattr(common.time, "sleep", lambda _seconds: None)
+    assert common.run("docker", "exec") == (0, "done", "")
