@@ -108,7 +108,7 @@ def test_a_moment_between_two_writes_holds_the_first_and_not_the_second(database
     time.sleep(1.1)
     database.ask("insert into written values (2)")
     said = database.run("restore.yml", "-e", f"restore_to={between}")
-    assert "The running database was not touched" in said
+    assert "The running one was not touched" in said
     assert beside(database, "select number from written") == "1"
     assert database.written() == {1, 2}
     database.run("restore.yml", "-e", "restore_to=none")
@@ -241,7 +241,7 @@ def test_a_machine_that_is_lost_with_its_volume_is_brought_back(database: Databa
         eventually(lambda each=each: _gone(each))
     said = database.run("site.yml", succeeds=False)
     assert "holds no data, and berth-rehearsal/backup-test holds" in said
-    assert "playbooks/restore.yml -e restore_to=latest" in said
+    assert "playbooks/restore.yml -e restore_store=postgres -e restore_to=latest" in said
     for store in ("postgres", "redis"):
         database.run("restore.yml", "-e", f"restore_store={store}", "-e", "restore_to=latest")
     database.run("site.yml")

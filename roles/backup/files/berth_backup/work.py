@@ -115,6 +115,8 @@ class Watch(Work):
         if last.get("failed"):
             found.append(f"the last backup failed: {last['failed']}")
         late = self.settings["late_hours"] * 3600
+        if not runs(self.container):
+            found.append(f"{self.container} does not run, so nothing is backed up")
         if self.serves():
             try:
                 kept = self.backups()

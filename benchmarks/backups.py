@@ -1,0 +1,76 @@
+"""Backups of a Postgres on a rehearsed droplet: a restore against pgBackRest alone, and what a backup costs who writes meanwhile."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+import threading
+from pathlib import Path
+
+from benchmarks.droplets import PLAYBOOK, rehearsed
+from benchmarks.running import Seconds, run, void
+from rehearsal import server, stack
+
+# pgbench's scale of about a gigabyte, and for how long it writes.
+SCALE, WRITING = 68, 60
+SERVER = "docker exec --user postgres berth-postgres"
+CLIENT = f"{SERVER} pgbench --no-vacuum --client=8 --jobs=2"
+# What is restored, where Berth restores it, by pgBackRest as its image brings it.
+BARE = (
+    "rm -rf /mnt/data/bare && mkdir /mnt/data/bare && chown 999:999 /mnt/data/bare && docker run --rm --user postgres"
+    " --mount type=bind,source=/etc/berth/postgres/conf,target=/etc/berth/conf,readonly"
+    " --mount type=bind,source=/mnt/data/bare,target=/var/lib/postgresql/data --entrypoint pgbackrest $IMAGE"
+    " --config=/etc/berth/conf/pgbackrest.conf --stanza=main restore --set={id} --type=immediate"
+)
+
+
+def measure(seconds: Seconds) -> list[str]:
+    """Both, on one droplet."""
+    droplets = [
+        {"name": "db-1", "groups": ["postgres", "app"], "size": "s-2vcpu-4gb", "volumes": [{"name": "data", "size": 8}]},
+    ]
+    with rehearsed(), tempfile.TemporaryDirectory(prefix="berth-bench-") as home:
+        project = Path(home) / "bench"
+        project.mkdir()
+        service = "services:\n  postgres:\n    image: postgres:17\n  web:\n    image: nginx:1.28\n    depends_on: [postgres]\n"
+        (project / "compose.yaml").write_text(service)
+        run(*PLAYBOOK, "playbooks/site.yml", "-e", f"app_project={project}", "-e", json.dumps({"digitalocean_droplets": droplets}))
+        found = server.environment()
+        networks = stack.account().droplets.list()["droplets"][0]["networks"]["v4"]
+        address = next(each["ip_address"] for each in networks if each["type"] == "public")
+        ssh = ("ssh", "-i", found["BERTH_SSH_KEY"], "-o", f"UserKnownHostsFile={found['BERTH_KNOWN_HOSTS']}", f"root@{address}")
+        run(*ssh, f"{SERVER} createdb pgbench && {CLIENT} --initialize --quiet --scale={SCALE} pgbench")
+        backup = json.loads(run(*ssh, "berth-backup postgres backup --full"))
+        image = run(*ssh, "docker inspect --format '{{.Config.Image}}' berth-postgres").strip()
+        bare = seconds(lambda: void(run(*ssh, BARE.format(id=backup["id"]).replace("$IMAGE", image))), 3)
+        run(*ssh, "rm -rf /mnt/data/bare")
+        ours = seconds(lambda: void(run(*ssh, f"berth-backup postgres restore {backup['id']}")), 3)
+        run(*ssh, "berth-backup postgres discard")
+        alone, beside = writes(ssh), writes(ssh, "berth-backup postgres backup --full")
+    return [
+        f"restore of {backup['bytes'] / 1e9:.1f} GB | berth-backup restore, until it serves | pgbackrest restore alone | ratio",
+        f"  {ours:.1f} s | {bare:.1f} s | {ours / bare:.2f}",
+        "pgbench, transactions a second | alone | during full backups | ratio",
+        f"  {alone:.0f} | {beside:.0f} | {beside / alone:.2f}",
+    ]
+
+
+def writes(ssh: tuple[str, ...], beside: str = "") -> float:
+    """Transactions a second, while another command is run again and again."""
+    ended = threading.Event()
+
+    def repeat() -> None:
+        while beside and not ended.is_set():
+            run(*ssh, beside)
+
+    thread = threading.Thread(target=repeat)
+    thread.start()
+    try:
+        said = run(*ssh, f"{CLIENT} --time={WRITING} pgbench")
+    finally:
+        ended.set()
+        thread.join()
+    rate = re.search(r"tps = ([0-9.]+)", said)
+    assert rate, said
+    return float(rate[1])
