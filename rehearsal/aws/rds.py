@@ -124,7 +124,8 @@ class RehearsedRds(Restores, SaysWhatIsMissing, RDSResponse):
         password, identifier = given.get("MasterUserPassword"), database.db_instance_identifier
         answer = super().modify_db_instance()
         self._remember(database)
-        if given.get("NewDBInstanceIdentifier"):
+        # moto takes the new name out of what was given.
+        if database.db_instance_identifier != identifier:
             postgres.rename(identifier, database.db_instance_identifier)
 
         def work() -> None:
