@@ -208,6 +208,9 @@ class RedisKeeper(Copies, Watch):
         user = self.settings["user"]
         words = ("--network=none", mount, "--entrypoint=chown", self.settings["image"], "-R", f"{user}:{user}", "/own")
         check("the restored files", "docker", "run", "--rm", *words)
+        # On a new machine nobody has started the server yet, to whom its key has to belong.
+        owner = (folder / _LOG).stat()
+        os.chown(Path(self.settings["home"]) / "tls" / "server.key", owner.st_uid, owner.st_gid)
 
     # Drills
 
