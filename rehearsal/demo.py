@@ -104,7 +104,7 @@ def down() -> int:
     if not engine.answers():
         print("No Docker engine answers, so there is nothing to take away.")
         return 0
-    for folder in state.ALL:
+    for folder in state.every():
         server.down(folder)
     projects.take_away()
     images.remove_stand_ins()

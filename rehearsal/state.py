@@ -10,9 +10,14 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 USERS = ROOT / ".cache" / "rehearsal"
-# Those that end with `make down`, whoever left them.
-ALL = (USERS, *(ROOT / ".cache" / f"rehearsal-of-{name}" for name in ("tests", "tests-1", "benchmarks", "scans")))
 FOLDER = Path(os.environ.get("BERTH_REHEARSAL_STATE") or USERS)
+
+
+def every() -> list[Path]:
+    """The folders of all rehearsals of this checkout: of its user, and of tests, benchmarks and scans that were cut off."""
+    known = {USERS, *(USERS.with_name(f"{USERS.name}-of-{name}") for name in ("tests", "benchmarks", "scans"))}
+    # Containers may be left of one whose folder is gone; tests that run side by side have a folder each.
+    return sorted(known | set(USERS.parent.glob(f"{USERS.name}-of-*")))
 
 
 def name_of(path: Path) -> str:

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .backups import Backups
 from .common import BackupError, alone
-from .drills import Drills
+from .postgres_backups import Backups
+from .postgres_drills import Drills
 from .redis import RedisKeeper
 from .work import Watch
 
@@ -47,7 +47,7 @@ def main() -> int:
     parser.add_argument("store", choices=sorted(STORES))
     commands = parser.add_subparsers(dest="command", required=True)
     known = {name: commands.add_parser(name, help=text) for name, text in COMMANDS.items()}
-    known["prepare"].add_argument("--candidate", default="", help="another configuration of pgBackRest's, to be tried")
+    known["prepare"].add_argument("--candidate", default="", help="another configuration of the tool, to be tried")
     known["backup"].add_argument("--full", action="store_true", help="all of it, not what changed since the last one")
     known["restore"].add_argument("wanted", help="latest, a backup's id, or a time")
     options = vars(parser.parse_args())

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .common import BackupError, check, meaning, run, runs
-from .repository import Repository
+from .pgbackrest import Repository
 from .work import Work
 
 # One line a table: its name, rows, and a sum over all rows that does not depend on their order.
@@ -17,6 +17,9 @@ TABLES = """SELECT format('SELECT %L || '' '' || count(*) || '' '' || %s FROM %I
  CASE WHEN pg_table_size(c.oid) > {most}::bigint THEN '0' ELSE 'coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)' END,
  n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND n.nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1"""
+
+ARCHIVER = """SELECT json_build_object('failing', coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false),
+ 'failed', last_failed_wal) FROM pg_stat_archiver"""
 
 
 class Server:
@@ -54,19 +57,8 @@ def still(container: str, database: str, most: int, seconds: int) -> tuple[list[
     Two readings of the log's end with a snapshot between them that has no transaction in it: what is before the place is all that the
     snapshot sees. Nothing is locked.
     """
-    words = [
-        "docker",
-        "exec",
-        "--interactive",
-        "--user",
-        "postgres",
-        container,
-        "psql",
-        "--no-psqlrc",
-        "--quiet",
-        "--tuples-only",
-        "--no-align",
-    ]
+    words = ["docker", "exec", "--interactive", "--user", "postgres", container]
+    words += ["psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align"]
     lines: list[str] = []
     with subprocess.Popen([*words, "--dbname", database], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
         asked, said = client.stdin, client.stdout
@@ -99,12 +91,10 @@ def still(container: str, database: str, most: int, seconds: int) -> tuple[list[
             queries = ask(TABLES.format(most=most))
             lines = ask(";\n".join(queries)) if queries else []
             ask("COMMIT")
+            if len(lines) != len(queries):  # a table was dropped meanwhile
+                lines, place = [], ""
         asked.close()
         return lines, place
-
-
-ARCHIVER = """SELECT json_build_object('failing', coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false),
- 'failed', last_failed_wal, 'age', extract(epoch FROM now() - last_archived_time)::int) FROM pg_stat_archiver"""
 
 
 class Postgres(Work):

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from .common import UNREADABLE, BackupError, check, meaning, moment, run, runs, say, when_of
+from .common import UNREADABLE, BackupError, check, meaning, moment, runs, say, when_of
 from .work import Copies, Watch
 
 _FILE = "dump.rdb"
@@ -90,7 +90,7 @@ class RedisKeeper(Copies, Watch):
 
     def keep(self) -> dict[str, Any]:
         """Have a first backup. Nothing is done where there was one already."""
-        if not self.serves() or self.notes.read("backup"):
+        if not self.serves() or self.notes.read("backup").get("id"):
             return {"changed": False}
         return {"changed": True, "backup": self.backup()}
 
@@ -101,26 +101,24 @@ class RedisKeeper(Copies, Watch):
         del full
         if not self.serves():
             raise BackupError(f"{self.container} does not run, so there is nothing to back up")
-        begin, folder = time.monotonic(), self.place("snapshot")
+        folder = self.place("snapshot")
         try:
-            say("taking a snapshot")
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(mode=0o700)
-            self._snapshot(folder / _FILE)
-            keys, expiring = self._counted(folder)
-            # Locks of commands that were killed.
-            self.restic("unlock")
-            tags = [word for tag in (f"keys={keys}", f"expiring={expiring}", f"bytes={_size(folder)}") for word in ("--tag", tag)]
-            self.must("no backup was taken", "backup", "--quiet", "--host", self.settings["name"], *tags, str(folder / _FILE))
-            self.must("old backups cannot be removed", "forget", "--quiet", "--prune", "--keep-within", f"{self.settings['days']}d")
-            self.must("the repository is not sound", "check", "--quiet")
-        except BackupError as problem:
-            self.notes.write("backup", {**self.notes.read("backup"), "failed": str(problem), "failed_at": time.time()})
-            raise
+            with self.noted("backup"):
+                say("taking a snapshot")
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir(mode=0o700)
+                self._snapshot(folder / _FILE)
+                keys, expiring = self._counted(folder)
+                # Locks of commands that were killed.
+                self.restic("unlock")
+                tags = [word for tag in (f"keys={keys}", f"expiring={expiring}", f"bytes={_size(folder)}") for word in ("--tag", tag)]
+                self.must("no backup was taken", "backup", "--quiet", "--host", self.settings["name"], *tags, str(folder / _FILE))
+                self.must("old backups cannot be removed", "forget", "--quiet", "--prune", "--keep-within", f"{self.settings['days']}d")
+                self.must("the repository is not sound", "check", "--quiet")
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         taken = self.backups()[-1]
-        self.notes.write("backup", {"id": taken["id"], "ended": taken["ended"], "seconds": round(time.monotonic() - begin, 1)})
+        self.notes.write("backup", {"id": taken["id"]})
         return {"changed": True, **taken}
 
     def _client(self, container: str, user: str, *words: str, output: Any = subprocess.PIPE) -> subprocess.CompletedProcess[bytes]:
@@ -184,7 +182,7 @@ class RedisKeeper(Copies, Watch):
         try:
             self.must("the backup cannot be restored", "dump", backup["id"], backup["path"], target=folder / _LOG / _BASE)
             (folder / _LOG / f"{_BASE.split('.1.')[0]}.manifest").write_text(_MANIFEST)
-            self._own(folder)
+            self.own(folder, Path(self.settings["home"]) / "tls" / "server.key")
             port = [f"--publish=127.0.0.1:{self.settings['port'] + 1}:6379"] if published else []
             mounts = [f"--mount=type=bind,source={folder},target=/data"]
             mounts += [
@@ -192,52 +190,24 @@ class RedisKeeper(Copies, Watch):
             ]
             words = ("docker", "run", "--detach", "--name", name, *port, *mounts, self.settings["image"])
             check("the restored server", *words, self.settings["server"], "/etc/berth/conf/redis.conf")
-            while not self._answers(name):
-                if not runs(name):
-                    _code, out, err = run("docker", "logs", "--tail", "20", name)
-                    raise BackupError(f"the restored server does not start: {meaning(out + err)}. The running one was not touched")
-                time.sleep(0.2)
+            self.awaited(name, lambda: self._answers(name))
         except BaseException:
             self.discard(kind)
             raise
         return {"container": name, "folder": str(folder), "seconds": round(time.monotonic() - begin, 1)}
 
-    def _own(self, folder: Path) -> None:
-        """Let the server's user, whose number is the image's affair, own a folder."""
-        mount = f"--mount=type=bind,source={folder},target=/own"
-        user = self.settings["user"]
-        words = ("--network=none", mount, "--entrypoint=chown", self.settings["image"], "-R", f"{user}:{user}", "/own")
-        check("the restored files", "docker", "run", "--rm", *words)
-        # On a new machine nobody has started the server yet, to whom its key has to belong.
-        owner = (folder / _LOG).stat()
-        os.chown(Path(self.settings["home"]) / "tls" / "server.key", owner.st_uid, owner.st_gid)
-
     # Drills
 
-    def drill(self) -> dict[str, Any]:
-        """Restore the latest backup into a server that nobody uses, look whether all is in it, and take it away."""
-        backup, begin = self.target("latest"), time.monotonic()
-        try:
-            self.room(backup["bytes"] * 2)
-            say(f"restoring backup {backup['id']} of {backup['at']}")
-            brought = self.bring("drill", backup, published=False)
-            said = self._client(brought["container"], "backup", "info", "keyspace").stdout.decode()
-            keys = sum(int(number) for number in re.findall(r"keys=(\d+)", said))
-            # Keys that were to expire may have done so.
-            if not backup["keys"] - backup["expiring"] <= keys <= backup["keys"]:
-                raise BackupError(f"backup {backup['id']} holds {keys} keys, and {backup['keys']} were recorded with it")
-        except BackupError as problem:
-            self.notes.write("drill", {"id": backup["id"], "at": time.time(), "failed": str(problem)})
-            raise
-        finally:
-            self.discard("drill")
-        result = {"id": backup["id"], "at": time.time(), "restored": brought["seconds"], "age": int(time.time() - backup["ended"])}
-        result["checks"] = [
-            f"{self.kind} starts",
-            f"{keys} keys of the {backup['keys']} that the backup recorded, {backup['expiring']} expiring",
-        ]
-        self.notes.write("drill", {**result, "seconds": round(time.monotonic() - begin, 1)})
-        return {"changed": True, **result}
+    def rehearse(self, backup: dict[str, Any]) -> tuple[float, list[str]]:
+        """By the number of keys."""
+        self.room(backup["bytes"] * 2)
+        brought = self.bring("drill", backup, published=False)
+        said = self._client(brought["container"], "backup", "info", "keyspace").stdout.decode()
+        keys = sum(int(number) for number in re.findall(r"keys=(\d+)", said))
+        # Keys that were to expire may have done so.
+        if not backup["keys"] - backup["expiring"] <= keys <= backup["keys"]:
+            raise BackupError(f"backup {backup['id']} holds {keys} keys, and {backup['keys']} were recorded with it")
+        return brought["seconds"], [f"{keys} keys of the {backup['keys']} that the backup recorded, {backup['expiring']} expiring"]
 
 
 def _size(folder: Path) -> int:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from .common import BackupError, Notes, check, moment, now, post, run, runs, say
+from .common import BackupError, Notes, check, meaning, moment, now, post, run, runs, say
+
+_SHOW_SECONDS = 15
 
 
 class Work:
@@ -26,10 +30,6 @@ class Work:
         """Whether there is a store's data in a folder."""
         raise NotImplementedError
 
-    def ready(self, restored: str) -> bool:
-        """Prepare a restored server to take the running one's place. Returns whether it can."""
-        raise NotImplementedError
-
     def backups(self) -> list[dict[str, Any]]:
         """The backups, oldest first: at least ``id``, ``type``, ``at`` (when it ended) and the same as ``ended``, ``bytes``."""
         raise NotImplementedError
@@ -42,9 +42,47 @@ class Work:
         """What else is wrong with the backups of the running server."""
         return []
 
+    @contextlib.contextmanager
+    def noted(self, name: str, **known: Any) -> Iterator[None]:
+        """Let the watch know of a failure."""
+        try:
+            yield
+        except BackupError as problem:
+            self.notes.write(name, {**known, "failed": str(problem)})
+            raise
+
 
 class Copies(Work):
     """A copy is a folder beside the data, and a container of its own."""
+
+    def ready(self, restored: str) -> bool:
+        """Prepare a restored server to take the running one's place. Returns whether it can."""
+        raise NotImplementedError
+
+    def rehearse(self, backup: dict[str, Any]) -> tuple[float, list[str]]:
+        """Restore a backup as the copy ``drill``, and look at it. Returns the seconds that it took to restore, and what was found well."""
+        raise NotImplementedError
+
+    def own(self, *paths: Path) -> None:
+        """Let the server's user, whose number is the image's affair, own files and folders with all that is in them."""
+        image, user = self.settings["image"], self.settings["user"]
+        words = ("--network=none", "--entrypoint=sh", image, "-c", f"id -u {user}; id -g {user}")
+        numbers = [int(each) for each in check(f"{image} has no user {user}", "docker", "run", "--rm", *words).split()]
+        for path in paths:
+            for each in (path, *path.rglob("*")):
+                os.chown(each, *numbers)
+
+    def awaited(self, name: str, answers: Callable[[], bool]) -> None:
+        """Wait until a restored server answers. It may take as long as it takes, if it lives."""
+        shown = time.monotonic()
+        while not answers():
+            if not runs(name):
+                _code, out, err = run("docker", "logs", "--tail", "40", name)
+                raise BackupError(f"the restored server does not start: {meaning(out + err)}. The running one was not touched")
+            if time.monotonic() - shown > _SHOW_SECONDS:
+                shown = time.monotonic()
+                say("the restored server is reading its log")
+            time.sleep(0.3)
 
     def room(self, needed: int) -> None:
         """Raise :class:`BackupError` where another copy of the data does not fit."""
@@ -105,30 +143,48 @@ class Copies(Work):
             shutil.rmtree(each)
         return {"changed": bool(there), "removed": there}
 
+    def drill(self) -> dict[str, Any]:
+        """Restore the latest backup into a server that nobody uses, look whether all is in it, and take it away."""
+        found = self.backups()
+        if not found:
+            raise BackupError("there is no backup to restore; playbooks/backup.yml takes one")
+        if runs(self.container) and not self.serves():
+            return {"changed": False, "skipped": "a standby: the primary's machine holds the drill"}
+        backup = found[-1]
+        say(f"restoring backup {backup['id']} of {backup['at']}")
+        try:
+            with self.noted("drill", id=backup["id"], at=time.time()):
+                seconds, checks = self.rehearse(backup)
+        finally:
+            self.discard("drill")
+        age = int(time.time() - backup["ended"])
+        result = {"id": backup["id"], "at": time.time(), "restored": seconds, "age": age, "checks": [f"{self.kind} starts", *checks]}
+        self.notes.write("drill", result)
+        return {"changed": True, **result}
+
 
 class Watch(Work):
     """Looks, and changes nothing."""
 
     def wrong(self) -> list[str]:
         """What is wrong with the backups, in words; empty where all is well."""
-        last, drill, found = self.notes.read("backup"), self.notes.read("drill"), []
-        if last.get("failed"):
-            found.append(f"the last backup failed: {last['failed']}")
-        late = self.settings["late_hours"] * 3600
         if not runs(self.container):
-            found.append(f"{self.container} does not run, so nothing is backed up")
-        if self.serves():
-            try:
-                kept = self.backups()
-                if not kept:
-                    found.append("there is no backup")
-                elif time.time() - kept[-1]["ended"] > late:
-                    found.append(f"the newest backup is of {kept[-1]['at']}, more than {self.settings['late_hours']} hours ago")
-            except BackupError as problem:
-                found.append(str(problem))
+            return [f"{self.container} does not run, so nothing is backed up"]
+        if not self.serves():
+            return []
+        found = []
+        for name, what in (("backup", "the last backup failed"), ("drill", "the last drill failed")):
+            failed = self.notes.read(name).get("failed")
+            found += [f"{what}: {failed}"] if failed else []
+        try:
+            kept, hours = self.backups(), self.settings["late_hours"]
+            if not kept:
+                found.append("there is no backup")
+            elif time.time() - kept[-1]["ended"] > hours * 3600:
+                found.append(f"the newest backup is of {kept[-1]['at']}, more than {hours} hours ago")
             found += self.further()
-        if drill.get("failed"):
-            found.append(f"the last drill failed: {drill['failed']}")
+        except BackupError as problem:
+            found.append(str(problem))
         return found
 
     def watch(self) -> dict[str, Any]:

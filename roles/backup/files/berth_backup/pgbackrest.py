@@ -27,21 +27,6 @@ class Repository:
         folder = [f"--mount=type=bind,source={data},target={PGDATA}"] if data else []
         return [f"--mount=type=bind,source={self.conf},target=/etc/berth/conf,readonly", *folder]
 
-    def owner(self) -> tuple[int, int]:
-        """Numbers of the server's user and group in the image."""
-        words = (
-            "docker",
-            "run",
-            "--rm",
-            "--network=none",
-            "--entrypoint=sh",
-            self.settings["image"],
-            "-c",
-            "id -u postgres; id -g postgres",
-        )
-        user, group = check("the image has no user postgres", *words).split()
-        return int(user), int(group)
-
     def tool(self, *words: str, data: Path | None = None, configuration: str = "pgbackrest.conf") -> tuple[int, str, str]:
         """pgBackRest on its own, on a folder of data where one is given. It works whether or not a server runs."""
         begin = ("docker", "run", "--rm", "--user", "postgres", *self.mounts(data), "--entrypoint", TOOL[0], self.settings["image"])
@@ -66,16 +51,14 @@ class Repository:
         return found
 
     def backups(self) -> list[dict[str, Any]]:
-        """The backups, oldest first: ``id``, ``type``, ``at`` (when it ended), ``seconds``, ``bytes`` of data and ``stored``, ``wrong``."""
+        """The backups, oldest first: ``id``, ``type``, ``at`` (when it ended), ``bytes`` of data, ``wrong``, ``record``."""
         return [
             {
                 "id": each["label"],
                 "type": each["type"],
                 "at": moment(each["timestamp"]["stop"]),
                 "ended": each["timestamp"]["stop"],
-                "seconds": each["timestamp"]["stop"] - each["timestamp"]["start"],
                 "bytes": each["info"]["size"],
-                "stored": each["info"]["repository"].get("delta", 0),
                 "wrong": bool(each.get("error")),
                 "record": each.get("annotation") or {},
             }

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import os
 import re
 import time
 from pathlib import Path
 from typing import Any
 
-from .common import BackupError, check, meaning, moment, now, run, say, when_of
+from .common import BackupError, check, meaning, moment, now, say, when_of
+from .pgbackrest import PGDATA
 from .postgres import Postgres, Server
-from .repository import PGDATA
 from .work import Copies
 
 # What a restore leaves in postgresql.auto.conf, which a standby of later on would heed.
-RECOVERY = (
+_RECOVERY = (
     *("restore_command", "recovery_target", "recovery_target_time", "recovery_target_lsn", "recovery_target_inclusive"),
     *("recovery_target_action", "recovery_target_timeline"),
 )
 
 # pgBackRest's numbers of what is not as it was written: a checksum, a format, a missing file, what cannot be decrypted.
 _DAMAGE = re.compile(r"\[(026|029|055|095)\]")
-DAMAGED = "it is damaged where it is stored; restore an older one, and take a new one with playbooks/backup.yml -e backup_full=true"
+_DAMAGED = "it is damaged where it is stored; restore an older one, and take a new one with playbooks/backup.yml -e backup_full=true"
 
 
 class Restores(Copies, Postgres):
@@ -43,14 +42,13 @@ class Restores(Copies, Postgres):
             return [f"--set={wanted}", "--type=immediate", "--target-action=promote"], f"the end of backup {wanted}"
         when = when_of(wanted, found)
         text = when.strftime("%Y-%m-%d %H:%M:%S.%f+00")
-        return ["--type=time", f"--target={text}", "--target-action=promote"], f"{moment(when.timestamp())}"
+        return ["--type=time", f"--target={text}", "--target-action=promote"], moment(when.timestamp())
 
     def restore(self, wanted: str) -> dict[str, Any]:
         """Bring a backup into a server of its own beside the running one."""
         words, meant = self.target(wanted)
         self.room(self.backups()[-1]["bytes"])
-        runs = self.server.primary()
-        if runs:
+        if self.server.primary():
             # All up to now is archived; and what comes after a time says that the time is over.
             self.server.ask("SELECT pg_current_xact_id(); SELECT pg_switch_wal()")
             try:
@@ -67,7 +65,7 @@ class Restores(Copies, Postgres):
         server = Server(restored)
         if not server.primary():
             return False
-        server.ask("".join(f"ALTER SYSTEM RESET {name};" for name in RECOVERY) + "CHECKPOINT;")
+        server.ask("".join(f"ALTER SYSTEM RESET {name};" for name in _RECOVERY) + "CHECKPOINT;")
         return True
 
     def lost(self, until: str) -> dict[str, Any]:
@@ -85,52 +83,27 @@ class Restores(Copies, Postgres):
         folder, name, begin = self.place(kind), f"{self.server.name}-{kind}", time.monotonic()
         self.discard(kind)
         folder.mkdir(mode=0o700)
-        owner = self.repository.owner()
-        for each in (folder, Path(self.settings["home"]) / "tls" / "server.key"):
-            os.chown(each, *owner)
+        self.own(folder, Path(self.settings["home"]) / "tls" / "server.key")
         try:
             code, out, err = self.repository.tool("restore", *words, "--log-level-console=error", data=folder)
             if code != 0:
                 said = out + err
-                why = f"{DAMAGED} ({' '.join(said.split())[-300:]})" if _DAMAGE.search(said) else meaning(said)
-                raise BackupError(f"the backup cannot be restored: {why}. The running database was not touched")
+                why = f"{_DAMAGED} ({' '.join(said.split())[-300:]})" if _DAMAGE.search(said) else meaning(said)
+                raise BackupError(f"the backup cannot be restored: {why}. The running one was not touched")
             port = [f"--publish=127.0.0.1:{self.settings['port'] + 1}:5432"] if published else []
             tls = f"--mount=type=bind,source={self.settings['home']}/tls,target=/etc/berth/tls,readonly"
             command = ["postgres", *_options(config_file="/etc/berth/conf/postgresql.conf", shared_buffers="64MB", huge_pages="off")]
             # It keeps its log for when it is taken, when all of it is archived: without the beginning of its timeline, nothing that comes
             # after could be restored.
             command += _options(synchronous_standby_names="", archive_command="/bin/false", archive_timeout="0")
-            started = (
-                "docker",
-                "run",
-                "--detach",
-                "--name",
-                name,
-                "--shm-size=256m",
-                f"--env=PGDATA={PGDATA}",
-                *port,
-                *self.repository.mounts(folder),
-                tls,
-            )
-            check("the restored server", *started, self.settings["image"], *command)
-            self.recovered(Server(name))
+            started = ["docker", "run", "--detach", "--name", name, "--shm-size=256m", f"--env=PGDATA={PGDATA}", *port]
+            check("the restored server", *started, *self.repository.mounts(folder), tls, self.settings["image"], *command)
+            self.awaited(name, Server(name).primary)
         except BaseException:
             self.discard(kind)
             raise
         until = Server(name).ask("SELECT coalesce(pg_last_xact_replay_timestamp()::text, '')")
         return {"container": name, "folder": str(folder), "until": until, "seconds": round(time.monotonic() - begin, 1)}
-
-    def recovered(self, server: Server) -> None:
-        """Wait until a server has replayed its log and takes writes. It may take as long as it takes, if it lives."""
-        shown = time.monotonic()
-        while not server.primary():
-            if not server.runs():
-                _code, out, err = run("docker", "logs", "--tail", "40", server.name)
-                raise BackupError(f"the restored server does not start: {meaning(out + err)}. The running database was not touched")
-            if time.monotonic() - shown > 15:
-                shown = time.monotonic()
-                say("replaying the log")
-            time.sleep(0.3)
 
 
 def _options(**settings: str) -> list[str]:

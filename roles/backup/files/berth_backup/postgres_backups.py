@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from pathlib import Path
 from typing import Any
 
 from .common import BackupError, check, run, say
 from .postgres import Postgres, still
+from .work import Copies
 
 # The image has Debian's or Alpine's packages.
 RECIPE = """FROM {base}
@@ -20,7 +20,7 @@ RUN if command -v apk > /dev/null; then apk add --no-cache pgbackrest ca-certifi
 """
 
 
-class Backups(Postgres):
+class Backups(Copies, Postgres):
     """Taken of the primary; a standby only has what it needs to take them once it is one."""
 
     def prepare(self, candidate: str = "") -> dict[str, Any]:
@@ -35,18 +35,11 @@ class Backups(Postgres):
             say(f"adding pgBackRest to {base}")
             check(f"{image} cannot be built", "docker", "build", "--tag", image, "-", stdin=RECIPE.format(base=base))
         configuration = Path(candidate).name if candidate else "pgbackrest.conf"
-        # The server's own user reads it, whose number is the image's affair.
-        os.chown(Path(self.repository.conf) / configuration, *self.repository.owner())
+        self.own(Path(self.repository.conf) / configuration)
         empty = not self.holds(self.data)
         found = self.repository.info(configuration) if empty or candidate else {}
         kept = [each["label"] for each in found.get("backup") or []]
-        versions = [str(each["version"]) for each in found.get("db") or []]
-        return {
-            "changed": changed,
-            "empty": empty,
-            "kept": kept,
-            "version": versions[-1] if versions else "",
-        }
+        return {"changed": changed, "empty": empty, "kept": kept}
 
     def keep(self) -> dict[str, Any]:
         """Have this server's log archived, and a first backup. Nothing is done where that is so already."""
@@ -74,11 +67,10 @@ class Backups(Postgres):
             if self.server.runs():
                 return {"changed": False, "skipped": "a standby: the primary's machine takes the backup"}
             raise BackupError(f"{self.server.name} does not run, so there is nothing to back up")
-        begin = time.monotonic()
         ended = [each["ended"] for each in self.backups() if each["type"] == "full"]
         kind = "full" if full or not ended or time.time() - ended[-1] > self.settings["full_days"] * 86400 - 3600 else "incr"
         say(f"taking a backup ({kind})")
-        try:
+        with self.noted("backup"):
             self.beside("no backup was taken", "backup", f"--type={kind}")
             taken = self.backups()[-1]
             if taken["wrong"]:
@@ -87,16 +79,13 @@ class Backups(Postgres):
                 )
             record = self.record(taken["id"])
             self.archived()
-        except BackupError as problem:
-            self.notes.write("backup", {**self.notes.read("backup"), "failed": str(problem), "failed_at": time.time()})
-            raise
-        self.notes.write("backup", {"id": taken["id"], "ended": taken["ended"], "seconds": round(time.monotonic() - begin, 1)})
+        self.notes.write("backup", {"id": taken["id"]})
         return {"changed": True, **taken, "record": record}
 
     def record(self, label: str) -> dict[str, str]:
         """Note with a backup what the database held at one moment: rows and a sum of each table, which a drill compares.
 
-        The moment is one at which nothing is being written, so that it is a place in the log as well. Where a minute brings none, no note.
+        The moment is one at which nothing is being written, so that it is a place in the log as well. Where there is none in time, no note.
         """
         lines, place = still(self.server.name, self.settings["database"], self.settings["record_bytes"], self.settings["record_seconds"])
         if not place:
