@@ -33,8 +33,8 @@ class Repository:
         return run(*begin, f"--config=/etc/berth/conf/{configuration}", *TOOL[2:], *words)
 
     def within(self, problem: str, *words: str) -> str:
-        """pgBackRest beside the running server."""
-        return check(problem, "docker", "exec", "--user", "postgres", self.settings["container"], *TOOL, *words)
+        """pgBackRest beside the running server, with what that leaves of the processors: it is for the app first."""
+        return check(problem, "docker", "exec", "--user", "postgres", self.settings["container"], "nice", "--adjustment=19", *TOOL, *words)
 
     def info(self, configuration: str = "pgbackrest.conf") -> dict[str, Any]:
         """What the repository holds, as pgBackRest says it; nothing is empty. Raises :class:`BackupError` where it cannot be read."""

@@ -1,0 +1,135 @@
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Backups in a folder of their own: a folder each, complete or not there, whose files are what they were."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from .problems import BerthError, refuse
+
+_NAMED = re.compile(r"\d{8}-\d{6}")
+_MANIFEST = "backup.json"
+
+
+def now() -> datetime.datetime:
+    """This moment, in UTC."""
+    return datetime.datetime.now(datetime.UTC)
+
+
+def shown(when: datetime.datetime) -> str:
+    """A time as it is shown: in UTC, to the second."""
+    return when.strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+class Backup:
+    """One that is complete. ``stores``: by service, what the store says about itself, with the names and SHA-256 of its files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.id = folder, folder.name
+        try:
+            self.stores: dict[str, dict[str, Any]] = json.loads((folder / _MANIFEST).read_text())["stores"]
+        except (OSError, ValueError, KeyError) as error:
+            raise BerthError(f"{folder / _MANIFEST} cannot be read: {error}; the backup is damaged") from None
+        self.at = datetime.datetime.strptime(self.id, "%Y%m%d-%H%M%S").replace(tzinfo=datetime.UTC)
+
+    def file(self, service: str, name: str) -> Path:
+        """A file of the backup. Raises :class:`BerthError` where it is not what it was."""
+        path = self.folder / service / name
+        try:
+            found = digest(path)
+        except OSError as error:
+            raise BerthError(f"{path} cannot be read: {error.strerror}; the backup is damaged. Nothing was touched") from None
+        if found != self.stores[service]["files"].get(name):
+            raise BerthError(f"{path} is not what was written then; the backup is damaged. Nothing was touched")
+        return path
+
+    def line(self) -> str:
+        """What is told of it."""
+        held = ", ".join(f"{service} ({each['engine']} {each['version']})" for service, each in sorted(self.stores.items()))
+        size = sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+        return f"{self.id}, of {shown(self.at)}, {held}, {readable(size)}, in {self.folder}"
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def readable(size: int) -> str:
+    """A number of bytes, as it is shown."""
+    amount, units = float(size), ["B", "KiB", "MiB", "GiB"]
+    while amount >= 1024 and len(units) > 1:
+        amount, units = amount / 1024, units[1:]
+    return f"{amount:.0f} {units[0]}" if units[0] == "B" else f"{amount:.1f} {units[0]}"
+
+
+class Backups:
+    """Those of one app."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def all(self) -> list[Backup]:
+        """Those that are complete, oldest first."""
+        return [Backup(path) for path in sorted(self.folder.glob("*")) if _NAMED.fullmatch(path.name)]
+
+    def begin(self) -> Path:
+        """A folder for a new one, for this user alone. What an earlier one left that was cut off is removed."""
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for left in self.folder.glob("*.partial"):
+                shutil.rmtree(left)
+            fresh = self.folder / f"{now():%Y%m%d-%H%M%S}.partial"
+            fresh.mkdir(mode=0o700)
+        except OSError as error:
+            raise BerthError(
+                f"{error.filename}: {error.strerror}; the folder of the backups has to be one that can be written to"
+            ) from None
+        return fresh
+
+    def finish(self, fresh: Path, stores: dict[str, dict[str, Any]], keep: int) -> Backup:
+        """Complete it in one step, and remove those beyond the newest ``keep``."""
+        for service, each in stores.items():
+            each["files"] = {path.name: digest(path) for path in sorted((fresh / service).iterdir())}
+        (fresh / _MANIFEST).write_text(json.dumps({"stores": stores}, indent=1))
+        done = fresh.with_suffix("")
+        fresh.rename(done)
+        for old in self.all()[:-keep] if keep else []:
+            # Incomplete from the first moment, so that one that is half removed is never listed.
+            gone = old.folder.with_suffix(".partial")
+            old.folder.rename(gone)
+            shutil.rmtree(gone)
+        return Backup(done)
+
+    def target(self, wanted: str, service: str) -> Backup:
+        """The backup that ``latest``, an id or a time means. Raises :class:`BerthError` for what cannot be."""
+        found = [each for each in self.all() if service in each.stores]
+        if not found:
+            refuse(f"{self.folder} holds no backup of {service}; playbooks/backup.yml takes one")
+        if wanted == "latest":
+            return found[-1]
+        for each in found:
+            if each.id == wanted:
+                return each
+        try:
+            when = datetime.datetime.fromisoformat(wanted)
+        except ValueError:
+            refuse(
+                f"restore_to is {wanted}: give latest, a time such as 2026-01-31T12:00:00Z, or one of "
+                + ", ".join(each.id for each in found)
+            )
+        when = when if when.tzinfo else when.replace(tzinfo=datetime.UTC)
+        if when > now():
+            refuse(f"restore_to is {wanted}, which is in the future; it is {shown(now())} now")
+        before = [each for each in found if each.at <= when]
+        if not before:
+            refuse(f"restore_to is {wanted}, and the first backup is of {shown(found[0].at)}; a time before that cannot be restored")
+        return before[-1]
