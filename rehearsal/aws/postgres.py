@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -233,6 +234,12 @@ def load(container: Any, snapshot: str) -> None:
         user="postgres",
     )
     containers.run_in(container, ["rm", "/tmp/snapshot.sql"], user="root")
+
+
+def copy_snapshot(snapshot: str, name: str) -> None:
+    """Keep a snapshot's data under another name too."""
+    if name != snapshot:
+        shutil.copyfile(_dump_path(snapshot), _dump_path(name))
 
 
 def drop_snapshot(snapshot: str) -> None:

@@ -195,11 +195,6 @@ class RehearsedRds(Restores, SaysWhatIsMissing, RDSResponse):
         change(database, "backing-up", work)
         return answer
 
-    def delete_db_snapshot(self) -> ActionResult:
-        answer = super().delete_db_snapshot()
-        postgres.drop_snapshot(self.params["DBSnapshotIdentifier"])
-        return answer
-
     def modify_db_parameter_group(self) -> ActionResult:
         name = self.params.get("DBParameterGroupName")
         for each in self.params.get("Parameters") or []:

@@ -9,6 +9,7 @@ from typing import Any
 
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
+from moto.rds.models import DBSnapshot, rds_backends
 from moto.rds.responses import RDSResponse
 
 from .. import containers
@@ -102,6 +103,42 @@ class Restores(RDSResponse):
             setattr(database, ADDRESS, address)
 
         change(database, "creating", work)
+        return answer
+
+    def copy_db_snapshot(self) -> ActionResult:
+        given = self.params
+        source, name = str(given["SourceDBSnapshotIdentifier"]), str(given["TargetDBSnapshotIdentifier"])
+        region = source.split(":")[3] if source.startswith("arn:") else self.region
+        if region == self.region:
+            raise RdsError("InvalidParameterCombination", "Copies within a region are not rehearsed.")
+        there = rds_backends[self.current_account][region].database_snapshots.get(source.rsplit(":", 1)[-1])
+        if there is None:
+            raise RdsError("DBSnapshotNotFound", f"DBSnapshot {source} not found.")
+        if name in self.backend.database_snapshots:
+            raise RdsError(
+                "DBSnapshotAlreadyExists", f"Cannot create the snapshot because a snapshot with the identifier {name} already exists."
+            )
+        if there.encrypted and not given.get("KmsKeyId"):
+            raise RdsError(
+                "InvalidParameterCombination", "A copy of an encrypted snapshot into another region needs KmsKeyId, a key of that region."
+            )
+        copy = DBSnapshot(self.backend, there.database, name, tags=there.tags if given.get("CopyTags") else [], kms_key_id=there.kms_key_id)
+        self.backend.database_snapshots[name] = copy
+        copy.status = "creating"
+
+        def work() -> None:
+            postgres.copy_snapshot(there.db_snapshot_identifier, name)
+            copy.status = "available"
+
+        clock.later(work)
+        return ActionResult({"DBSnapshot": copy})
+
+    def delete_db_snapshot(self) -> ActionResult:
+        name = self.params["DBSnapshotIdentifier"]
+        answer = super().delete_db_snapshot()
+        # A copy in another region may bear the same name.
+        if not any(name in backend.database_snapshots for backend in rds_backends[self.current_account].values()):
+            postgres.drop_snapshot(name)
         return answer
 
     @staticmethod

@@ -73,6 +73,16 @@ class Stack(App):
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
+    def cache(self, *words: str) -> str:
+        """What the cache says that the app's secret shows."""
+        secret = self.cloud.secrets(f"berth/{NAME}/redis")[f"berth/{NAME}/redis"]
+        command = ["docker", "run", "--rm", "--network", "host", "--env", "REDISCLI_AUTH", "valkey/valkey:8"]
+        command += ["valkey-cli", "--no-auth-warning", "--tls", "--insecure", "-h", secret["host"], "-p", str(secret["port"]), *words]
+        settings = {**os.environ, "REDISCLI_AUTH": secret["password"]}
+        done = subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
 
 def changed(output: str) -> int:
     return sum(int(number) for number in re.findall(r"changed=(\d+)", output))
@@ -467,7 +477,61 @@ def test_scaling_is_a_changed_variable_that_says_what_it_interrupts(app: Stack):
     assert eventually(lambda: app.result(21)) == 17711
 
 
+def test_drills_restore_both_stores_into_throwaway_ones_and_say_how_that_went(app: Stack):
+    app.submit(33)
+    assert eventually(lambda: app.result(33)) == 5702887
+    done = app.playbook("backup.yml")
+    assert done.returncode == 0, done.stdout
+    said = " ".join(done.stdout.split())
+    assert re.search(rf"postgres +{FULL}-\d+-\d+, manual", said)
+    assert re.search(rf"redis +{FULL}-\d+-\d+, manual", said)
+    rows = app.sql("SELECT count(*) FROM indices")
+    done = app.playbook("drill.yml", "-e", json.dumps({"backup_drill_query": "SELECT max(index) FROM indices"}))
+    assert done.returncode == 0, done.stdout
+    said = " ".join(done.stdout.split())
+    assert "every row of fibonacci_test can be read" in said and f"{rows} rows in 1 tables" in said and "the query answers 33" in said
+    assert re.search(r"redis +\S+, of [0-9: Z-]+, was restored in \d+ s", said) and re.search(r"[1-9]\d* keys in the first database", said)
+    assert "last drill" in (said := " ".join(app.playbook("status.yml").stdout.split())) and "well in" in said
+    assert [each["DBInstanceIdentifier"] for each in app.cloud.client("rds").describe_db_instances()["DBInstances"]] == [FULL]
+    failed = app.playbook("drill.yml", "-e", json.dumps({"backup_drill_query": "SELECT false"}))
+    assert failed.returncode != 0
+    assert "The query answers f" in failed.stdout
+    assert [each["DBInstanceIdentifier"] for each in app.cloud.client("rds").describe_db_instances()["DBInstances"]] == [FULL]
+    assert app.ready()
+
+
+def test_a_snapshot_of_the_cache_is_restored_beside_it_and_serves_when_the_name_is_typed(app: Stack):
+    app.cache("set", "before", "1")
+    assert app.playbook("backup.yml").returncode == 0
+    app.cache("set", "after", "1")
+    for wanted, words in (("2030-01-01T00:00:00Z", "which is in the future"), ("no-such", "give latest, a time such as")):
+        refused = app.playbook("restore.yml", "-e", "restore_store=redis", "-e", f"restore_to={wanted}")
+        assert refused.returncode != 0
+        assert words in " ".join(refused.stdout.split())
+    done = app.playbook("restore.yml", "-e", "restore_store=redis", "-e", "restore_to=latest")
+    assert done.returncode == 0, done.stdout
+    assert f"{FULL}-r2 holds what was asked for" in " ".join(done.stdout.split())
+    assert app.cache("exists", "before", "after") == "2"
+    done = app.playbook("restore.yml", "-e", "restore_store=redis", "-e", f"restore={NAME}")
+    assert done.returncode == 0, done.stdout
+    done = app.playbook("site.yml")
+    assert done.returncode == 0, done.stdout
+    eventually(app.ready, 90)
+    assert (app.cache("exists", "before"), app.cache("exists", "after")) == ("1", "0")
+    app.submit(34)
+    assert eventually(lambda: app.result(34)) == 9227465
+    again = app.playbook("site.yml")
+    assert changed(again.stdout) == 0, again.stdout
+    done = app.playbook("restore.yml", "-e", "restore_store=redis", "-e", f"restore_forget={NAME}")
+    assert done.returncode == 0, done.stdout
+    there = app.cloud.client("elasticache").describe_replication_groups()["ReplicationGroups"]
+    assert [each["ReplicationGroupId"] for each in there] == [f"{FULL}-r2"]
+    assert app.cache("exists", "before") == "1"
+
+
 def test_destroy_refuses_without_the_name_and_leaves_nothing_that_costs_money(app: Stack):
+    app.submit(35)
+    assert eventually(lambda: app.result(35)) == 14930352
     for given in ((), ("-e", "destroy=another")):
         refused = app.playbook("destroy.yml", *given)
         assert refused.returncode != 0
@@ -479,6 +543,23 @@ def test_destroy_refuses_without_the_name_and_leaves_nothing_that_costs_money(ap
     assert left_over(app.cloud, FULL) == []
     assert [each.name for each in containers.find() if FULL in each.name] == []
     assert re.search(rf"{FULL}-final-\d+", done.stdout)
+    # What comes back is the data that there was, and no empty stores that pass for it.
+    refused = app.playbook("site.yml")
+    assert refused.returncode != 0
+    said = " ".join(refused.stdout.split())
+    assert "There is no RDS instance" in said and "There is no replication group" in said and "Nothing was begun" in said
+    # Months later, when also the secrets that could be brought back are gone.
+    for name in ("postgres-master", "postgres", "redis"):
+        app.cloud.client("secretsmanager").delete_secret(SecretId=f"berth/{NAME}/{name}", ForceDeleteWithoutRecovery=True)
+    for playbook, more in (("platform.yml", ()), ("restore.yml", ()), ("restore.yml", ("-e", "restore_store=redis")), ("site.yml", ())):
+        done = app.playbook(playbook, *(("-e", "restore_to=latest") if playbook == "restore.yml" else ()), *more)
+        assert done.returncode == 0, done.stdout
+    eventually(app.ready, 90)
+    assert 35 in indices(app)
+    assert app.cache("exists", "before") == "1"
+    done = app.playbook("destroy.yml", "-e", f"destroy={NAME}")
+    assert done.returncode == 0, done.stdout
+    assert left_over(app.cloud, FULL) == []
     again = app.playbook("destroy.yml", "-e", f"destroy={NAME}")
     assert again.returncode == 0, again.stdout
     assert changed(again.stdout) == 0, again.stdout

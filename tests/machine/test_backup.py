@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
 import os
 import random
 import re
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -226,6 +228,55 @@ def test_a_command_that_is_killed_leaves_the_data_whole_and_can_be_run_again(dat
     database.run("restore.yml", "-e", "restore_to=none", "-e", f"restore_forget={NAME}")
     assert "msg" not in keeper(database, "backup")
     assert database.on("db-1", "ls /mnt/data").split() == ["postgres", "redis"]
+
+
+@pytest.mark.parametrize("command", ["backup --full", "restore latest"])
+def test_a_network_that_is_cut_leaves_the_database_serving_and_the_repository_sound(database: Database, command: str):
+    before = database.written()
+    machine, store = machines.name_of(database.droplet("db-1")["id"]), containers.gateway()
+    run = subprocess.Popen(["docker", "exec", machine, "berth-backup", "postgres", *command.split()], stderr=subprocess.PIPE, text=True)
+    time.sleep(random.uniform(0.5, 2.5))
+    database.on("db-1", f"ip route add blackhole {store}/32")
+    try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            run.wait(12)
+        assert database.written() == before
+    finally:
+        database.on("db-1", f"ip route del blackhole {store}/32")
+    # It goes on, or has said why it ended.
+    _none, said = run.communicate(timeout=240)
+    assert run.returncode == 0 or "object store" in said or "archived" in said or "cannot be" in said, said
+    assert "Traceback" not in said
+    keeper(database, "backup")
+    assert keeper(database, "drill")["checks"]
+    assert database.written() == before
+    keeper(database, "discard")
+
+
+def test_a_machine_that_is_killed_under_load_comes_back_with_every_acknowledged_write(database: Database):
+    postgres = "docker exec --user postgres berth-postgres"
+    database.on("db-1", f"{postgres} createdb load && {postgres} pgbench --initialize --quiet --scale=5 load")
+    machine = database.droplet("db-1")["id"]
+    for number in range(3 if os.environ.get("BERTH_EVERY_MOMENT") else 1):
+        database.on("db-1", "docker exec --detach --user postgres berth-postgres pgbench --no-vacuum --client=4 --time=120 load")
+        writer = Writer(database, first=10_000 * (number + 1))
+        writer.start()
+        eventually(lambda writer=writer: len(writer.acknowledged) > 5)
+        time.sleep(random.uniform(0, 3))
+        machines.power(machine, on=False, hard=True)
+        killed, acknowledged = time.monotonic(), list(writer.acknowledged)
+        machines.power(machine, on=True)
+        kept = eventually(lambda: database.written(), 120)
+        print(f"\nanswers again {time.monotonic() - killed:.0f} s after it was killed; {len(acknowledged)} writes were acknowledged")
+        writer.stop()
+        assert set(acknowledged) <= kept
+        # What pgbench keeps equal in each of its transactions.
+        sums = "select (select sum(delta) from pgbench_history), (select sum(abalance) from pgbench_accounts), (select sum(tbalance) from pgbench_tellers)"
+        found = database.on("db-1", f"{postgres} psql -qAt -d load -c '{sums}'").strip().split("|")
+        assert found[0]
+        assert len(set(found)) == 1
+    database.on("db-1", f"{postgres} dropdb --force load")
+    assert eventually(lambda: keeper(database, "backup"))["id"]
 
 
 def test_a_machine_that_is_lost_with_its_volume_is_brought_back(database: Database):

@@ -21,6 +21,7 @@ class Repository:
     def __init__(self, settings: dict[str, Any]) -> None:
         self.settings = settings
         self.conf = str(Path(settings["home"]) / "conf")
+        self._known: dict[str, dict[str, Any]] = {}
 
     def mounts(self, data: Path | None) -> list[str]:
         """What pgBackRest sees: its configuration, and a folder of data."""
@@ -29,15 +30,22 @@ class Repository:
 
     def tool(self, *words: str, data: Path | None = None, configuration: str = "pgbackrest.conf") -> tuple[int, str, str]:
         """pgBackRest on its own, on a folder of data where one is given. It works whether or not a server runs."""
+        self._known.clear()
         begin = ("docker", "run", "--rm", "--user", "postgres", *self.mounts(data), "--entrypoint", TOOL[0], self.settings["image"])
         return run(*begin, f"--config=/etc/berth/conf/{configuration}", *TOOL[2:], *words)
 
     def within(self, problem: str, *words: str) -> str:
         """pgBackRest beside the running server, with what that leaves of the processors: it is for the app first."""
+        self._known.clear()
         return check(problem, "docker", "exec", "--user", "postgres", self.settings["container"], "nice", "--adjustment=19", *TOOL, *words)
 
     def info(self, configuration: str = "pgbackrest.conf") -> dict[str, Any]:
-        """What the repository holds, as pgBackRest says it; nothing is empty. Raises :class:`BackupError` where it cannot be read."""
+        """What the repository holds, as pgBackRest says it; nothing is empty. Raises :class:`BackupError` where it cannot be read.
+
+        It is asked once, until something else is done.
+        """
+        if configuration in self._known:
+            return self._known[configuration]
         code, out, err = self.tool("info", "--output=json", "--log-level-console=error", configuration=configuration)
         if code != 0:
             raise BackupError(f"the repository cannot be read: {meaning(out + err)}")
@@ -48,6 +56,7 @@ class Repository:
         for each in found.get("repo") or []:
             if (each.get("status") or {}).get("code") == _OTHER:
                 raise BackupError(f"the repository cannot be read: {meaning(str(each['status'].get('message')))}")
+        self._known[configuration] = found
         return found
 
     def backups(self) -> list[dict[str, Any]]:

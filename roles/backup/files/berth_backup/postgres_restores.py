@@ -48,7 +48,7 @@ class Restores(Copies, Postgres):
         """Bring a backup into a server of its own beside the running one."""
         words, meant = self.target(wanted)
         self.room(self.backups()[-1]["bytes"])
-        if self.server.primary():
+        if "--type=immediate" not in words and self.server.primary():
             # All up to now is archived; and what comes after a time says that the time is over.
             self.server.ask("SELECT pg_current_xact_id(); SELECT pg_switch_wal()")
             try:
