@@ -11,13 +11,13 @@ import pydo
 from . import server
 
 
-def client(service: str) -> Any:
-    """A client of the running rehearsal."""
+def client(service: str, region: str = "") -> Any:
+    """A client of the running rehearsal, in its own region where none is named."""
     found = server.environment()
     return boto3.client(
         service,
         endpoint_url=found["AWS_ENDPOINT_URL"],
-        region_name=found["AWS_REGION"],
+        region_name=region or found["AWS_REGION"],
         aws_access_key_id=found["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=found["AWS_SECRET_ACCESS_KEY"],
     )

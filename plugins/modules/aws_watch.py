@@ -89,7 +89,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.policy import compare_p
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 
 # Who tells the topic of something.
-_TELLERS = ("cloudwatch", "elasticache", "elasticbeanstalk")
+_TELLERS = ("cloudwatch", "elasticache", "elasticbeanstalk", "events.rds")
 
 
 def key_policy(account: str) -> dict[str, Any]:

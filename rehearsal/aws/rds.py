@@ -195,6 +195,13 @@ class RehearsedRds(Restores, SaysWhatIsMissing, RDSResponse):
         change(database, "backing-up", work)
         return answer
 
+    def modify_event_subscription(self) -> ActionResult:
+        found = next(iter(self.backend.describe_event_subscriptions(self.params["SubscriptionName"])))
+        for word, attribute in (("SnsTopicArn", "sns_topic_arn"), ("EventCategories", "event_categories"), ("Enabled", "enabled")):
+            if self.params.get(word) is not None:
+                setattr(found, attribute, self.params[word])
+        return ActionResult({"EventSubscription": found})
+
     def modify_db_parameter_group(self) -> ActionResult:
         name = self.params.get("DBParameterGroupName")
         for each in self.params.get("Parameters") or []:

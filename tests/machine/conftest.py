@@ -120,8 +120,8 @@ class Cloud:
 
     environment: dict[str, str] = field(repr=False)
 
-    def client(self, service: str) -> Any:
-        return stack.client(service)
+    def client(self, service: str, region: str = "") -> Any:
+        return stack.client(service, region)
 
     def module(self, name: str, arguments: dict[str, Any], *options: str) -> tuple[int, dict[str, Any], str]:
         return modules.run(name, arguments, *options, environment=self.environment)

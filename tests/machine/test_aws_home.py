@@ -480,10 +480,14 @@ def test_scaling_is_a_changed_variable_that_says_what_it_interrupts(app: Stack):
 def test_drills_restore_both_stores_into_throwaway_ones_and_say_how_that_went(app: Stack):
     app.submit(33)
     assert eventually(lambda: app.result(33)) == 5702887
-    done = app.playbook("backup.yml")
+    done = app.playbook("backup.yml", "-e", "postgres_rds_copy_region=eu-west-1")
     assert done.returncode == 0, done.stdout
+    told = app.cloud.client("rds").describe_event_subscriptions()["EventSubscriptionsList"]
+    assert [(each["SourceIdsList"], "failure" in each["EventCategoriesList"]) for each in told] == [([FULL], True)]
+    copies = app.cloud.client("rds", region="eu-west-1").describe_db_snapshots(DBInstanceIdentifier=FULL)["DBSnapshots"]
+    assert [(each["Status"], each["Encrypted"]) for each in copies] == [("available", True)]
     said = " ".join(done.stdout.split())
-    assert re.search(rf"postgres +{FULL}-\d+-\d+, manual", said)
+    assert re.search(rf"postgres +{FULL}-\d+-\d+, manual", said) and "available, in eu-west-1" in said
     assert re.search(rf"redis +{FULL}-\d+-\d+, manual", said)
     rows = app.sql("SELECT count(*) FROM indices")
     done = app.playbook("drill.yml", "-e", json.dumps({"backup_drill_query": "SELECT max(index) FROM indices"}))
@@ -573,6 +577,7 @@ def left_over(cloud: Cloud, name: str) -> list[str]:
     found += [each["NatGatewayId"] for each in ec2.describe_nat_gateways(Filters=tag)["NatGateways"] if each["State"] != "deleted"]
     found += [each["AllocationId"] for each in ec2.describe_addresses(Filters=tag)["Addresses"]]
     found += [each["DBInstanceIdentifier"] for each in cloud.client("rds").describe_db_instances()["DBInstances"]]
+    found += [each["CustSubscriptionId"] for each in cloud.client("rds").describe_event_subscriptions()["EventSubscriptionsList"]]
     found += [each["DBSubnetGroupName"] for each in cloud.client("rds").describe_db_subnet_groups()["DBSubnetGroups"]]
     found += [each["DBParameterGroupName"] for each in cloud.client("rds").describe_db_parameter_groups()["DBParameterGroups"]]
     found += [each["ReplicationGroupId"] for each in cloud.client("elasticache").describe_replication_groups()["ReplicationGroups"]]

@@ -44,7 +44,7 @@ class App:
                 done["changed"] = command != "forget"
             else:
                 done.update(self._alone(lambda: getattr(self, command)(store, given)))
-        return {**done, "lines": [each.line() for each in self.backups.all()]}
+        return {**done, "lines": self.backups.lines()}
 
     def _alone(self, action: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """One command at a time."""

@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,21 @@ class Backups:
 
     def all(self) -> list[Backup]:
         """Those that are complete, oldest first."""
-        return [Backup(path) for path in sorted(self.folder.glob("*")) if _NAMED.fullmatch(path.name)]
+        return [each for each in self._read() if isinstance(each, Backup)]
+
+    def lines(self) -> list[str]:
+        """What is told of each, also of one that cannot be read."""
+        return [each.line() if isinstance(each, Backup) else str(each) for each in self._read()]
+
+    def _read(self) -> list[Backup | BerthError]:
+        found: list[Backup | BerthError] = []
+        for path in sorted(self.folder.glob("*")):
+            if _NAMED.fullmatch(path.name):
+                try:
+                    found.append(Backup(path))
+                except BerthError as problem:
+                    found.append(problem)
+        return found
 
     def begin(self) -> Path:
         """A folder for a new one, for this user alone. What an earlier one left that was cut off is removed."""
@@ -87,7 +102,9 @@ class Backups:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             for left in self.folder.glob("*.partial"):
                 shutil.rmtree(left)
-            fresh = self.folder / f"{now():%Y%m%d-%H%M%S}.partial"
+            # A name is a second.
+            while (fresh := self.folder / f"{now():%Y%m%d-%H%M%S}.partial").with_suffix("").exists():
+                time.sleep(0.1)
             fresh.mkdir(mode=0o700)
         except OSError as error:
             raise BerthError(
