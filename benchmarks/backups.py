@@ -1,9 +1,8 @@
-"""Backups of a Postgres on a rehearsed droplet: a restore against pgBackRest alone, and what a backup costs who writes meanwhile."""
+"""A Postgres on a rehearsed droplet: a restore against pgBackRest alone, what a backup costs who writes meanwhile, and the stock image."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import tempfile
 import threading
@@ -11,12 +10,14 @@ from pathlib import Path
 
 from benchmarks.droplets import PLAYBOOK, rehearsed
 from benchmarks.running import Seconds, run, void
-from rehearsal import server, stack, state
+from rehearsal import server, stack
+from rehearsal.digitalocean import machines
 
 # pgbench's scale of about a gigabyte, and for how long it writes.
 SCALE, WRITING = 68, 60
 SERVER = "docker exec --user postgres berth-postgres"
-CLIENT = f"{SERVER} pgbench --no-vacuum --client=8 --jobs=2"
+CLIENT = "pgbench --no-vacuum --client=8 --jobs=2"
+STOCK = "postgres:17.7"
 # What is restored, where Berth restores it, by pgBackRest as its image brings it; and a server on it, until it takes writes.
 BARE = (
     "docker rm --force bare >/dev/null 2>&1; rm -rf /mnt/data/bare && mkdir /mnt/data/bare && chown 999:999 /mnt/data/bare && docker run --rm --user postgres"
@@ -44,8 +45,8 @@ def measure(seconds: Seconds) -> list[str]:
         (project / "compose.yaml").write_text(service)
         run(*PLAYBOOK, "playbooks/site.yml", "-e", f"app_project={project}", "-e", json.dumps({"digitalocean_droplets": droplets}))
         found = server.environment()
-        networks = stack.account().droplets.list()["droplets"][0]["networks"]["v4"]
-        address = next(each["ip_address"] for each in networks if each["type"] == "public")
+        droplet = stack.account().droplets.list()["droplets"][0]
+        address = next(each["ip_address"] for each in droplet["networks"]["v4"] if each["type"] == "public")
         ssh = ("ssh", "-i", found["BERTH_SSH_KEY"], "-o", f"UserKnownHostsFile={found['BERTH_KNOWN_HOSTS']}", f"root@{address}")
         run(*ssh, f"{SERVER} createdb pgbench && {SERVER} pgbench --initialize --quiet --scale={SCALE} pgbench")
         backup = json.loads(run(*ssh, "berth-backup postgres backup --full"))
@@ -57,23 +58,40 @@ def measure(seconds: Seconds) -> list[str]:
         run(*ssh, "docker rm --force bare && rm -rf /mnt/data/bare")
         ours = seconds(lambda: void(run(*ssh, f"berth-backup postgres restore {backup['id']}")), 3)
         run(*ssh, "berth-backup postgres discard")
-        elsewhere()
+        elsewhere(droplet["id"])
+        stock = untuned(ssh)
         alone, beside = writes(ssh), writes(ssh, "berth-backup postgres backup --full")
     return [
         f"restore of {backup['bytes'] / 1e9:.1f} GB | berth-backup restore, until it serves | pgbackrest restore and a server on it | ratio | the files alone",
         f"  {ours:.1f} s | {served:.1f} s | {ours / served:.2f} | {bare:.1f} s",
         "pgbench, transactions a second | alone | during full backups | ratio",
         f"  {alone:.0f} | {beside:.0f} | {beside / alone:.2f}",
+        "pgbench, transactions a second | as the role sets it up | the stock image as it comes | ratio",
+        f"  {alone:.0f} | {stock:.0f} | {alone / stock:.2f}",
     ]
 
 
-def elsewhere() -> None:
-    """Let the object store, which is on this machine here, take nothing from who writes: its threads get what is left."""
-    for thread in Path(f"/proc/{(state.read(state.SERVER) or {})['pid']}/task").iterdir():
-        os.setpriority(os.PRIO_PROCESS, int(thread.name), 19)
+def elsewhere(droplet: int) -> None:
+    """Let the object store, which is on this machine here, take nothing from who writes: the droplet comes first."""
+    machines.of(droplet).update(cpu_shares=100_000)
 
 
-def writes(ssh: tuple[str, ...], beside: str = "") -> float:
+def untuned(ssh: tuple[str, ...]) -> float:
+    """Transactions a second of the official image as it comes, on the same machine and volume, with the other one stopped."""
+    run(*ssh, "docker stop berth-postgres && mkdir -p /mnt/data/stock")
+    begin = (
+        f"docker run --detach --name stock --env POSTGRES_HOST_AUTH_METHOD=trust --volume /mnt/data/stock:/var/lib/postgresql/data {STOCK}"
+    )
+    run(*ssh, f"{begin} && until docker exec stock pg_isready -h 127.0.0.1 -U postgres; do sleep 0.5; done")
+    asked = "docker exec --user postgres stock"
+    run(*ssh, f"{asked} createdb pgbench && {asked} pgbench --initialize --quiet --scale={SCALE} pgbench")
+    rate = writes(ssh, server=asked)
+    run(*ssh, "docker rm --force stock && rm -rf /mnt/data/stock && docker start berth-postgres")
+    run(*ssh, "until docker exec berth-postgres pg_isready; do sleep 0.5; done")
+    return rate
+
+
+def writes(ssh: tuple[str, ...], beside: str = "", server: str = SERVER) -> float:
     """Transactions a second, while another command is run again and again."""
     ended = threading.Event()
 
@@ -84,7 +102,7 @@ def writes(ssh: tuple[str, ...], beside: str = "") -> float:
     thread = threading.Thread(target=repeat)
     thread.start()
     try:
-        said = run(*ssh, f"{CLIENT} --time={WRITING} pgbench")
+        said = run(*ssh, f"{server} {CLIENT} --time={WRITING} pgbench")
     finally:
         ended.set()
         thread.join()
