@@ -88,6 +88,15 @@ def test_a_backing_service_is_kept_by_choice_and_then_linked():
     assert {entry["backing"] for entry in selection.bound} == {"postgres"}
 
 
+def test_a_slot_is_the_one_service_of_its_kind_that_does_not_stay(tmp_path):
+    both = "services:\n  db: {image: 'postgres:17'}\n  tool: {image: 'postgres:17'}\n  web: {image: 'x/web:1', environment: {PGHOST: db}}\n"
+    folder = write(tmp_path, both)
+    _document, selection = version_2(folder, keep=("tool",), connections={"postgres": POSTGRES})
+    assert ("web", "PGHOST") in [(each["service"], each["variable"]) for each in selection.bound]
+    with pytest.raises(BerthError, match="db and tool are all of the kind postgres; name the one that is meant"):
+        version_2(folder, connections={"postgres": POSTGRES})
+
+
 def test_an_excluded_service_is_left_out():
     document, selection = version_2("course", images=COURSE_IMAGES, exclude=("client",))
     assert "client" not in [each["name"] for each in document["containerDefinitions"]]

@@ -130,8 +130,12 @@ def _connections(services: Mapping[str, Any], options: Options) -> tuple[dict[st
     found = backing_services(services, options.images, set(given) & set(services))
     for slot in [slot for slot in given if slot not in services]:
         # A slot's name stands for the one backing service of its engine.
-        same = [name for name, engine in found.items() if engine and (engine.name == slot or {engine.name, slot} == {"redis", "valkey"})]
-        if len(same) != 1:
+        stay = {*options.keep, *options.exclude}
+        kinds = ({slot}, {"redis", "valkey"}) if slot in ("redis", "valkey") else ({slot},)
+        same = [name for name, engine in found.items() if engine and name not in stay and any(engine.name in kind for kind in kinds)]
+        if len(same) > 1:
+            refuse(f"connections: {listed(same)} are all of the kind {slot}; name the one that is meant, and keep or exclude the others")
+        if not same:
             check_names("connections", [slot], services)
         given[same[0]] = given.pop(slot)
     kept = [name for name in options.keep if name in given]
