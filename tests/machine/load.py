@@ -61,8 +61,12 @@ class Load:
         try:
             connection.request("GET", self._path, headers={"Connection": "close"})
             answer = connection.getresponse()
-            answer.read()
+            body = answer.read(200)
             said = str(answer.status)
+            if answer.status >= 500:
+                # Who it was that gave up, and when: the app, its front door, the edge or the load balancer.
+                took = time.monotonic() - begin
+                said = f"{said} by {answer.headers.get('Server')} via {answer.headers.get('Via')} after {took:.1f} s: {body!r}"
         except OSError as error:
             said = type(error).__name__
         except http.client.HTTPException as error:
