@@ -55,15 +55,15 @@ def unbroken(cloud: Cloud) -> Any:
 
 
 def test_killed_at_tasks_and_run_again_everything_is_there_once(cloud: Cloud, unbroken: Any):
-    killed = sweep_tasks(cloud, 5, 1 if EVERY else 19, "site.yml", *stage("torn"))
+    killed = sweep_tasks(cloud, 5, 1 if EVERY else 27, "site.yml", *stage("torn"))
     assert killed >= (40 if EVERY else 2)
     assert picture(cloud, "torn") == unbroken
     before = cloud.secrets("berth/fibonacci-torn/")
-    killed = sweep_tasks(cloud, 9, 1 if EVERY else 20, "deploy.yml", *stage("torn"), "-e", "app_release=second")
+    killed = sweep_tasks(cloud, 9, 1 if EVERY else 28, "deploy.yml", *stage("torn"), "-e", "app_release=second")
     assert killed >= 1
     assert cloud.secrets("berth/fibonacci-torn/") == before
     eventually(lambda: answers(cloud, "torn"))
-    sweep_tasks(cloud, 6, 1 if EVERY else 15, "destroy.yml", *typed("torn"))
+    sweep_tasks(cloud, 6, 1 if EVERY else 22, "destroy.yml", *typed("torn"))
     assert left_over(cloud, "berth-fibonacci-torn") == []
 
 
