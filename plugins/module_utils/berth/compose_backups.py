@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .beside import called
 from .compose import Project
 from .compose_postgres import Postgres
 from .compose_redis import Redis
-from .compose_stores import Store, called
+from .compose_stores import Store
 from .problems import listed, refuse
 from .store_dumps import Backups, now, shown
 from .topology import backing_services
@@ -32,6 +33,11 @@ class App:
         self.project, self.name, self.backups = project, name, Backups(Path(folder))
         found = backing_services(project.services, {}, ())
         self.engines = {service: engine.name for service, engine in found.items() if engine}
+
+    @staticmethod
+    def named(project: str, service: str, engine: str) -> Store:
+        """A backing service of a project that runs. Raises :class:`BerthError` where it does not."""
+        return _running(project, service, engine, start=False)
 
     def do(self, command: str, given: Mapping[str, Any], *, check: bool) -> dict[str, Any]:
         """Run a command; ``check``: only say whether it would change something. Returns what the module does."""
@@ -74,16 +80,7 @@ class App:
 
     def store(self, service: str, *, start: bool = False) -> Store:
         """A backing service whose container runs. ``start``: start it where it was stopped."""
-        words = ["docker", "ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={self.name}"]
-        found = called(service, [*words, "--filter", f"label=com.docker.compose.service={service}"]).split()
-        if not found:
-            refuse(f"{service} has no container on this machine; run playbooks/site.yml first. Nothing was touched")
-        seen = json.loads(called(service, ["docker", "container", "inspect", found[0]]))[0]
-        if not seen["State"]["Running"]:
-            if not start:
-                refuse(f"{service} does not run; run playbooks/site.yml first. Nothing was touched")
-            called(service, ["docker", "start", found[0]])
-        return _STORES[self.engines[service]](self.name, service, seen)
+        return _running(self.name, service, self.engines[service], start=start)
 
     def backup(self, keep: int) -> dict[str, Any]:
         """Dump every backing service."""
@@ -115,3 +112,16 @@ class App:
         """Remove what was moved aside."""
         removed = self.store(service).forget()
         return {"changed": bool(removed), "removed": removed}
+
+
+def _running(project: str, service: str, engine: str, *, start: bool) -> Store:
+    words = ["docker", "ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={project}"]
+    found = called(service, [*words, "--filter", f"label=com.docker.compose.service={service}"]).split()
+    if not found:
+        refuse(f"{service} has no container on this machine; run playbooks/site.yml first. Nothing was touched")
+    seen = json.loads(called(service, ["docker", "container", "inspect", found[0]]))[0]
+    if not seen["State"]["Running"]:
+        if not start:
+            refuse(f"{service} does not run; run playbooks/site.yml first. Nothing was touched")
+        called(service, ["docker", "start", found[0]])
+    return _STORES[engine](project, service, seen)

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .compose_stores import Store, called, last_words, wait_until
+from .beside import Beside, called, last_words
+from .compose_stores import Store, wait_until
 from .problems import BerthError, refuse
 from .store_dumps import Backup
 
@@ -40,6 +41,16 @@ class Redis(Store):
             return str(self.environment.get(variable[1], ""))
         return given[1] if given else next((value for key in _KNOWN if (value := self.environment.get(key, ""))), "")
 
+    def words(self) -> list[str]:
+        """The client's, for a command beside the store, which gets the password by the environment."""
+        self.beside_it = Beside(
+            self.service,
+            ["docker", "exec", "-i", "--env", "REDISCLI_AUTH", self.container],
+            '[ -n "$REDISCLI_AUTH" ] || unset REDISCLI_AUTH',
+            environment={"REDISCLI_AUTH": self.password()},
+        )
+        return ["sh", "-c", f'exec {_CLIENT} --no-auth-warning "$@"', "sh"]
+
     def client(self, *words: str, container: str = "") -> str:
         """What the client prints. The password reaches it by the environment, and no list of processes shows it."""
         # An empty password is one too, so none is given where there is none.
@@ -65,7 +76,7 @@ class Redis(Store):
         there = "/tmp/berth-snapshot.rdb"
         try:
             self.client("--rdb", there)
-            self.write(folder / _FILE, "cat", there)
+            self.beside_it.write(folder / _FILE, "cat", there)
         finally:
             subprocess.run(["docker", "exec", self.container, "rm", "-f", there], capture_output=True, check=False)
         if (folder / _FILE).open("rb").read(5) not in (b"REDIS", b"VALKE"):

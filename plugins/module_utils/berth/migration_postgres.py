@@ -1,0 +1,180 @@
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A Postgres whose database is moved to another one: what could be in the way, the copy, and whether both hold the same."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from .postgres_server import Server, literal, quoted
+from .problems import BerthError, refuse
+
+# What stands behind the names of the copy, and of what it takes the place of.
+FRESH, ASIDE = "_incoming", "_before_"
+_OURS = f"({FRESH}|{ASIDE}[0-9_]+|_restored)$"
+_USERS = "n.nspname not in ('pg_catalog', 'information_schema') and n.nspname not like 'pg\\_%'"
+_CLASSES = f"from pg_class c join pg_namespace n on n.oid = c.relnamespace where {_USERS}"
+# Every table with its number of rows and a sum over them, which does not depend on their order.
+_TABLES = f"""select format('select %L, count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0) from %I.%I t;',
+ n.nspname || '.' || c.relname, n.nspname, c.relname) {_CLASSES} and c.relkind = 'r' order by 1;"""
+_SEQUENCES = "select 'sequence ' || schemaname || '.' || sequencename, coalesce(last_value, 0), 0 from pg_sequences order by 1;"
+_LARGE = "select 'large objects', count(*), coalesce(sum(hashtextextended(encode(lo_get(oid), 'hex'), 0)::numeric), 0) from pg_largeobject_metadata;"
+# Values are written alike everywhere, whatever the servers' settings.
+_ALIKE = (
+    "set extra_float_digits = 1; set timezone = 'UTC'; set datestyle = 'ISO'; set intervalstyle = 'postgres'; set bytea_output = 'hex';"
+)
+
+
+class Content(NamedTuple):
+    """What a database holds: by table, sequence and the like, a number and a sum."""
+
+    parts: dict[str, tuple[int, str]]
+
+    @property
+    def summary(self) -> str:
+        """It, in a few words."""
+        tables = [count for name, (count, _sum) in self.parts.items() if name != "large objects" and not name.startswith("sequence ")]
+        return f"{sum(tables)} rows in {len(tables)} tables"
+
+    def differs(self, other: Content) -> list[str]:
+        """What is not alike, in words."""
+        found = []
+        for name in sorted(self.parts.keys() | other.parts.keys()):
+            ours, theirs = self.parts.get(name), other.parts.get(name)
+            if ours is None or theirs is None:
+                found.append(f"{name} is on one side only")
+            elif ours != theirs:
+                found.append(f"{name}: {ours[0]} here, {theirs[0]} there" if ours[0] != theirs[0] else f"{name} has other content")
+        return found
+
+
+class Database(NamedTuple):
+    """One database of a server."""
+
+    server: Server
+    name: str
+    owner: str
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return self.server.beside.title
+
+    def content(self, *, behind: str = "") -> Content:
+        """What it holds, as of one moment; ``behind`` its name: of the copy."""
+        name = self.name + behind
+        queries = [row[0] for row in self.server.sql(_TABLES, name)]
+        text = [_ALIKE, "begin isolation level repeatable read read only;", *queries, _SEQUENCES, _LARGE, "commit;"]
+        return Content({row[0]: (int(row[1]), row[2]) for row in self.server.sql("\n".join(text), name)})
+
+    def tables(self) -> int:
+        """How many tables it has; 0 where it is not there."""
+        return len(self.server.sql(_TABLES, self.name)) if self.server.exists(self.name) else 0
+
+    def size(self) -> int:
+        """Its bytes."""
+        return int(self.server.one(f"select pg_database_size({literal(self.name)})"))
+
+    def writes(self, *, allowed: bool) -> None:
+        """Let it take writes or not. Whoever is connected comes anew, and reads go on."""
+        setting = "reset default_transaction_read_only" if allowed else "set default_transaction_read_only = on"
+        self.server.sql(f"alter database {quoted(self.name)} {setting}")
+        # Who was connected before may write until that connection ends.
+        others, end = f"from pg_stat_activity where datname = {literal(self.name)}", time.monotonic() + 20
+        before = self.server.one("select clock_timestamp()")
+        while self.server.sql(f"select pg_terminate_backend(pid) {others} and backend_start < {literal(before)}"):
+            if time.monotonic() > end:
+                refuse(f"{self.title}: connections to {self.name} do not end")
+            time.sleep(0.1)
+
+    def writable(self) -> bool:
+        """Whether it takes writes."""
+        query = "select setconfig from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase"
+        said = self.server.one(f"{query} where setrole = 0 and datname = {literal(self.name)}")
+        return "default_transaction_read_only=on" not in said
+
+
+def find(server: Server, told: Mapping[str, str], named: str, *, fresh: bool) -> Database:
+    """The app's database: the one that is named, that a role tells of, or the only one with tables; ``fresh``: it may have none yet.
+
+    Raises :class:`BerthError`.
+    """
+    name = named or told.get("database") or ""
+    if not name and fresh:
+        # What the image makes where nothing else is said.
+        name = server.beside.ask("sh", "-c", 'echo "${POSTGRES_DB:-${POSTGRESQL_DATABASE:-$PGUSER}}"').strip()
+    if not name:
+        query = f"select datname from pg_database where datallowconn and not datistemplate and datname !~ '{_OURS}' order by 1"
+        found = [row[0] for row in server.sql(query) if server.sql(_TABLES, row[0])]
+        if len(found) != 1:
+            what = f"holds the databases {', '.join(found)}" if found else "has no table in any database"
+            refuse(f"{server.beside.title} {what}; name the app's with -e migrate_database=NAME. Nothing was touched")
+        name = found[0]
+    return Database(server, name, told.get("owner") or server.one("select current_user"))
+
+
+def obstacles(source: Database, target: Database, *, replace: bool, begun: bool) -> list[str]:
+    """What is in the way of a move, each with what to do about it. ``begun``: the source takes no writes since a switch was cut off."""
+    found = []
+    ours, theirs = source.server.major(), target.server.major()
+    if theirs < ours:
+        found.append(
+            f"{target.title} runs Postgres {theirs}, and {source.title} {ours}; Postgres does not go back: raise the version there"
+        )
+    there = {row[0] for row in target.server.sql("select name from pg_available_extensions")}
+    missing = [row[0] for row in source.server.sql("select extname from pg_extension order by 1", source.name) if row[0] not in there]
+    if missing:
+        found.append(f"{target.title} has no extension {', '.join(missing)}; choose an image or a service that has it")
+    like = source.server.like(source.name)
+    known = {_plain(row[0]) for row in target.server.sql("select distinct collcollate from pg_collation where collcollate is not null")}
+    for each in sorted({like["collate"], like["ctype"]}):
+        if _plain(each) not in known | {"c", "posix", "c.utf8"}:
+            found.append(f"{target.title} does not know the collation {each} of {source.name}; choose an image whose system has it")
+    if not replace and (tables := target.tables()):
+        found.append(f"{target.title} holds {tables} tables in {target.name} already; -e migrate_replace=true moves them aside and goes on")
+    if not begun and not source.writable():
+        found.append(
+            f"{source.title}: {source.name} takes no writes: it was moved away before, or a switch was cut off; -e migrate=back opens it"
+        )
+    return found
+
+
+def remarks(source: Database) -> list[str]:
+    """What a move leaves behind."""
+    owners = [
+        row[0]
+        for row in source.server.sql(
+            f"select distinct pg_get_userbyid(relowner) {_CLASSES} and relkind in ('r', 'S', 'v', 'm')", source.name
+        )
+    ]
+    return [f"what {', '.join(owners)} own becomes the app's one user's there; grants stay behind"] if len(owners) > 1 else []
+
+
+def copy(source: Database, target: Database, more: Callable[[int], None]) -> tuple[int, float]:
+    """Copy a database into a fresh one beside the target's. Returns the bytes that went over, and the seconds."""
+    fresh = target.name + FRESH
+    discard(target)
+    target.server.make(fresh, source.server.like(source.name), target.owner)
+    begin = time.monotonic()
+    dump = ("pg_dump", "--format=custom", "--compress=1", "--no-owner", "--no-acl", f"--dbname={source.name}")
+    load = ("pg_restore", "--exit-on-error", "--no-owner", "--no-acl", f"--role={target.owner}", f"--dbname={fresh}")
+    try:
+        sent = source.server.beside.pipe(dump, target.server.beside, load, more)
+        target.server.sql("analyze", fresh)
+    except BerthError:
+        discard(target)
+        raise
+    return sent, time.monotonic() - begin
+
+
+def discard(target: Database) -> None:
+    """Remove the copy."""
+    if target.server.exists(target.name + FRESH):
+        target.server.drop(target.name + FRESH)
+
+
+def _plain(name: str) -> str:
+    """The name of a locale without what systems write differently."""
+    return name.lower().replace("-", "")

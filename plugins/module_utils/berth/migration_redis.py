@@ -1,0 +1,184 @@
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A Redis or Valkey whose keys are moved to another one: by commands that managed ones allow too, while both serve."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from .beside import Beside
+from .problems import BerthError, refuse
+
+_BATCH = 1000
+# Keys with what is left of their time, in milliseconds (-1: for ever), and their content as Redis itself writes it.
+_READ = (
+    "local found = redis.call('SCAN', ARGV[1], 'COUNT', ARGV[2]) local out = {found[1]} for _, key in ipairs(found[2]) do "
+    "local value = redis.call('DUMP', key) if value then out[#out + 1] = key out[#out + 1] = tostring(redis.call('PTTL', key)) "
+    "out[#out + 1] = redis.call('TYPE', key).ok out[#out + 1] = value end end return out"
+)
+_ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b", b"\\": b"\\", b'"': b'"'}
+_OLD = "the server there does not understand what this one writes: raise its version, or choose its engine"
+
+
+class Key(NamedTuple):
+    """``left``: milliseconds, or -1 for ever. ``content``: as DUMP gives it."""
+
+    name: bytes
+    left: int
+    kind: str
+    content: bytes
+
+
+class Keys:
+    """What a server holds, by way of its own client. ``client``: its words."""
+
+    def __init__(self, beside: Beside, client: Sequence[str]) -> None:
+        self.beside, self._client = beside, list(client)
+
+    def ask(self, *words: str, database: int = 0) -> str:
+        """What a command answers. Raises :class:`BerthError` for an error too."""
+        said = self.beside.ask(*self._client, "-n", str(database), *words).strip()
+        if re.match(r"[A-Z]+ ", said) and said.split()[0] in ("ERR", "NOAUTH", "WRONGPASS", "NOPERM", "LOADING", "READONLY", "NOREPLICAS"):
+            refuse(f"{self.beside.title}: {said}")
+        return said
+
+    def databases(self) -> list[int]:
+        """The numbers of those that hold keys."""
+        return [int(number) for number in re.findall(r"^db(\d+):", self.ask("info", "keyspace"), re.MULTILINE)]
+
+    def read(self, database: int) -> Iterator[list[Key]]:
+        """All keys, a batch at a time. One that is made or removed meanwhile may be among them, or not."""
+        cursor = "0"
+        while True:
+            said = self.beside.feed_bytes(b"", *self._client, "-n", str(database), "--csv", "eval", _READ, "0", cursor, str(_BATCH))
+            fields = parsed(said.encode("latin-1") if isinstance(said, str) else said)
+            if not fields or not fields[0].isdigit():
+                refuse(f"{self.beside.title}: {said.strip()[:300]}")
+            cursor = fields[0].decode()
+            rest = fields[1:]
+            yield [Key(*_key(rest[place : place + 4])) for place in range(0, len(rest), 4)]
+            if cursor == "0":
+                return
+
+    def write(self, database: int, keys: Sequence[Key]) -> None:
+        """Set keys to what they were there. Raises :class:`BerthError`."""
+        if not keys:
+            return
+        orders = [(b"RESTORE", key.name, str(max(key.left, 0)).encode(), key.content, b"REPLACE") for key in keys]
+        said = self.beside.feed_bytes(b"".join(_order(each) for each in orders), *self._client, "-n", str(database), "--pipe")
+        errors = re.search(r"errors: (\d+)", said)
+        if not errors or int(errors[1]):
+            refuse(f"{self.beside.title}: {_OLD if 'payload' in said else said.strip()[-300:]}")
+
+    def remove(self, database: int, names: Sequence[bytes]) -> None:
+        """Remove keys."""
+        if names:
+            self.beside.feed_bytes(_order((b"UNLINK", *names)), *self._client, "-n", str(database), "--pipe")
+
+    def clear(self) -> None:
+        """Remove all keys."""
+        for database in self.databases():
+            for batch in self.read(database):
+                self.remove(database, [key.name for key in batch])
+
+    def count(self) -> int:
+        """How many keys there are."""
+        return sum(int(number) for number in re.findall(r"^db\d+:keys=(\d+)", self.ask("info", "keyspace"), re.MULTILINE))
+
+    def writes(self, *, allowed: bool) -> None:
+        """Let it take writes or not; reads go on. It asks for replicas that there are not."""
+        self.ask("config", "set", "min-replicas-to-write", "0" if allowed else "1")
+
+    def content(self) -> dict[tuple[int, bytes], tuple[str, bool, str]]:
+        """By database and key: its kind, whether it is to expire, and a digest of what it holds."""
+        found = {}
+        for database in self.databases():
+            for batch in self.read(database):
+                for key in batch:
+                    # What comes behind the content is the writer's version and a sum.
+                    digest = hashlib.sha256(key.content[:-10]).hexdigest()
+                    found[database, key.name] = (key.kind, key.left >= 0, digest)
+        return found
+
+
+def copy(source: Keys, target: Keys, more: Callable[[int], None]) -> int:
+    """Bring the target to what the source holds: keys that it has not any more are removed too. Returns how many were set."""
+    total = 0
+    for database in sorted({*source.databases(), *target.databases()}):
+        seen: set[bytes] = set()
+        for batch in source.read(database):
+            target.write(database, batch)
+            seen |= {key.name for key in batch}
+            total += len(batch)
+            more(total)
+        for batch in target.read(database):
+            target.remove(database, [key.name for key in batch if key.name not in seen])
+    return total
+
+
+def obstacles(source: Keys, target: Keys, *, replace: bool) -> list[str]:
+    """What is in the way, each with what to do about it."""
+    found = []
+    if not replace and (count := target.count()):
+        found.append(
+            f"{target.beside.title} holds {count} keys already; -e migrate_replace=true removes what the other side does not hold, and goes on"
+        )
+    name = f"berth:probe:{secrets.token_hex(8)}"
+    try:
+        # One key over the way that all will go.
+        first = next((key for database in source.databases() for batch in source.read(database) for key in batch), None)
+        if first is not None:
+            target.write(0, [first._replace(name=name.encode(), left=60_000)])
+            target.remove(0, [name.encode()])
+    except BerthError as problem:
+        # One that was moved away from takes no writes; the copy opens it.
+        if "NOREPLICAS" not in str(problem):
+            found.append(str(problem))
+    return found
+
+
+def differences(source: Keys, target: Keys) -> list[str]:
+    """What is not alike, in words. Keys that were to expire may have done so on one side."""
+    ours, theirs = source.content(), target.content()
+    found = []
+    for place in sorted(ours.keys() | theirs.keys()):
+        one, other = ours.get(place), theirs.get(place)
+        name = place[1].decode(errors="replace")[:80]
+        if one is None or other is None:
+            if not (one or other or ("", True, ""))[1]:
+                found.append(f"key {name} is on one side only")
+        elif one[0] != other[0]:
+            found.append(f"key {name} is a {one[0]} here and a {other[0]} there")
+        elif one[1] != other[1]:
+            found.append(f"key {name} expires on one side only")
+        elif one[2] != other[2] and one[0] in ("string", "list", "stream"):
+            # Sets and hashes have no order, and are written in any.
+            found.append(f"key {name} has other content")
+    return found
+
+
+def _key(fields: Sequence[bytes]) -> tuple[bytes, int, str, bytes]:
+    name, left, kind, content = fields
+    return name, int(left), kind.decode(), content
+
+
+def _order(words: Sequence[bytes]) -> bytes:
+    """A command as the protocol has it."""
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+
+
+def parsed(line: bytes) -> list[bytes]:
+    """The fields of a line as the client writes them with ``--csv``: in quotes, whatever is not printable escaped."""
+
+    def plain(found: re.Match[bytes]) -> bytes:
+        letter = found[1]
+        return bytes([int(letter[1:], 16)]) if letter[:1] == b"x" and len(letter) == 3 else _ESCAPES.get(letter, letter)
+
+    return [
+        re.sub(rb"\\(x[0-9a-f]{2}|.)", plain, quoted, flags=re.DOTALL) if quoted or not bare else bare
+        for quoted, bare in re.findall(rb'"((?:[^"\\]|\\.)*)"|([^",\s]+)', line, re.DOTALL)
+    ]

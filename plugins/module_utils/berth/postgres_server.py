@@ -1,0 +1,106 @@
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A Postgres by way of its own client: databases that are made beside others, and take their places."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+from .beside import Beside
+from .problems import BerthError, refuse
+
+_SECONDS = 20
+_LIKE = "select pg_encoding_to_char(encoding), datcollate, datctype, pg_get_userbyid(datdba) from pg_database where datname = "
+
+
+class Server:
+    """A server, reached from beside it."""
+
+    def __init__(self, beside: Beside) -> None:
+        self.beside = beside
+
+    def sql(self, text: str, database: str = "template1") -> list[list[str]]:
+        """Rows of what SQL answers, as text. The SQL is given on standard input, and ends at its first error."""
+        words = ["psql", "--no-psqlrc", "--set=ON_ERROR_STOP=1", "--no-align", "--tuples-only", "--field-separator=\x1f", "--quiet"]
+        return [line.split("\x1f") for line in self.beside.ask(*words, f"--dbname={database}", stdin=text).splitlines()]
+
+    def one(self, text: str, database: str = "template1") -> str:
+        """The first field of the first row; empty where there is none."""
+        return next(iter(self.sql(text, database)), [""])[0]
+
+    def version(self) -> str:
+        """Of the server that runs."""
+        return self.one("show server_version").split()[0]
+
+    def major(self) -> int:
+        """The major version."""
+        return int(self.version().split(".")[0])
+
+    def named(self, pattern: str) -> list[str]:
+        """Databases whose names match a regular expression."""
+        return [row[0] for row in self.sql(f"select datname from pg_database where datname ~ {literal(pattern)} order by 1")]
+
+    def exists(self, database: str) -> bool:
+        """Whether there is such a database."""
+        return bool(self.one(f"select datname from pg_database where datname = {literal(database)}"))
+
+    def note(self, database: str) -> str:
+        """A database's comment."""
+        return self.one(f"select shobj_description(oid, 'pg_database') from pg_database where datname = {literal(database)}")
+
+    def like(self, database: str) -> dict[str, str]:
+        """What another database has to be made with to be like this one: ``encoding``, ``collate``, ``ctype``; and its ``owner``."""
+        return dict(zip(("encoding", "collate", "ctype", "owner"), self.sql(_LIKE + literal(database))[0], strict=True))
+
+    def make(self, database: str, like: Mapping[str, str], owner: str) -> None:
+        """Make an empty database."""
+        words = f"encoding {literal(like['encoding'])} lc_collate {literal(like['collate'])} lc_ctype {literal(like['ctype'])}"
+        self.sql(f"create database {quoted(database)} template template0 owner {quoted(owner)} {words}")
+
+    def alone(self, *names: str) -> None:
+        """End the connections to databases, and wait until they have."""
+        there, end = f"from pg_stat_activity where datname in ({', '.join(map(literal, names))})", time.monotonic() + _SECONDS
+        while self.sql(f"select pg_terminate_backend(pid) {there}"):
+            if time.monotonic() > end:
+                refuse(f"{self.beside.title}: connections to {', '.join(names)} do not end. Nothing was changed")
+            time.sleep(0.1)
+
+    def drop(self, *names: str) -> None:
+        """Remove databases, whoever is connected."""
+        for name in names:
+            self.sql(f"alter database {quoted(name)} allow_connections false")
+            self.alone(name)
+            self.sql(f"drop database {quoted(name)}")
+
+    def swap(self, places: Sequence[str], fresh: str, aside: str, note: str = "") -> list[str]:
+        """Let databases take the places of others, all or none: ``fresh`` and ``aside`` are what the new and the old ones have behind their names.
+        ``note``: a comment that they get.
+
+        Nobody comes in between: a database that takes no connections can be renamed once those that there were have ended. Returns the
+        names of the old ones.
+        """
+        there = [name for name in places if self.exists(name)]
+        shut = [*there, *(name + fresh for name in places)]
+        try:
+            self.sql("".join(f"alter database {quoted(each)} allow_connections false;" for each in shut))
+            self.alone(*shut)
+            moves = [f"alter database {quoted(name)} rename to {quoted(name + aside)};" for name in there]
+            moves += [f"alter database {quoted(name + fresh)} rename to {quoted(name)};" for name in places]
+            moves += [f"alter database {quoted(each)} allow_connections true;" for each in [*places, *(name + aside for name in there)]]
+            moves += [f"comment on database {quoted(name)} is {literal(note) if note else 'null'};" for name in places]
+            self.sql(f"begin; {' '.join(moves)} commit;")
+        except BerthError:
+            self.sql("".join(f"alter database {quoted(each)} allow_connections true;" for each in shut))
+            raise
+        return [name + aside for name in there]
+
+
+def quoted(name: str) -> str:
+    """A name in SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text in SQL."""
+    return "'" + text.replace("'", "''") + "'"
