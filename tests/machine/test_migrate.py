@@ -141,16 +141,22 @@ def homes(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ho
     done = subprocess.run(local, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:]
     found = Homes(droplet, folder, environment)
+    try:
+        filled(found)
+        droplet.run("site.yml")
+        yield found
+    finally:
+        droplet.run("destroy.yml", "-e", f"destroy={NAME}", "-e", f"destroy_volumes={NAME}")
+        subprocess.run(["docker", "compose", "--project-name", NAME, "down", "--volumes"], capture_output=True, check=False)
+
+
+def filled(found: Homes) -> None:
     found.here(TABLES)
     found.queue("set", "job", "first")
     found.queue("set", "soon", "x", "ex", "5000")
     found.queue("rpush", "list", "a", 'b\n"c\\')
     found.queue("hset", "hash", "field", "\x01\x02")
     found.queue("-n", "3", "sadd", "set", "1", "2")
-    droplet.run("site.yml")
-    yield found
-    droplet.run("destroy.yml", "-e", f"destroy={NAME}", "-e", f"destroy_volumes={NAME}")
-    subprocess.run(["docker", "compose", "--project-name", NAME, "down", "--volumes"], capture_output=True, check=False)
 
 
 def test_what_is_in_the_way_is_said_and_nothing_is_touched(homes: Homes):
