@@ -19,7 +19,11 @@ from rehearsal.aws.faults import kill_tree
 from tests.machine.conftest import ROOT, Cloud
 from tests.machine.database import Database
 
-pytestmark = pytest.mark.docker
+# Of the other way a part is in test_backup.py, which has a droplet with data.
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.skipif(not os.environ.get("BERTH_EVERY_MOMENT"), reason="five minutes; BERTH_EVERY_MOMENT=1 runs it"),
+]
 NAME = "moved"
 DROPLETS = [{"name": "db-1", "groups": ["postgres", "redis", "app"], "size": "s-2vcpu-2gb", "volumes": [{"name": "data", "size": 2}]}]
 COMPOSE = """services:

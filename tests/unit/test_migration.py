@@ -1,0 +1,77 @@
+"""What a move reads, writes and compares, without a server."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+from berth import migration, migration_redis
+from berth.beside import Beside
+from berth.migration_postgres import Content
+from berth.problems import BerthError
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def quoted(text: bytes) -> bytes:
+    """As the client writes it with --csv."""
+    escapes = {0x0A: b"\\n", 0x0D: b"\\r", 0x09: b"\\t", 0x07: b"\\a", 0x08: b"\\b", 0x5C: b"\\\\", 0x22: b'\\"'}
+    return b'"' + b"".join(escapes.get(each) or (bytes([each]) if 32 <= each < 127 else b"\\x%02x" % each) for each in text) + b'"'
+
+
+@given(st.lists(st.binary(max_size=40), min_size=1, max_size=6))
+def test_whatever_a_key_holds_is_read_as_it_was(fields: list[bytes]):
+    assert migration_redis.parsed(b",".join(quoted(each) for each in fields) + b"\n") == fields
+
+
+def test_numbers_stand_beside_texts():
+    assert migration_redis.parsed(b'"0",12,"a,b",-1\n') == [b"0", b"12", b"a,b", b"-1"]
+
+
+def test_rows_sums_and_missing_tables_are_differences():
+    ours = Content(
+        {"public.a": (2, "7"), "public.b": (1, "5"), "public.c": (1, "1"), "sequence public.s": (9, "0"), "large objects": (0, "0")}
+    )
+    assert ours.differs(ours) == []
+    assert ours.summary == "4 rows in 3 tables"
+    theirs = Content({"public.a": (3, "9"), "public.b": (1, "6"), "sequence public.s": (8, "0"), "large objects": (0, "0")})
+    assert ours.differs(theirs) == [
+        "public.a: 2 here, 3 there",
+        "public.b has other content",
+        "public.c is on one side only",
+        "sequence public.s: 9 here, 8 there",
+    ]
+
+
+def test_another_machines_shell_gets_each_word_whole():
+    place = Beside("there", ["docker", "exec", "store"], reach=["ssh", "root@there"], before='export X="$(cat secret)"')
+    *reach, line = place.words("psql", "--command", "select 'a b'")
+    assert reach == ["ssh", "root@there"]
+    before, command = line.split("; ", 1)
+    assert before == 'export X="$(cat secret)"'
+    assert shlex.split(command) == ["docker", "exec", "store", "sh", "-c", ':; exec "$@"', "sh", "psql", "--command", "select 'a b'"]
+
+
+class Store:
+    """A home with nothing that could be asked."""
+
+    def __init__(self, title: str) -> None:
+        self.title, self.postgres, self.redis = title, None, object()
+
+
+def test_a_move_that_is_under_way_is_not_mixed_with_another(tmp_path: Path):
+    note = tmp_path / "shop.json"
+    note.write_text(json.dumps({"phase": "copied", "from": "inventories/a", "to": "inventories/b"}))
+    with pytest.raises(BerthError, match="a move from inventories/a to inventories/b is copied; end it first"):
+        migration.Migration(Store("inventories/b"), Store("inventories/c"), note, print)  # type: ignore[arg-type]
+    move = migration.Migration(Store("inventories/a"), Store("inventories/b"), note, print)  # type: ignore[arg-type]
+    for phase in (move.verify, move.finish):
+        with pytest.raises(BerthError, match="nothing has been switched"):
+            phase()
+
+
+def test_a_home_that_cannot_be_moved_yet_says_so():
+    with pytest.raises(BerthError, match="inventories/x: no data from or to there yet. Nothing was touched"):
+        migration.Stores("inventories/x", {"postgres": {"refused": "no data from or to there yet"}}, "", fresh=False)
