@@ -17,6 +17,7 @@ from tests.machine.test_digitalocean_home import Droplets
 COMPOSE = """services:
   postgres:
     image: postgres:17
+    environment: {POSTGRES_HOST_AUTH_METHOD: trust}
   writer:
     image: postgres:17.7
     command: [sleep, infinity]

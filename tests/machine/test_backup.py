@@ -301,6 +301,7 @@ def test_its_data_moves_to_this_machine_and_the_move_is_taken_back(database: Dat
     try:
         run("-i", "inventories/local", "playbooks/site.yml")
         before = database.written()
+        redis(database, "set kept 1")
         said = run("playbooks/migrate.yml", migrate="switch", **homes)
         assert "are the same on both sides" in said
         rows = here(f"{NAME}-postgres-1", "psql", "-U", "postgres", "-qAt", "-c", "select number from written")
