@@ -231,7 +231,8 @@ def test_a_command_that_is_killed_leaves_the_data_whole_and_can_be_run_again(dat
     assert database.on("db-1", "ls /mnt/data").split() == ["postgres", "redis"]
 
 
-@pytest.mark.parametrize("command", ["backup --full", pytest.param("restore latest", marks=at_length)])
+@at_length
+@pytest.mark.parametrize("command", ["backup --full", "restore latest"])
 def test_a_network_that_is_cut_leaves_the_database_serving_and_the_repository_sound(database: Database, command: str):
     before = database.written()
     machine, store = machines.name_of(database.droplet("db-1")["id"]), containers.gateway()
