@@ -20,7 +20,7 @@ COMPOSE = """services:
     environment: {POSTGRES_HOST_AUTH_METHOD: trust}
   writer:
     image: postgres:17.7
-    command: [sleep, infinity]
+    command: [sh, -c, "trap exit TERM; sleep infinity & wait"]
     environment:
       DATABASE_URL: postgresql://postgres@postgres/postgres
     depends_on: [postgres]

@@ -38,7 +38,7 @@ COMPOSE = """services:
     volumes: [jobs:/data]
   writer:
     image: postgres:17.7
-    command: [sleep, infinity]
+    command: [sh, -c, "trap exit TERM; sleep infinity & wait"]
     environment:
       DATABASE_URL: "postgresql://shop:geheim%271@db/shop"
       REDIS_URL: redis://:geheim@queue:6379/0
