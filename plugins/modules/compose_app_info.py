@@ -115,20 +115,15 @@ def main() -> None:
     """Run the module as Ansible calls it."""
     module = AnsibleModule(
         argument_spec={
-            "project_src": {"type": "path", "required": True},
+            **compose.ARGUMENTS,
             "project_name": {"type": "str"},
-            "files": {"type": "list", "elements": "path"},
-            "env_files": {"type": "list", "elements": "path"},
-            "profiles": {"type": "list", "elements": "str"},
             "running": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     params = module.params
     try:
-        if module.get_bin_path("docker") is None:
-            raise BerthError(compose.NO_CLIENT)
-        project = compose.read_project(module.run_command, params["project_src"], params["files"], params["env_files"], params["profiles"])
+        project = compose.project_of(module)
     except BerthError as problem:
         module.fail_json(msg=str(problem))
         raise AssertionError("fail_json returned") from None

@@ -121,11 +121,8 @@ def main() -> None:
     """Run the module as Ansible calls it."""
     module = AnsibleModule(
         argument_spec={
-            "project_src": {"type": "path", "required": True},
+            **compose.ARGUMENTS,
             "project_name": {"type": "str"},
-            "files": {"type": "list", "elements": "path"},
-            "env_files": {"type": "list", "elements": "path"},
-            "profiles": {"type": "list", "elements": "str"},
             "command": {"type": "str", "choices": list(compose_backups.COMMANDS), "default": "list"},
             "backups": {"type": "path", "required": True},
             "keep": {"type": "int", "default": 0},
@@ -136,9 +133,7 @@ def main() -> None:
     )
     params = module.params
     try:
-        if module.get_bin_path("docker") is None:
-            raise BerthError(compose.NO_CLIENT)
-        project = compose.read_project(module.run_command, params["project_src"], params["files"], params["env_files"], params["profiles"])
+        project = compose.project_of(module)
         app = compose_backups.App(project, params["project_name"] or project.model["name"], params["backups"])
         found = app.do(params["command"], params, check=module.check_mode)
     except BerthError as problem:

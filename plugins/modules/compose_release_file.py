@@ -162,10 +162,7 @@ def main() -> None:
     """Run the module as Ansible calls it."""
     module = AnsibleModule(
         argument_spec={
-            "project_src": {"type": "path", "required": True},
-            "files": {"type": "list", "elements": "path"},
-            "env_files": {"type": "list", "elements": "path"},
-            "profiles": {"type": "list", "elements": "str"},
+            **compose.ARGUMENTS,
             "app": {"type": "str", "required": True},
             "release": {"type": "str", "required": True},
             "dest": {"type": "path", "required": True},
@@ -182,9 +179,7 @@ def main() -> None:
     given = (params["connections"] or {}).values()
     module.no_log_values.update(str(each["password"]) for each in given if isinstance(each, dict) and each.get("password"))
     try:
-        if module.get_bin_path("docker") is None:
-            raise BerthError(compose.NO_CLIENT)
-        project = compose.read_project(module.run_command, params["project_src"], params["files"], params["env_files"], params["profiles"])
+        project = compose.project_of(module)
         document, told = render(params, project)
     except BerthError as problem:
         module.fail_json(msg=str(problem))

@@ -383,10 +383,7 @@ def main() -> None:
     """Run the module as Ansible calls it."""
     module = AnsibleModule(
         argument_spec={
-            "project_src": {"type": "path", "required": True},
-            "files": {"type": "list", "elements": "path"},
-            "env_files": {"type": "list", "elements": "path"},
-            "profiles": {"type": "list", "elements": "str"},
+            **compose.ARGUMENTS,
             "dest": {"type": "path", "required": True},
             "format": {"type": "str", "choices": ["2", "1", "compose"], "default": "2"},
             "images": {"type": "dict", "default": {}},
@@ -420,11 +417,9 @@ def main() -> None:
     module.no_log_values.update(passwords)
     warnings: list[str] = []
     try:
-        if module.get_bin_path("docker") is None:
-            raise BerthError(compose.NO_CLIENT)
         if params["default_memory"] < 6:
             raise BerthError(f"default_memory: {params['default_memory']} MiB is below the 6 MiB that ECS takes")
-        project = compose.read_project(module.run_command, params["project_src"], params["files"], params["env_files"], params["profiles"])
+        project = compose.project_of(module)
         options = Options(
             images=params["images"],
             connections=params["connections"],

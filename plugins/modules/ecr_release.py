@@ -124,10 +124,7 @@ def main() -> None:
     """Run the module as Ansible calls it."""
     module = AnsibleAWSModule(
         argument_spec={
-            "project_src": {"type": "path", "required": True},
-            "files": {"type": "list", "elements": "path"},
-            "env_files": {"type": "list", "elements": "path"},
-            "profiles": {"type": "list", "elements": "str"},
+            **compose.ARGUMENTS,
             "release": {"type": "str"},
             "repositories": {"type": "dict"},
             "repository_prefix": {"type": "str"},
@@ -140,7 +137,7 @@ def main() -> None:
     params = module.params
     client = module.client("ecr", retry_decorator=AWSRetry.jittered_backoff())
     try:
-        project = compose.read_project(module.run_command, params["project_src"], params["files"], params["env_files"], params["profiles"])
+        project = compose.project_of(module)
         name = release.name_of(project.directory, module.run_command, params["release"])
         repositories = repositories_of(project, params)
         there = uris(client, sorted(repositories.values()))

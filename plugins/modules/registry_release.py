@@ -117,7 +117,7 @@ def digest_of(module: Any, image: str, environment: dict[str, str]) -> str | Non
 def converge(module: Any) -> dict[str, Any]:
     """Build and push what the registry has not."""
     params = module.params
-    project = compose.read_project(module.run_command, params["project_src"], params["files"], params["env_files"], params["profiles"])
+    project = compose.project_of(module)
     name = release.name_of(project.directory, module.run_command, params["release"])
     found = overview.overview(project, None)["services"]
     services = [each["name"] for each in found if each["built"] and not each["backing"] and each["name"] not in params["exclude"]]
@@ -146,10 +146,7 @@ def main() -> None:
     """Run the module as Ansible calls it."""
     module = AnsibleModule(
         argument_spec={
-            "project_src": {"type": "path", "required": True},
-            "files": {"type": "list", "elements": "path"},
-            "env_files": {"type": "list", "elements": "path"},
-            "profiles": {"type": "list", "elements": "str"},
+            **compose.ARGUMENTS,
             "release": {"type": "str"},
             "registry": {"type": "str"},
             "username": {"type": "str"},

@@ -87,6 +87,22 @@ def config_command(directory: str, files: Sequence[str], env_files: Sequence[str
     return [*command, "config", "--format", "json"]
 
 
+# The options that the documentation fragment ``berth.project`` describes.
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "project_src": {"type": "path", "required": True},
+    "files": {"type": "list", "elements": "path"},
+    "env_files": {"type": "list", "elements": "path"},
+    "profiles": {"type": "list", "elements": "str"},
+}
+
+
+def project_of(module: Any) -> Project:
+    """The project that a module's options (:data:`ARGUMENTS`) name. Raises :class:`BerthError`, also where there is no client to ask."""
+    if module.get_bin_path("docker") is None:
+        raise BerthError(NO_CLIENT)
+    return read_project(module.run_command, *(module.params[name] for name in ARGUMENTS))
+
+
 def read_project(
     run: Run,
     project_src: str,
