@@ -48,7 +48,9 @@ options:
     type: bool
     default: false
   lose:
-    description: Whether what was written in the target since the switch may be given up, with C(back).
+    description:
+      - With C(back), whether what was written in the target since the switch may be given up, or, where no move is under way, whether the
+        source may take writes again although the target may take them too.
     type: bool
     default: false
 attributes:
@@ -106,7 +108,7 @@ def main() -> None:
     try:
         source = migration.Stores(params["source_name"], params["source"], params["database"], fresh=False)
         target = migration.Stores(params["target_name"], params["target"], "", fresh=True)
-        move = migration.Migration(source, target, Path(params["note"]), module.log)
+        move = migration.Migration(source, target, Path(params["note"]))
         more = {"back": {"lose": params["lose"]}, "verify": {}, "finish": {}}.get(phase, {"replace": params["replace"]})
         lines = getattr(move, phase)(**more)
     except BerthError as problem:

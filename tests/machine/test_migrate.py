@@ -170,7 +170,6 @@ def test_what_is_in_the_way_is_said_and_nothing_is_touched(homes: Homes):
     assert f"holds 1 tables in {NAME} already" in said and "holds 1 keys already" in said and "Nothing was touched" in said
     homes.droplet.ask("drop table there_already")
     homes.keys("del there")
-    homes.here("create extension if not exists pg_trgm") if "pg_trgm" in homes.here("select name from pg_available_extensions") else None
     assert "Give the homes that the data moves between" in homes.move("check", succeeds=False, to="")
     assert "inventories/nowhere is no inventory" in homes.move("check", succeeds=False, to="inventories/nowhere")
     said = homes.move("check")
@@ -232,6 +231,10 @@ def test_with_five_writers_nothing_that_was_acknowledged_is_missing(homes: Homes
 
 
 def test_going_back_would_lose_what_was_written_since_and_is_refused(homes: Homes):
+    # One value in one key is enough.
+    homes.keys("hset hash field other")
+    assert "redis: key hash has other content" in homes.move("back", succeeds=False)
+    homes.keys("hset hash field 1")
     homes.droplet.ask("insert into sold values (9100)")
     assert "Going back would lose that" in homes.move("back", succeeds=False)
     homes.droplet.ask("insert into sold values (9101)")
@@ -241,14 +244,17 @@ def test_going_back_would_lose_what_was_written_since_and_is_refused(homes: Home
 
 def test_finished_it_moves_back_the_same_way(homes: Homes):
     homes.move("finish")
+    # Nor does what was moved away from come to life again beside it.
+    assert "no move from inventories/local to inventories/digitalocean is under way" in homes.move("back", succeeds=False)
     assert "incoming" not in homes.droplet.ask("select datname from pg_database")
     other = {"from": "inventories/digitalocean", "to": "inventories/local"}
     refused = homes.move("check", succeeds=False, **other)
     assert "tables in shop already" in refused
     homes.keys("set job third")
+    homes.keys("hset hash other 1")
     homes.move("switch", migrate_replace=True, **other)
     assert homes.here("select count(*) from sold where number in (9100, 9101)") == "2"
-    assert homes.queue("get", "job") == "third"
+    assert (homes.queue("get", "job"), homes.queue("hlen", "hash")) == ("third", "2")
     homes.here("insert into sold values (9200)")
     with pytest.raises(OSError, match="read-only"):
         homes.droplet.ask("insert into sold values (1)")

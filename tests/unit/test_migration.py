@@ -65,11 +65,17 @@ def test_a_move_that_is_under_way_is_not_mixed_with_another(tmp_path: Path):
     note = tmp_path / "shop.json"
     note.write_text(json.dumps({"phase": "copied", "from": "inventories/a", "to": "inventories/b"}))
     with pytest.raises(BerthError, match="a move from inventories/a to inventories/b is copied; end it first"):
-        migration.Migration(Store("inventories/b"), Store("inventories/c"), note, print)  # type: ignore[arg-type]
-    move = migration.Migration(Store("inventories/a"), Store("inventories/b"), note, print)  # type: ignore[arg-type]
+        migration.Migration(Store("inventories/b"), Store("inventories/c"), note)  # type: ignore[arg-type]
+    move = migration.Migration(Store("inventories/a"), Store("inventories/b"), note)  # type: ignore[arg-type]
     for phase in (move.verify, move.finish):
         with pytest.raises(BerthError, match="nothing has been switched"):
             phase()
+
+
+def test_what_was_moved_away_from_is_not_opened_without_a_word(tmp_path: Path):
+    move = migration.Migration(Store("inventories/a"), Store("inventories/b"), tmp_path / "shop.json")  # type: ignore[arg-type]
+    with pytest.raises(BerthError, match="no move from inventories/a to inventories/b is under way"):
+        move.back(lose=False)
 
 
 def test_a_home_that_cannot_be_moved_yet_says_so():

@@ -7,8 +7,10 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from .problems import refuse
 
@@ -57,50 +59,49 @@ class Beside:
         """What a command there prints. Raises :class:`BerthError` with its last words."""
         return called(self.title, self.words(*command), stdin, self.environment)
 
-    def feed_bytes(self, content: bytes, *command: str) -> str:
-        """Let a command there read bytes. Returns what it prints. Raises :class:`BerthError`."""
-        done = subprocess.run(self.words(*command), input=content, env=self.environment, capture_output=True, check=False)
-        said = done.stdout.decode(errors="replace")
+    def _run(self, command: Sequence[str], **given: Any) -> bytes:
+        done = subprocess.run(self.words(*command), env=self.environment, stderr=subprocess.PIPE, check=False, **given)
         if done.returncode != 0:
-            refuse(f"{self.title}: {last_words(done.stderr.decode(errors='replace') + said)}")
-        return said
+            refuse(f"{self.title}: {command[0]} failed: {last_words(((done.stdout or b'') + done.stderr).decode(errors='replace'))}")
+        return done.stdout or b""
+
+    def tell(self, content: bytes, *command: str) -> bytes:
+        """What a command there prints that reads bytes. Raises :class:`BerthError`."""
+        return self._run(command, input=content, stdout=subprocess.PIPE)
 
     def write(self, path: Path, *command: str) -> None:
-        """Keep what a command there prints in a file of this machine."""
+        """Keep what a command there prints in a file of this machine. Raises :class:`BerthError`."""
         with path.open("wb") as file:
-            done = subprocess.run(
-                self.words(*command), env=self.environment, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.PIPE, check=False
-            )
-        if done.returncode != 0:
-            refuse(f"{self.title}: {command[0]} failed: {last_words(done.stderr.decode(errors='replace'))}")
+            self._run(command, stdin=subprocess.DEVNULL, stdout=file)
 
     def feed(self, path: Path, *command: str) -> None:
         """Let a command there read a file of this machine. Raises :class:`BerthError`."""
         with path.open("rb") as file:
-            done = subprocess.run(
-                self.words(*command), env=self.environment, stdin=file, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False
-            )
-        if done.returncode != 0:
-            refuse(f"{self.title}: {command[0]} failed: {last_words(done.stderr.decode(errors='replace'))}")
+            self._run(command, stdin=file, stdout=subprocess.DEVNULL)
 
-    def pipe(self, command: Sequence[str], other: Beside, reader: Sequence[str], more: Callable[[int], None] = lambda _size: None) -> int:
-        """Let a command of ``other`` read what one here prints. ``more`` is told how much went over. Returns the bytes."""
+    def pipe(self, command: Sequence[str], other: Beside, reader: Sequence[str]) -> int:
+        """Let a command of ``other`` read what one here prints. Returns the bytes that went over. Raises :class:`BerthError`."""
         sent = 0
-        begin = subprocess.Popen(self.words(*command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        end = subprocess.Popen(other.words(*reader), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        assert begin.stdout
-        assert end.stdin
-        try:
-            while block := begin.stdout.read(1 << 20):
-                end.stdin.write(block)
-                sent += len(block)
-                more(sent)
-            end.stdin.close()
-        except BrokenPipeError:
-            begin.kill()
-        end.stdin = None
-        said = [(each.communicate()[1] or b"").decode(errors="replace") for each in (begin, end)]
-        for place, process, words in ((other, end, said[1]), (self, begin, said[0])):
-            if process.returncode != 0:
-                refuse(f"{place.title}: the copy broke off: {last_words(words)}")
+        # What they complain of goes into files: nobody reads it before they have ended.
+        with tempfile.TemporaryFile() as ours, tempfile.TemporaryFile() as theirs:
+            begin = subprocess.Popen(
+                self.words(*command), env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=ours
+            )
+            end = subprocess.Popen(
+                other.words(*reader), env=other.environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=theirs
+            )
+            assert begin.stdout
+            assert end.stdin
+            try:
+                while block := begin.stdout.read(1 << 20):
+                    end.stdin.write(block)
+                    sent += len(block)
+                end.stdin.close()
+            except BrokenPipeError:
+                begin.kill()
+            for place, process, said in ((other, end, theirs), (self, begin, ours)):
+                if process.wait() != 0:
+                    begin.kill()
+                    said.seek(0)
+                    refuse(f"{place.title}: the copy broke off: {last_words(said.read().decode(errors='replace'))}")
         return sent

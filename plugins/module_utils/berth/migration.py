@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -60,10 +60,10 @@ def _place(title: str, told: Mapping[str, Any]) -> tuple[Beside, list[str]]:
 
 
 class Migration:
-    """A move, and the note of it that outlives each run. ``say`` is told of progress."""
+    """A move, and the note of it that outlives each run."""
 
-    def __init__(self, source: Stores, target: Stores, note: Path, say: Callable[[str], None]) -> None:
-        self.source, self.target, self.note, self.say = source, target, note, say
+    def __init__(self, source: Stores, target: Stores, note: Path) -> None:
+        self.source, self.target, self.note = source, target, note
         if not (source.postgres and target.postgres) and not (source.redis and target.redis):
             refuse(f"{source.title} and {target.title} have no store of the same kind. Nothing was touched")
         try:
@@ -112,6 +112,8 @@ class Migration:
 
     def copy(self, *, replace: bool) -> list[str]:
         """Copy everything once while the source serves, to see that it goes and how long it takes."""
+        if self.state["phase"] not in (NONE, COPIED):
+            refuse(f"the move is {self.state['phase']} already; -e migrate=switch or -e migrate=back ends that")
         self.check(replace=replace)
         begin = time.monotonic()
         self._begin(COPIED)
@@ -119,59 +121,49 @@ class Migration:
         seconds = time.monotonic() - begin
         return [*said, f"{self.source.title} serves as before. A switch pauses writes for about {seconds:.0f} s"]
 
-    def _begin(self, phase: str) -> None:
+    def _begin(self, phase: str, **known: str) -> None:
         """Note that something is written on the other side from now on, and whether there were keys before."""
         empty = self.state.get("no_keys", bool(self._keys and self._keys[1].count() == 0))
-        self.keep(phase, no_keys=empty)
+        self.keep(phase, no_keys=empty, **known)
         if self._keys:
             self._keys[1].writes(allowed=True)
 
     def _copy(self) -> list[str]:
         said = []
         if self._databases:
-            shown = [time.monotonic()]
-
-            def progress(size: int) -> None:
-                if time.monotonic() - shown[0] > 10:
-                    shown[0] = time.monotonic()
-                    self.say(f"postgres: {size / 1e6:.0f} MB (compressed) are over")
-
-            size, seconds = migration_postgres.copy(*self._databases, progress)
+            size, seconds = migration_postgres.copy(*self._databases)
             said.append(f"postgres: {size / 1e6:.1f} MB (compressed) in {seconds:.1f} s")
         if self._keys:
-            count = migration_redis.copy(*self._keys, lambda _count: None)
-            said.append(f"redis: {count} keys")
+            said.append(f"redis: {migration_redis.copy(*self._keys)} keys")
         return said
 
     def switch(self, *, replace: bool) -> list[str]:
         """Stop writes, copy, compare, and let the target take over; on any failure the source takes writes again."""
-        moved = f"moved from {self.source.title}"
         if self.state["phase"] == SWITCHED:
             refuse(f"{self.target.title} has taken over already; -e migrate=finish ends the move, -e migrate=back goes back")
-        if (
-            self._databases
-            and self.state["phase"] == SWITCHING
-            and self._databases[1].server.note(self._databases[1].name).startswith(moved)
-        ):
-            # Killed after the last step, before that was written down.
-            self.keep(SWITCHED)
-            return [f"{self.target.title} has taken over"]
+        if self._databases and self.state["phase"] == SWITCHING:
+            target = self._databases[1]
+            if target.server.note(target.name) == self.state["moved"]:
+                # Killed after the last step, before that was written down.
+                self.keep(SWITCHED)
+                return [f"{self.target.title} has taken over"]
         self.check(replace=replace)
         begin = time.monotonic()
-        self._begin(SWITCHING)
+        # Of this very attempt: what stands behind the name of what is moved aside, and the comment of what takes its place.
+        stamp = f"{datetime.now(UTC):%Y%m%d_%H%M%S}"
+        self._begin(SWITCHING, aside=ASIDE + stamp, moved=f"moved from {self.source.title}, {stamp}")
         try:
             self.source.writes(allowed=False)
             said = [*self._copy(), *self._compared(behind=FRESH)]
-            aside = f"{ASIDE}{datetime.now(UTC):%Y%m%d_%H%M%S}"
             if self._databases:
                 target = self._databases[1]
-                target.server.swap([target.name], FRESH, aside, f"{moved} at {datetime.now(UTC):%Y-%m-%d %H:%M:%SZ}")
+                target.server.swap([target.name], FRESH, self.state["aside"], self.state["moved"])
         except BerthError as problem:
             self._open_source()
             self.keep(COPIED)
             refuse(f"{problem}. {self.source.title} takes writes again, and nothing was switched")
         seconds = time.monotonic() - begin
-        self.keep(SWITCHED, pause=round(seconds, 1), aside=aside)
+        self.keep(SWITCHED)
         return [
             *said,
             f"{self.target.title} has the data; writes paused for {seconds:.1f} s. {self.source.title} is left as it was, for reading only",
@@ -212,7 +204,7 @@ class Migration:
         removed = []
         if self._databases:
             target = self._databases[1]
-            if (aside := target.name + self.state.get("aside", "")) != target.name and target.server.exists(aside):
+            if target.server.exists(aside := target.name + self.state["aside"]):
                 target.server.drop(aside)
                 removed.append(f"{aside} of {target.title} is removed")
         self.note.unlink(missing_ok=True)
@@ -223,6 +215,11 @@ class Migration:
 
     def back(self, *, lose: bool) -> list[str]:
         """Go back to the source: from any phase, as long as the target holds nothing more than it."""
+        if self.state["phase"] == NONE and not lose:
+            refuse(
+                f"no move from {self.source.title} to {self.target.title} is under way. Where {self.source.title} was moved away from, its "
+                "writes stay closed, so that never both take them; -e migrate_lose=true opens it all the same. Nothing was changed"
+            )
         switched = self.state["phase"] == SWITCHED
         if switched and not lose:
             try:

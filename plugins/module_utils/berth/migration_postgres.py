@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from .postgres_server import Server, literal, quoted
@@ -136,7 +136,7 @@ def obstacles(source: Database, target: Database, *, replace: bool, begun: bool)
         found.append(f"{target.title} holds {tables} tables in {target.name} already; -e migrate_replace=true moves them aside and goes on")
     if not begun and not source.writable():
         found.append(
-            f"{source.title}: {source.name} takes no writes: it was moved away before, or a switch was cut off; -e migrate=back opens it"
+            f"{source.title}: {source.name} takes no writes: it was moved away before; -e migrate=back -e migrate_lose=true opens it, if nothing else takes the app's writes"
         )
     return found
 
@@ -152,7 +152,7 @@ def remarks(source: Database) -> list[str]:
     return [f"what {', '.join(owners)} own becomes the app's one user's there; grants stay behind"] if len(owners) > 1 else []
 
 
-def copy(source: Database, target: Database, more: Callable[[int], None]) -> tuple[int, float]:
+def copy(source: Database, target: Database) -> tuple[int, float]:
     """Copy a database into a fresh one beside the target's. Returns the bytes that went over, and the seconds."""
     fresh = target.name + FRESH
     discard(target)
@@ -161,7 +161,7 @@ def copy(source: Database, target: Database, more: Callable[[int], None]) -> tup
     dump = ("pg_dump", "--format=custom", "--compress=1", "--no-owner", "--no-acl", f"--dbname={source.name}")
     load = ("pg_restore", "--exit-on-error", "--no-owner", "--no-acl", f"--role={target.owner}", f"--dbname={fresh}")
     try:
-        sent = source.server.beside.pipe(dump, target.server.beside, load, more)
+        sent = source.server.beside.pipe(dump, target.server.beside, load)
         target.server.sql("analyze", fresh)
     except BerthError:
         discard(target)

@@ -1,36 +1,48 @@
 # Copyright: Berth contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A Redis or Valkey whose keys are moved to another one: by commands that managed ones allow too, while both serve."""
+"""A Redis or Valkey whose keys are moved to another one while both serve: read by SCAN and DUMP, set by RESTORE."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from .beside import Beside
 from .problems import BerthError, refuse
 
 _BATCH = 1000
-# Keys with what is left of their time, in milliseconds (-1: for ever), and their content as Redis itself writes it.
-_READ = (
+# One batch of keys: the cursor, and of each key its name, its kind, what is left of its time in milliseconds (-1: for ever), and a value.
+_BATCHES = (
     "local found = redis.call('SCAN', ARGV[1], 'COUNT', ARGV[2]) local out = {found[1]} for _, key in ipairs(found[2]) do "
-    "local value = redis.call('DUMP', key) if value then out[#out + 1] = key out[#out + 1] = tostring(redis.call('PTTL', key)) "
-    "out[#out + 1] = redis.call('TYPE', key).ok out[#out + 1] = value end end return out"
+    "local kind = redis.call('TYPE', key).ok if kind ~= 'none' then out[#out + 1] = key out[#out + 1] = kind "
+    "out[#out + 1] = tostring(redis.call('PTTL', key)) out[#out + 1] = value(key, kind) end end return out"
+)
+# As Redis itself writes it.
+_DUMPED = "local function value(key) return redis.call('DUMP', key) or '' end "
+# A digest of all that is in it, whatever the order in which this server happens to keep it.
+_SUMMED = (
+    "local function flat(it) if type(it) ~= 'table' then it = tostring(it) return #it .. ':' .. it end local all = {} "
+    "for at, each in ipairs(it) do all[at] = flat(each) end return '[' .. table.concat(all) .. ']' end "
+    "local function value(key, kind) local it if kind == 'string' then it = redis.call('GET', key) "
+    "elseif kind == 'list' then it = redis.call('LRANGE', key, 0, -1) elseif kind == 'zset' then it = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES') "
+    "elseif kind == 'stream' then it = redis.call('XRANGE', key, '-', '+') elseif kind == 'set' then it = redis.call('SMEMBERS', key) table.sort(it) "
+    "elseif kind == 'hash' then local pairs_of = redis.call('HGETALL', key) it = {} for at = 1, #pairs_of, 2 do "
+    "it[#it + 1] = flat({pairs_of[at], pairs_of[at + 1]}) end table.sort(it) else it = redis.call('DUMP', key) end "
+    "return redis.sha1hex(flat(it)) end "
 )
 _ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b", b"\\": b"\\", b'"': b'"'}
 _OLD = "the server there does not understand what this one writes: raise its version, or choose its engine"
 
 
 class Key(NamedTuple):
-    """``left``: milliseconds, or -1 for ever. ``content``: as DUMP gives it."""
+    """``left``: milliseconds, or -1 for ever. ``value``: what DUMP gives, or a digest."""
 
     name: bytes
-    left: int
     kind: str
-    content: bytes
+    left: int
+    value: bytes
 
 
 class Keys:
@@ -39,10 +51,10 @@ class Keys:
     def __init__(self, beside: Beside, client: Sequence[str]) -> None:
         self.beside, self._client = beside, list(client)
 
-    def ask(self, *words: str, database: int = 0) -> str:
+    def ask(self, *words: str) -> str:
         """What a command answers. Raises :class:`BerthError` for an error too."""
-        said = self.beside.ask(*self._client, "-n", str(database), *words).strip()
-        if re.match(r"[A-Z]+ ", said) and said.split()[0] in ("ERR", "NOAUTH", "WRONGPASS", "NOPERM", "LOADING", "READONLY", "NOREPLICAS"):
+        said = self.beside.ask(*self._client, *words).strip()
+        if re.match(r"(ERR|NOAUTH|WRONGPASS|NOPERM|LOADING|READONLY|NOREPLICAS) ", said):
             refuse(f"{self.beside.title}: {said}")
         return said
 
@@ -50,34 +62,35 @@ class Keys:
         """The numbers of those that hold keys."""
         return [int(number) for number in re.findall(r"^db(\d+):", self.ask("info", "keyspace"), re.MULTILINE)]
 
-    def read(self, database: int) -> Iterator[list[Key]]:
+    def read(self, database: int, script: str = _DUMPED) -> Iterator[list[Key]]:
         """All keys, a batch at a time. One that is made or removed meanwhile may be among them, or not."""
         cursor = "0"
         while True:
-            said = self.beside.feed_bytes(b"", *self._client, "-n", str(database), "--csv", "eval", _READ, "0", cursor, str(_BATCH))
-            fields = parsed(said.encode("latin-1") if isinstance(said, str) else said)
+            said = self._tell(database, b"", "--csv", "eval", script + _BATCHES, "0", cursor, str(_BATCH))
+            fields = parsed(said)
             if not fields or not fields[0].isdigit():
-                refuse(f"{self.beside.title}: {said.strip()[:300]}")
-            cursor = fields[0].decode()
-            rest = fields[1:]
-            yield [Key(*_key(rest[place : place + 4])) for place in range(0, len(rest), 4)]
+                refuse(f"{self.beside.title}: {said.decode(errors='replace').strip()[:300]}")
+            cursor, rest = fields[0].decode(), fields[1:]
+            yield [Key(name, kind.decode(), int(left), value) for name, kind, left, value in zip(*[iter(rest)] * 4, strict=True)]
             if cursor == "0":
                 return
 
+    def _tell(self, database: int, content: bytes, *words: str) -> bytes:
+        return self.beside.tell(content, *self._client, "-n", str(database), *words)
+
     def write(self, database: int, keys: Sequence[Key]) -> None:
         """Set keys to what they were there. Raises :class:`BerthError`."""
-        if not keys:
-            return
-        orders = [(b"RESTORE", key.name, str(max(key.left, 0)).encode(), key.content, b"REPLACE") for key in keys]
-        said = self.beside.feed_bytes(b"".join(_order(each) for each in orders), *self._client, "-n", str(database), "--pipe")
-        errors = re.search(r"errors: (\d+)", said)
-        if not errors or int(errors[1]):
-            refuse(f"{self.beside.title}: {_OLD if 'payload' in said else said.strip()[-300:]}")
+        orders = [(b"RESTORE", key.name, str(max(key.left, 0)).encode(), key.value, b"REPLACE") for key in keys]
+        if orders:
+            said = self._tell(database, b"".join(map(_order, orders)), "--pipe").decode(errors="replace")
+            errors = re.search(r"errors: (\d+)", said)
+            if not errors or int(errors[1]):
+                refuse(f"{self.beside.title}: {_OLD if 'payload' in said else said.strip()[-300:]}")
 
     def remove(self, database: int, names: Sequence[bytes]) -> None:
         """Remove keys."""
         if names:
-            self.beside.feed_bytes(_order((b"UNLINK", *names)), *self._client, "-n", str(database), "--pipe")
+            self._tell(database, _order((b"UNLINK", *names)), "--pipe")
 
     def clear(self) -> None:
         """Remove all keys."""
@@ -93,19 +106,17 @@ class Keys:
         """Let it take writes or not; reads go on. It asks for replicas that there are not."""
         self.ask("config", "set", "min-replicas-to-write", "0" if allowed else "1")
 
-    def content(self) -> dict[tuple[int, bytes], tuple[str, bool, str]]:
+    def content(self) -> dict[tuple[int, bytes], tuple[str, bool, bytes]]:
         """By database and key: its kind, whether it is to expire, and a digest of what it holds."""
-        found = {}
-        for database in self.databases():
-            for batch in self.read(database):
-                for key in batch:
-                    # What comes behind the content is the writer's version and a sum.
-                    digest = hashlib.sha256(key.content[:-10]).hexdigest()
-                    found[database, key.name] = (key.kind, key.left >= 0, digest)
-        return found
+        return {
+            (database, key.name): (key.kind, key.left >= 0, key.value)
+            for database in self.databases()
+            for batch in self.read(database, _SUMMED)
+            for key in batch
+        }
 
 
-def copy(source: Keys, target: Keys, more: Callable[[int], None]) -> int:
+def copy(source: Keys, target: Keys) -> int:
     """Bring the target to what the source holds: keys that it has not any more are removed too. Returns how many were set."""
     total = 0
     for database in sorted({*source.databases(), *target.databases()}):
@@ -114,7 +125,6 @@ def copy(source: Keys, target: Keys, more: Callable[[int], None]) -> int:
             target.write(database, batch)
             seen |= {key.name for key in batch}
             total += len(batch)
-            more(total)
         for batch in target.read(database):
             target.remove(database, [key.name for key in batch if key.name not in seen])
     return total
@@ -155,15 +165,9 @@ def differences(source: Keys, target: Keys) -> list[str]:
             found.append(f"key {name} is a {one[0]} here and a {other[0]} there")
         elif one[1] != other[1]:
             found.append(f"key {name} expires on one side only")
-        elif one[2] != other[2] and one[0] in ("string", "list", "stream"):
-            # Sets and hashes have no order, and are written in any.
+        elif one[2] != other[2]:
             found.append(f"key {name} has other content")
     return found
-
-
-def _key(fields: Sequence[bytes]) -> tuple[bytes, int, str, bytes]:
-    name, left, kind, content = fields
-    return name, int(left), kind.decode(), content
 
 
 def _order(words: Sequence[bytes]) -> bytes:
