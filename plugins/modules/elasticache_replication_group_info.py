@@ -79,11 +79,11 @@ snapshot:
   returned: O(restore_to) given
 """
 
-import datetime
 from typing import Any
 
 from ansible.module_utils.berth import cache_restores
 from ansible.module_utils.berth.aws import AWS_ERRORS, fail_aws
+from ansible.module_utils.berth.backup_choice import shown
 from ansible.module_utils.berth.problems import BerthError
 from ansible.module_utils.common.dict_transformations import camel_dict_to_snake_dict
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
@@ -115,9 +115,9 @@ def look(name: str, client: Any, *, snapshots: bool, restore_to: str | None) -> 
         kept = cache_restores.available(
             [each for each in listed if cache_restores.candidates(name, [each.get("ReplicationGroupId") or ""])]
         )
-        result["snapshots"] = [{**each, "at": f"{each['at']:%Y-%m-%d %H:%M:%SZ}"} for each in kept]
+        result["snapshots"] = [{**each, "at": shown(each["at"])} for each in kept]
         if restore_to:
-            result["snapshot"] = cache_restores.chosen(restore_to, kept, datetime.datetime.now(datetime.UTC))
+            result["snapshot"] = cache_restores.snapshot_for(restore_to, kept)
     return result
 
 

@@ -42,6 +42,15 @@ def test_only_names_of_the_stack_are_candidates():
     ]
 
 
+def test_a_long_name_leaves_room_for_a_number_and_the_newest_of_ten_is_the_last():
+    name = "berth-" + "a" * 34
+    groups = {name: {}, **{f"{name[:36]}-r{number}": {FOR: name} for number in range(2, 11)}}
+    found = cache_restores.members(name, groups)
+    assert (found.serving, found.beside, found.free) == (name, f"{name[:36]}-r10", f"{name[:36]}-r11")
+    assert len(found.free) <= 40
+    assert cache_restores.candidates(name, list(groups)) == list(groups)
+
+
 def snapshots(*hours: int):
     return [{"name": f"at-{hour}", "at": NOON.replace(hour=hour), "status": "available"} for hour in hours]
 
@@ -57,26 +66,26 @@ def snapshots(*hours: int):
     ],
 )
 def test_the_snapshot_that_is_meant(wanted, expected):
-    assert cache_restores.chosen(wanted, snapshots(8, 10), NOON) == expected
+    assert cache_restores.snapshot_for(wanted, snapshots(8, 10)) == expected
 
 
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        ("2026-01-31T07:59:59Z", "the first snapshot is of 2026-01-31 08:00:00Z"),
-        ("2027-01-31T12:00:00Z", "in the future"),
+        ("2026-01-31T07:59:59Z", "the first backup is of 2026-01-31 08:00:00Z"),
+        ("2099-01-31T12:00:00Z", "in the future"),
         ("yesterday", "give latest, a time such as"),
     ],
 )
 def test_what_cannot_be_restored(wanted, said):
     with pytest.raises(BerthError, match=said):
-        cache_restores.chosen(wanted, snapshots(8, 10), NOON)
+        cache_restores.snapshot_for(wanted, snapshots(8, 10))
 
 
 def test_a_snapshot_that_is_not_complete_is_no_choice():
     unfinished = [{**snapshots(8)[0], "status": "creating"}]
     with pytest.raises(BerthError, match="no snapshot"):
-        cache_restores.chosen("latest", unfinished, NOON)
+        cache_restores.snapshot_for("latest", unfinished)
 
 
 @pytest.fixture

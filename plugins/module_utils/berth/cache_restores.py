@@ -7,11 +7,11 @@ AWS gives no group another name, so what is restored has one of its own (``NAME-
 
 from __future__ import annotations
 
-import datetime
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from .backup_choice import chosen
 from .problems import refuse
 
 # Whose group it is; and since when it serves, which one that was only restored does not say.
@@ -27,19 +27,24 @@ class Members(NamedTuple):
     free: str
 
 
+def _stem(name: str) -> str:
+    """What the names of further groups begin with: AWS takes 40 characters."""
+    return name[:36].rstrip("-")
+
+
 def candidates(name: str, there: Sequence[str]) -> list[str]:
     """Those that may be the stack's own by their names."""
-    return [each for each in there if re.fullmatch(re.escape(name) + r"(-r\d+)?", each)]
+    return [each for each in there if each == name or re.fullmatch(re.escape(_stem(name)) + r"-r\d+", each)]
 
 
 def members(name: str, groups: Mapping[str, Mapping[str, str]]) -> Members:
     """Who is who. ``groups``: the tags of each that may be the stack's, by name."""
+    number = {each: int(each.rsplit("-r", 1)[1]) if each != name else 1 for each in groups}
     own = {each: tags for each, tags in groups.items() if each == name or tags.get(FOR_TAG) == name}
     in_force = sorted((each for each in own if each == name or SINCE_TAG in own[each]), key=lambda each: own[each].get(SINCE_TAG, ""))
-    restored = sorted(each for each in own if each not in in_force)
-    taken = {int(each.rsplit("-r", 1)[1]) for each in groups if each != name}
-    number = next(each for each in range(2, len(taken) + 3) if each not in taken)
-    return Members(in_force[-1] if in_force else "", restored[-1] if restored else "", in_force[:-1], f"{name}-r{number}")
+    restored = sorted((each for each in own if each not in in_force), key=number.__getitem__)
+    free = next(each for each in range(2, len(groups) + 3) if each not in number.values())
+    return Members(in_force[-1] if in_force else "", restored[-1] if restored else "", in_force[:-1], f"{_stem(name)}-r{free}")
 
 
 def available(snapshots: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -58,24 +63,9 @@ def available(snapshots: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return sorted((each for each in found if each["at"]), key=lambda each: each["at"])
 
 
-def chosen(wanted: str, snapshots: Sequence[Mapping[str, Any]], now: datetime.datetime) -> str:
-    """The snapshot that ``latest``, a name, or a time means, for which it is the newest before. Raises :class:`BerthError`."""
-    found = [each for each in snapshots if each["status"] == "available"]
-    if not found:
+def snapshot_for(wanted: str, snapshots: Sequence[Mapping[str, Any]]) -> str:
+    """The name of the snapshot that a user means. Raises :class:`BerthError`."""
+    complete = [(str(each["name"]), each["at"]) for each in snapshots if each["status"] == "available"]
+    if not complete:
         refuse("There is no snapshot to restore. Nothing was made")
-    if wanted == "latest":
-        return str(found[-1]["name"])
-    if wanted in [each["name"] for each in found]:
-        return wanted
-    try:
-        when = datetime.datetime.fromisoformat(wanted)
-    except ValueError:
-        names = ", ".join(each["name"] for each in found)
-        refuse(f"restore_to is {wanted}: give latest, a time such as 2026-01-31T12:00:00Z, or one of {names}. Nothing was made")
-    when = when if when.tzinfo else when.replace(tzinfo=datetime.UTC)
-    if when > now:
-        refuse(f"restore_to is {wanted}, which is in the future. Nothing was made")
-    before = [each for each in found if each["at"] <= when]
-    if not before:
-        refuse(f"restore_to is {wanted}, and the first snapshot is of {found[0]['at']:%Y-%m-%d %H:%M:%SZ}. Nothing was made")
-    return str(before[-1]["name"])
+    return chosen(wanted, complete)

@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .backup_choice import now, shown
 from .beside import called
 from .compose import Project
 from .compose_postgres import Postgres
 from .compose_redis import Redis
 from .compose_stores import Store
 from .problems import listed, refuse
-from .store_dumps import Backups, now, shown
+from .store_dumps import Backups
 from .topology import backing_services
 
 COMMANDS = ("list", "backup", "restore", "take", "discard", "forget")
@@ -33,11 +34,6 @@ class App:
         self.project, self.name, self.backups = project, name, Backups(Path(folder))
         found = backing_services(project.services, {}, ())
         self.engines = {service: engine.name for service, engine in found.items() if engine}
-
-    @staticmethod
-    def named(project: str, service: str, engine: str) -> Store:
-        """A backing service of a project that runs. Raises :class:`BerthError` where it does not."""
-        return _running(project, service, engine, start=False)
 
     def do(self, command: str, given: Mapping[str, Any], *, check: bool) -> dict[str, Any]:
         """Run a command; ``check``: only say whether it would change something. Returns what the module does."""
@@ -80,7 +76,7 @@ class App:
 
     def store(self, service: str, *, start: bool = False) -> Store:
         """A backing service whose container runs. ``start``: start it where it was stopped."""
-        return _running(self.name, service, self.engines[service], start=start)
+        return running(self.name, service, self.engines[service], start=start)
 
     def backup(self, keep: int) -> dict[str, Any]:
         """Dump every backing service."""
@@ -114,7 +110,8 @@ class App:
         return {"changed": bool(removed), "removed": removed}
 
 
-def _running(project: str, service: str, engine: str, *, start: bool) -> Store:
+def running(project: str, service: str, engine: str, *, start: bool = False) -> Store:
+    """A backing service of a project, whose container runs. ``start``: start it where it was stopped. Raises :class:`BerthError`."""
     words = ["docker", "ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={project}"]
     found = called(service, [*words, "--filter", f"label=com.docker.compose.service={service}"]).split()
     if not found:

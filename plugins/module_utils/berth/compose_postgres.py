@@ -17,7 +17,7 @@ from .store_dumps import Backup
 # What stands behind the names of databases that a restore makes, and of those that it moves aside.
 _FRESH, _ASIDE = "_restored", "_before_[0-9]{8}_[0-9]{6}"
 # The official image's variables, and those of Bitnami's.
-SHELL = (
+_SHELL = (
     'p="${POSTGRES_PASSWORD:-$POSTGRESQL_PASSWORD}"; f="${POSTGRES_PASSWORD_FILE:-$POSTGRESQL_PASSWORD_FILE}"; '
     '[ -z "$f" ] || p=$(cat "$f"); export PGPASSWORD="$p" PGUSER="${POSTGRES_USER:-${POSTGRESQL_USERNAME:-postgres}}" '
     'PGOPTIONS="-c client_min_messages=warning"'
@@ -28,7 +28,7 @@ class Postgres(Store):
     """Databases beside one another in the server that runs: a restored one has a name of its own until it takes the other's."""
 
     engine = "postgres"
-    shell = SHELL
+    shell = _SHELL
 
     def __init__(self, project: str, service: str, found: Mapping[str, Any]) -> None:
         super().__init__(project, service, found)

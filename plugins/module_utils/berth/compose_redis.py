@@ -18,7 +18,8 @@ from .store_dumps import Backup
 
 _FILE = "dump.rdb"
 _PLACE = "/berth-restored"
-_CLIENT = "$(command -v redis-cli || command -v valkey-cli || command -v keydb-cli)"
+# The client's words, whatever it is called in an image.
+CLIENT = ("sh", "-c", 'exec $(command -v redis-cli || command -v valkey-cli || command -v keydb-cli) --no-auth-warning "$@"', "sh")
 _SERVER = "$(command -v redis-server || command -v valkey-server || command -v keydb-server)"
 _KNOWN = ("REDIS_PASSWORD", "VALKEY_PASSWORD", "KEYDB_PASSWORD")
 
@@ -31,6 +32,7 @@ class Redis(Store):
     def __init__(self, project: str, service: str, found: Mapping[str, Any]) -> None:
         super().__init__(project, service, found)
         self.copy = f"{project}-{service}-restored"
+        self.beside_it = _signed_in(service, self.container, self.password())
 
     def password(self) -> str:
         """What its command or its environment says; empty where it asks for none."""
@@ -41,22 +43,10 @@ class Redis(Store):
             return str(self.environment.get(variable[1], ""))
         return given[1] if given else next((value for key in _KNOWN if (value := self.environment.get(key, ""))), "")
 
-    def words(self) -> list[str]:
-        """The client's, for a command beside the store, which gets the password by the environment."""
-        self.beside_it = Beside(
-            self.service,
-            ["docker", "exec", "-i", "--env", "REDISCLI_AUTH", self.container],
-            '[ -n "$REDISCLI_AUTH" ] || unset REDISCLI_AUTH',
-            environment={"REDISCLI_AUTH": self.password()},
-        )
-        return ["sh", "-c", f'exec {_CLIENT} --no-auth-warning "$@"', "sh"]
-
-    def client(self, *words: str, container: str = "") -> str:
-        """What the client prints. The password reaches it by the environment, and no list of processes shows it."""
-        # An empty password is one too, so none is given where there is none.
-        shell = f'[ -n "$REDISCLI_AUTH" ] || unset REDISCLI_AUTH; exec {_CLIENT} --no-auth-warning "$@"'
-        command = ["docker", "exec", "-i", "--env", "REDISCLI_AUTH", container or self.container, "sh", "-c", shell, "sh", *words]
-        said = called(self.service, command, environment={"REDISCLI_AUTH": "" if container else self.password()}).strip()
+    def client(self, *words: str, restored: bool = False) -> str:
+        """What the client prints, of the server that runs or of the restored one, which asks for no password. Raises :class:`BerthError`."""
+        place = _signed_in(f"the restored {self.service}", self.copy, "") if restored else self.beside_it
+        said = place.ask(*CLIENT, *words).strip()
         if said.startswith("NOAUTH"):
             refuse(f"{self.service} asks for a password that neither its command (--requirepass) nor its environment ({_KNOWN[0]}) has")
         if said.startswith(("ERR ", "WRONGPASS", "NOPERM", "LOADING")):
@@ -97,18 +87,18 @@ class Redis(Store):
             called("the restored server", words)
             called("the restored server", ["docker", "cp", str(file), f"{self.copy}:{_PLACE}/{name}"])
             called("the restored server", ["docker", "start", self.copy])
-            wait_until(f"the restored {self.service}", lambda: self._answers(self.copy))
+            wait_until(f"the restored {self.service}", lambda: self._answers(restored=True))
         except BaseException:
             self.discard()
             raise
         return f"docker exec -it {self.copy} redis-cli"
 
-    def _answers(self, container: str = "") -> bool:
+    def _answers(self, *, restored: bool = False) -> bool:
         try:
-            return self.client("ping", container=container) == "PONG"
+            return self.client("ping", restored=restored) == "PONG"
         except BerthError:
-            if container and not _seen(container).get("State", {}).get("Running"):
-                said = subprocess.run(["docker", "logs", "--tail", "5", container], capture_output=True, text=True, check=False)
+            if restored and not _seen(self.copy).get("State", {}).get("Running"):
+                said = subprocess.run(["docker", "logs", "--tail", "5", self.copy], capture_output=True, text=True, check=False)
                 refuse(f"the restored {self.service} does not start: {last_words(said.stdout + said.stderr)}. Nothing was touched")
             return False
 
@@ -123,7 +113,7 @@ class Redis(Store):
             refuse(f"{self.service} keeps its data in {place}, which is in no volume of its own; give it one. Nothing was touched")
         if self.setting("appendonly") == "yes":
             # Where there is a log of commands, a server reads that, and no snapshot.
-            self.client("config", "set", "appendonly", "yes", container=self.copy)
+            self.client("config", "set", "appendonly", "yes", restored=True)
             wait_until(f"the restored {self.service}", self._written)
         called(self.service, ["docker", "stop", self.container])
         # In a container, so that it ends also where nobody waits for it any more; first all is there, then it is moved.
@@ -142,7 +132,7 @@ class Redis(Store):
         return f"{aside} in {self.service}'s volume"
 
     def _written(self) -> bool:
-        said = self.client("info", "persistence", container=self.copy)
+        said = self.client("info", "persistence", restored=True)
         return all(f"{name}:0" in said for name in ("aof_rewrite_in_progress", "aof_rewrite_scheduled")) and "aof_enabled:1" in said
 
     def discard(self) -> bool:
@@ -154,6 +144,12 @@ class Redis(Store):
         script = 'cd "$1"; for each in before-*; do [ ! -d "$each" ] || { echo "$each"; rm -rf "$each"; }; done'
         words = ["docker", "exec", "--user", "0", self.container, "sh", "-c", script, "sh", self.setting("dir")]
         return called(self.service, words).split()
+
+
+def _signed_in(title: str, container: str, password: str) -> Beside:
+    """A container, where the client signs in with a password that reaches it by the environment. An empty one is one too, so it is not given."""
+    shell = '[ -n "$REDISCLI_AUTH" ] || unset REDISCLI_AUTH'
+    return Beside(title, ["docker", "exec", "-i", "--env", "REDISCLI_AUTH", container], shell, environment={"REDISCLI_AUTH": password})
 
 
 def _mounted(found: Mapping[str, Any], place: str, target: str) -> str:

@@ -13,7 +13,8 @@ from typing import Any
 
 from . import migration_postgres, migration_redis
 from .beside import Beside
-from .compose_backups import App
+from .compose_backups import running
+from .compose_redis import CLIENT
 from .migration_postgres import ASIDE, FRESH, Database
 from .migration_redis import Keys
 from .postgres_server import Server
@@ -51,10 +52,9 @@ class Stores:
 def _place(title: str, told: Mapping[str, Any]) -> tuple[Beside, list[str]]:
     """How a store is reached, and the words of its client."""
     if told.get("project"):
-        store: Any = App.named(told["project"], told["service"], told["engine"])
-        client = store.words() if told["engine"] != "postgres" else []
+        store = running(told["project"], told["service"], told["engine"])
         store.beside_it.title = f"{told['service']} of {title}"
-        return store.beside_it, client
+        return store.beside_it, list(CLIENT)
     beside = Beside(f"{told['title']} of {title}", told["inside"], reach=told["reach"], before=told.get("before") or ":")
     return beside, list(told.get("client") or [])
 

@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 
 from .beside import Beside
-from .problems import BerthError, refuse
+from .problems import BerthError
 
+# How long connections may take to end.
 _SECONDS = 20
 _LIKE = "select pg_encoding_to_char(encoding), datcollate, datctype, pg_get_userbyid(datdba) from pg_database where datname = "
 
@@ -58,42 +58,41 @@ class Server:
         words = f"encoding {literal(like['encoding'])} lc_collate {literal(like['collate'])} lc_ctype {literal(like['ctype'])}"
         self.sql(f"create database {quoted(database)} template template0 owner {quoted(owner)} {words}")
 
-    def alone(self, *names: str) -> None:
-        """End the connections to databases, and wait until they have."""
-        there, end = f"from pg_stat_activity where datname in ({', '.join(map(literal, names))})", time.monotonic() + _SECONDS
-        while self.sql(f"select pg_terminate_backend(pid) {there}"):
-            if time.monotonic() > end:
-                refuse(f"{self.beside.title}: connections to {', '.join(names)} do not end. Nothing was changed")
-            time.sleep(0.1)
-
     def drop(self, *names: str) -> None:
         """Remove databases, whoever is connected."""
         for name in names:
-            self.sql(f"alter database {quoted(name)} allow_connections false")
-            self.alone(name)
-            self.sql(f"drop database {quoted(name)}")
+            self.sql(_alone([name]) + f"drop database {quoted(name)};")
 
     def swap(self, places: Sequence[str], fresh: str, aside: str, note: str = "") -> list[str]:
         """Let databases take the places of others, all or none: ``fresh`` and ``aside`` are what the new and the old ones have behind their names.
-        ``note``: a comment that they get.
+        ``note``: a comment that they get. Returns the names of the old ones.
 
-        Nobody comes in between: a database that takes no connections can be renamed once those that there were have ended. Returns the
-        names of the old ones.
+        It is said at once, so that the server ends it also where nobody waits for it any more.
         """
         there = [name for name in places if self.exists(name)]
         shut = [*there, *(name + fresh for name in places)]
+        moves = [f"alter database {quoted(name)} rename to {quoted(name + aside)};" for name in there]
+        moves += [f"alter database {quoted(name + fresh)} rename to {quoted(name)};" for name in places]
+        moves += [_open(name) for name in [*places, *(name + aside for name in there)]]
+        moves += [f"comment on database {quoted(name)} is {literal(note) if note else 'null'};" for name in places]
         try:
-            self.sql("".join(f"alter database {quoted(each)} allow_connections false;" for each in shut))
-            self.alone(*shut)
-            moves = [f"alter database {quoted(name)} rename to {quoted(name + aside)};" for name in there]
-            moves += [f"alter database {quoted(name + fresh)} rename to {quoted(name)};" for name in places]
-            moves += [f"alter database {quoted(each)} allow_connections true;" for each in [*places, *(name + aside for name in there)]]
-            moves += [f"comment on database {quoted(name)} is {literal(note) if note else 'null'};" for name in places]
-            self.sql(f"begin; {' '.join(moves)} commit;")
+            self.sql(f"{_alone(shut)} begin; {' '.join(moves)} commit;")
         except BerthError:
-            self.sql("".join(f"alter database {quoted(each)} allow_connections true;" for each in shut))
+            self.sql("".join(map(_open, shut)))
             raise
         return [name + aside for name in there]
+
+
+def _alone(names: Sequence[str]) -> str:
+    """SQL that lets nobody come to databases any more, and waits until those that are connected have gone."""
+    shut = "".join(f"alter database {quoted(each)} allow_connections false;" for each in names)
+    return f"""{shut} do $$ begin for each in 1..{_SECONDS * 10} loop
+ perform pg_terminate_backend(pid) from pg_stat_activity where datname in ({", ".join(map(literal, names))}); exit when not found;
+ perform pg_sleep(0.1); perform pg_stat_clear_snapshot(); end loop; end $$;"""
+
+
+def _open(name: str) -> str:
+    return f"alter database {quoted(name)} allow_connections true;"
 
 
 def quoted(name: str) -> str:

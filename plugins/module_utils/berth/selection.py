@@ -131,8 +131,8 @@ def _connections(services: Mapping[str, Any], options: Options) -> tuple[dict[st
     for slot in [slot for slot in given if slot not in services]:
         # A slot's name stands for the one backing service of its engine.
         stay = {*options.keep, *options.exclude}
-        kinds = ({slot}, {"redis", "valkey"}) if slot in ("redis", "valkey") else ({slot},)
-        same = [name for name, engine in found.items() if engine and name not in stay and any(engine.name in kind for kind in kinds)]
+        kind = {"redis", "valkey"} if slot in ("redis", "valkey") else {slot}
+        same = [name for name, engine in found.items() if engine and name not in stay and engine.name in kind]
         if len(same) > 1:
             refuse(f"connections: {listed(same)} are all of the kind {slot}; name the one that is meant, and keep or exclude the others")
         if not same:

@@ -13,20 +13,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.common.text.formatters import bytes_to_human
+
+from .backup_choice import chosen, now, shown
 from .problems import BerthError, refuse
 
 _NAMED = re.compile(r"\d{8}-\d{6}")
 _MANIFEST = "backup.json"
-
-
-def now() -> datetime.datetime:
-    """This moment, in UTC."""
-    return datetime.datetime.now(datetime.UTC)
-
-
-def shown(when: datetime.datetime) -> str:
-    """A time as it is shown: in UTC, to the second."""
-    return when.strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 class Backup:
@@ -55,21 +48,13 @@ class Backup:
         """What is told of it."""
         held = ", ".join(f"{service} ({each['engine']} {each['version']})" for service, each in sorted(self.stores.items()))
         size = sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
-        return f"{self.id}, of {shown(self.at)}, {held}, {readable(size)}, in {self.folder}"
+        return f"{self.id}, of {shown(self.at)}, {held}, {bytes_to_human(size)}, in {self.folder}"
 
 
 def digest(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def readable(size: int) -> str:
-    """A number of bytes, as it is shown."""
-    amount, units = float(size), ["B", "KiB", "MiB", "GiB"]
-    while amount >= 1024 and len(units) > 1:
-        amount, units = amount / 1024, units[1:]
-    return f"{amount:.0f} {units[0]}" if units[0] == "B" else f"{amount:.1f} {units[0]}"
 
 
 class Backups:
@@ -131,22 +116,5 @@ class Backups:
         found = [each for each in self.all() if service in each.stores]
         if not found:
             refuse(f"{self.folder} holds no backup of {service}; playbooks/backup.yml takes one")
-        if wanted == "latest":
-            return found[-1]
-        for each in found:
-            if each.id == wanted:
-                return each
-        try:
-            when = datetime.datetime.fromisoformat(wanted)
-        except ValueError:
-            refuse(
-                f"restore_to is {wanted}: give latest, a time such as 2026-01-31T12:00:00Z, or one of "
-                + ", ".join(each.id for each in found)
-            )
-        when = when if when.tzinfo else when.replace(tzinfo=datetime.UTC)
-        if when > now():
-            refuse(f"restore_to is {wanted}, which is in the future; it is {shown(now())} now")
-        before = [each for each in found if each.at <= when]
-        if not before:
-            refuse(f"restore_to is {wanted}, and the first backup is of {shown(found[0].at)}; a time before that cannot be restored")
-        return before[-1]
+        name = chosen(wanted, [(each.id, each.at) for each in found])
+        return next(each for each in found if each.id == name)
