@@ -29,9 +29,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         )
         inventory = str(given["inventory"])
         if not (_ROOT / inventory).exists():
-            raise AnsibleActionFail(
-                f"{inventory} is no inventory; name one of inventories/local, inventories/digitalocean and inventories/aws"
-            )
+            known = ", ".join(sorted(f"inventories/{path.name}" for path in (_ROOT / "inventories").iterdir()))
+            raise AnsibleActionFail(f"{inventory} is no inventory; there are {known}")
         with tempfile.TemporaryDirectory(prefix="berth-endpoints-") as folder:
             file = Path(folder) / "endpoints.json"
             words = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", inventory, given["playbook"]]

@@ -57,13 +57,15 @@ snapshot:
   returned: success
 """
 
-import time
 from typing import Any
 
 from ansible.module_utils.berth.aws import AWS_ERRORS, absent_as_none, fail_aws
 from ansible.module_utils.common.dict_transformations import camel_dict_to_snake_dict
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
+
+# Seconds between two looks.
+_STEP = 2
 
 
 def find(module: Any, client: Any, name: str) -> dict[str, Any]:
@@ -109,14 +111,11 @@ def main() -> None:
                 CopyTags=True,
                 **key,
             )
+        attempts = {"Delay": _STEP, "MaxAttempts": max(1, params["wait_timeout"] // _STEP)}
+        there.get_waiter("db_snapshot_available").wait(DBSnapshotIdentifier=name, WaiterConfig=attempts)
+        copy = find(module, there, name)
     except AWS_ERRORS as error:
         fail_aws(module, error, f"Copying snapshot {params['snapshot']} into {target}")
-    end = time.monotonic() + params["wait_timeout"]
-    while (copy := find(module, there, name)).get("Status") != "available":
-        if copy.get("Status") == "failed" or time.monotonic() > end:
-            why = "failed" if copy.get("Status") == "failed" else f"is not done after {params['wait_timeout']} s"
-            module.fail_json(msg=f"The copy of snapshot {params['snapshot']} into {target} {why}; its events there say why")
-        time.sleep(2)
     module.exit_json(changed=True, snapshot=camel_dict_to_snake_dict(copy))
 
 

@@ -493,6 +493,7 @@ def test_drills_restore_both_stores_into_throwaway_ones_and_say_how_that_went(ap
     done = app.playbook("drill.yml", "-e", json.dumps({"backup_drill_query": "SELECT max(index) FROM indices"}))
     assert done.returncode == 0, done.stdout
     said = " ".join(done.stdout.split())
+    print(done.stdout[done.stdout.rindex("    msg:") : done.stdout.rindex("PLAY RECAP")])
     assert "every row of fibonacci_test can be read" in said and f"{rows} rows in 1 tables" in said and "the query answers 33" in said
     assert re.search(r"redis +\S+, of [0-9: Z-]+, was restored in \d+ s", said) and re.search(r"[1-9]\d* keys in the first database", said)
     assert "last drill" in (said := " ".join(app.playbook("status.yml").stdout.split())) and "well in" in said
@@ -540,6 +541,11 @@ def test_destroy_refuses_without_the_name_and_leaves_nothing_that_costs_money(ap
         assert "Nothing was removed" in refused.stdout
         assert f"destroy={NAME}" in refused.stdout
     assert app.ready()
+    if os.environ.get("BERTH_EVERY_MOMENT"):
+        # What stands beside goes too.
+        for store in ("postgres", "redis"):
+            done = app.playbook("restore.yml", "-e", "restore_to=latest", "-e", f"restore_store={store}")
+            assert done.returncode == 0, done.stdout
     done = app.playbook("destroy.yml", "-e", f"destroy={NAME}")
     assert done.returncode == 0, done.stdout
     assert left_over(app.cloud, FULL) == []
@@ -549,6 +555,7 @@ def test_destroy_refuses_without_the_name_and_leaves_nothing_that_costs_money(ap
     refused = app.playbook("site.yml")
     assert refused.returncode != 0
     said = " ".join(refused.stdout.split())
+    print(re.findall(r"There is no (?:RDS|replication).*?Nothing was begun\.", said))
     assert "There is no RDS instance" in said and "There is no replication group" in said and "Nothing was begun" in said
     # Months later, when also the secrets that could be brought back are gone.
     for name in ("postgres-master", "postgres", "redis"):

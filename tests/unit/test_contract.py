@@ -60,8 +60,15 @@ def test_a_password_that_is_published_is_never_shown(slot: str, role: str):
                 assert task.get("no_log") is True
 
 
-@pytest.mark.parametrize("slot", ["app", "platform"])
-def test_roles_of_a_slot_have_the_same_entry_points(slot: str):
-    more = {"app": {"prepare", "fetch", "rollback"}, "platform": {"tidy"}}[slot]
+@pytest.mark.parametrize(
+    ("slot", "more"),
+    [
+        ("app", {"prepare", "fetch", "rollback", "endpoint"}),
+        ("platform", {"tidy"}),
+        ("postgres", {"drill", "endpoint"}),
+        ("redis", {"drill", "endpoint"}),
+    ],
+)
+def test_roles_of_a_slot_have_the_same_entry_points(slot: str, more: set[str]):
     for _slot, role in [pair for pair in SLOT_ROLES if pair[0] == slot]:
         assert {path.stem for path in (ROLES / role / "tasks").glob("*.yml")} >= more, role
