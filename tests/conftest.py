@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -29,6 +32,27 @@ def _need(there: bool, what: str) -> None:
     if os.environ.get("BERTH_REQUIRE_DOCKER"):
         pytest.fail(f"{what}, and BERTH_REQUIRE_DOCKER asks for it")
     pytest.skip(what)
+
+
+@contextmanager
+def _locked(name: str, how: int) -> Iterator[None]:
+    path = Path(__file__).parents[1] / ".cache" / name
+    path.parent.mkdir(exist_ok=True)
+    with path.open("a") as held:
+        fcntl.flock(held, how)
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """A test marked ``alone`` waits for the tests of other workers to end, and none begins beside it: what it measures is the code, not how
+    two cores are shared. Whoever waits holds the gate, so that its turn comes."""
+    if not item.get_closest_marker("docker"):
+        return (yield)
+    with ExitStack() as room:
+        with _locked("tests.gate", fcntl.LOCK_EX):
+            room.enter_context(_locked("tests.room", fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH))
+        return (yield)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -251,6 +251,7 @@ def test_the_database_refuses_a_wrong_password_plain_text_and_the_superuser(app:
     assert "NOAUTH" in app.on("app-1", f"(echo PING; sleep 1) | timeout 5 openssl s_client -quiet -connect {host}:6379 2>/dev/null")
 
 
+@pytest.mark.alone
 def test_a_deploy_at_100_requests_a_second_loses_none_and_neither_does_one_that_never_gets_healthy(app: Droplets):
     before, left = app.on("app-2", "cat /srv/berth/*/current.json"), releases_left()
     with Load(f"{app.url}/readyz") as load:
@@ -270,6 +271,7 @@ def test_a_deploy_at_100_requests_a_second_loses_none_and_neither_does_one_that_
     assert "third" not in app.on("app-1", "docker ps --all --format '{{.Names}}'; ls /srv/berth/*/releases")
 
 
+@pytest.mark.alone
 def test_a_rollback_at_100_requests_a_second_loses_none_and_needs_no_registry(app: Droplets):
     left = app.on("app-1", "cat /srv/berth/*/current.json")
     nowhere = json.dumps({"app_registry": "127.0.0.1:1/nobody"})
