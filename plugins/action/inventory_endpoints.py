@@ -25,7 +25,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         """Ask."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _valid, given = self.validate_argument_spec(
-            {"inventory": {"type": "str", "required": True}, "playbook": {"type": "str", "required": True}}
+            {
+                "inventory": {"type": "str", "required": True},
+                "playbook": {"type": "str", "required": True},
+                "close": {"type": "bool", "default": False},
+            }
         )
         inventory = str(given["inventory"])
         if not (_ROOT / inventory).exists():
@@ -35,7 +39,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             file = Path(folder) / "endpoints.json"
             words = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", inventory, given["playbook"]]
             # Those of this run, and the file's name over them.
-            for each in [*context.CLIARGS.get("extra_vars", ()), json.dumps({"endpoints_file": str(file)})]:
+            own = {"endpoints_file": str(file), "endpoints_close": given["close"]}
+            for each in [*context.CLIARGS.get("extra_vars", ()), json.dumps(own)]:
                 words += ["-e", each]
             done = subprocess.run(words, cwd=_ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
             if done.returncode != 0 or not file.is_file():
@@ -45,4 +50,4 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                     if line.strip() and not line.startswith(("PLAY RECAP", "TASK", "ok:"))
                 ]
                 raise AnsibleActionFail(f"{inventory} cannot be asked where its stores are:\n" + "\n".join(said[-12:]))
-            return {**result, "changed": False, "endpoints": json.loads(file.read_text())}
+            return {**result, "changed": False, **json.loads(file.read_text())}

@@ -31,6 +31,11 @@ options:
     description: Parameter to value.
     type: dict
     default: {}
+  left:
+    description: Parameters that are left as they are where they are not in O(parameters), since something else sets them.
+    type: list
+    elements: str
+    default: []
   tags:
     description: Tags to set. Others stay.
     type: dict
@@ -109,6 +114,7 @@ def main() -> None:
             "family": {"type": "str"},
             "description": {"type": "str"},
             "parameters": {"type": "dict", "default": {}},
+            "left": {"type": "list", "elements": "str", "default": []},
             "tags": {"type": "dict", "default": {}},
         },
         required_if=[("state", "present", ["family"])],
@@ -131,7 +137,7 @@ def main() -> None:
         problem = parameter_group.problem(known, params["parameters"])
         if problem:
             module.fail_json(msg=problem)
-        change, reset = parameter_group.difference(known, params["parameters"])
+        change, reset = parameter_group.difference(known, params["parameters"], params["left"])
         own = client.list_tags_for_resource(aws_retry=True, ResourceName=group["ARN"])["TagList"] if group else []
         tags = tag_difference({each["Key"]: each["Value"] for each in own}, params["tags"])
         if not module.check_mode:

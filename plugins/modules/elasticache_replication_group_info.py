@@ -77,8 +77,17 @@ snapshot:
   description: Name of the snapshot that O(restore_to) means.
   type: str
   returned: O(restore_to) given
+snapshot_tags:
+  description: Its tags.
+  type: dict
+  returned: O(restore_to) given
+hours:
+  description: Hours since the newest snapshot, or since the group was made where there is none; 0 where no group serves.
+  type: float
+  returned: O(snapshots=true) or O(restore_to) given
 """
 
+from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.berth import cache_restores
@@ -116,8 +125,14 @@ def look(name: str, client: Any, *, snapshots: bool, restore_to: str | None) -> 
             [each for each in listed if cache_restores.candidates(name, [each.get("ReplicationGroupId") or ""])]
         )
         result["snapshots"] = [{**each, "at": shown(each["at"])} for each in kept]
+        begun = there.get(found.serving, {}).get("ReplicationGroupCreateTime")
+        since = max((each["at"] for each in kept if each["status"] == "available"), default=begun)
+        result["hours"] = round((datetime.now(UTC) - since).total_seconds() / 3600, 2) if begun and since else 0.0
         if restore_to:
             result["snapshot"] = cache_restores.snapshot_for(restore_to, kept)
+            arn = next(each["ARN"] for each in listed if each["SnapshotName"] == result["snapshot"])
+            told = client.list_tags_for_resource(aws_retry=True, ResourceName=arn)["TagList"]
+            result["snapshot_tags"] = {tag["Key"]: tag["Value"] for tag in told}
     return result
 
 

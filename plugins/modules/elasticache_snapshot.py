@@ -57,7 +57,7 @@ snapshot:
 import time
 from typing import Any
 
-from ansible.module_utils.berth.aws import AWS_ERRORS, absent_as_none, fail_aws, tag_list
+from ansible.module_utils.berth.aws import AWS_ERRORS, absent_as_none, fail_aws, tag_difference, tag_list
 from ansible.module_utils.common.dict_transformations import camel_dict_to_snake_dict
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
@@ -86,12 +86,16 @@ def main() -> None:
         )
         return dict((found or {}).get("Snapshots", [{}])[0]) if (found or {}).get("Snapshots") else {}
 
-    there = find()
-    if module.check_mode or (there and there["SnapshotStatus"] == "available"):
+    there, tags = find(), {key: str(value) for key, value in params["tags"].items()}
+    if module.check_mode:
         module.exit_json(changed=not there, snapshot=camel_dict_to_snake_dict(there))
     try:
+        if there and there["SnapshotStatus"] == "available":
+            kept = client.list_tags_for_resource(aws_retry=True, ResourceName=there["ARN"])["TagList"]
+            if more := tag_difference({each["Key"]: each["Value"] for each in kept}, tags):
+                client.add_tags_to_resource(aws_retry=True, ResourceName=there["ARN"], Tags=tag_list(more))
+            module.exit_json(changed=bool(more), snapshot=camel_dict_to_snake_dict(there))
         if not there:
-            tags = {key: str(value) for key, value in params["tags"].items()}
             client.create_snapshot(ReplicationGroupId=params["replication_group"], SnapshotName=params["name"], Tags=tag_list(tags))
     except AWS_ERRORS as error:
         fail_aws(module, error, f"Taking snapshot {params['name']}")

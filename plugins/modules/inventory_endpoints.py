@@ -10,6 +10,7 @@ version_added: 0.1.0
 description:
   - Runs a playbook with another inventory and the same extra variables as this run, and returns what it wrote into the file whose name it
     gets as C(endpoints_file). A run has one inventory, and a move has two.
+  - Where this machine does not reach the stores, the playbook opens a way to them. Whoever asked closes it.
 options:
   inventory:
     description: The other inventory.
@@ -19,6 +20,10 @@ options:
     description: Playbook that asks, relative to the project.
     type: str
     required: true
+  close:
+    description: Whether the way to the stores is closed. Nothing is asked then.
+    type: bool
+    default: false
 attributes:
   action:
     description: Runs on the machine that runs Ansible.
@@ -42,5 +47,9 @@ RETURN = r"""
 endpoints:
   description: What the roles of its slots tell, by slot.
   type: dict
+  returned: success
+relay:
+  description: Whether a way to them was opened, which has to be closed.
+  type: bool
   returned: success
 """

@@ -25,6 +25,8 @@ PARAMETERS: dict[str, str] = {
     "maxmemory-policy": "volatile-lru",
     "maxmemory-samples": "5",
     "notify-keyspace-events": "",
+    "min-replicas-max-lag": "10",
+    "min-replicas-to-write": "0",
     "reserved-memory-percent": "25",
     "slowlog-log-slower-than": "10000",
     "slowlog-max-len": "128",

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import certificates, containers, state
+from . import cache_catalog
 
 _FOLDER = "/etc/cache"
 _IMAGES = {"valkey": "valkey/valkey", "redis": "redis"}
 # What a parameter group sets, and a server outside ElastiCache takes too.
 _SERVER = frozenset(
     """activedefrag active-expire-effort hash-max-listpack-entries lazyfree-lazy-eviction lazyfree-lazy-expire lfu-decay-time
-    lfu-log-factor list-max-listpack-size maxmemory-policy maxmemory-samples notify-keyspace-events slowlog-log-slower-than
-    slowlog-max-len tcp-keepalive timeout""".split()
+    lfu-log-factor list-max-listpack-size maxmemory-policy maxmemory-samples min-replicas-max-lag min-replicas-to-write
+    notify-keyspace-events slowlog-log-slower-than slowlog-max-len tcp-keepalive timeout""".split()
 )
 
 
@@ -105,8 +106,9 @@ def ask(server: Server, node: str, *command: str) -> str:
 def apply(server: Server, old: Server) -> None:
     """Bring parameters and the password of running nodes from ``old`` to ``server``."""
     for node, container in find(server.group).items():
-        for name, value in server.parameters.items():
-            if name in _SERVER and value != old.parameters.get(name):
+        for name in sorted(_SERVER & {*server.parameters, *old.parameters}):
+            value = server.parameters.get(name, cache_catalog.PARAMETERS.get(name))
+            if value is not None and value != old.parameters.get(name):
                 ask(old, node, "config", "set", name, value)
         if server.token != old.token:
             ask(old, node, "config", "set", "masterauth", server.token or "")

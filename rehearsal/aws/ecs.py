@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import Any
 
 from moto.core.responses import ActionResult
+from moto.ec2.models import ec2_backends
 from moto.ecs.responses import EC2ContainerServiceResponse
 from moto.moto_api import state_manager
 
@@ -13,7 +15,7 @@ from .. import containers
 from . import clock, tasks
 from .beanstalk.instances import now
 
-_LONGEST = 600
+_LONGEST = 4 * 3600
 
 
 def install() -> None:
@@ -38,11 +40,25 @@ class RehearsedEcs(EC2ContainerServiceResponse):
             task.status = "PROVISIONING"
             task.containers[0].last_status = "PENDING"
             task.created_at = now()
-            clock.later(partial(_run, task, definition))
+            clock.later(partial(_run, task, definition, self.ec2_interfaces()))
+        return answer
+
+    def ec2_interfaces(self) -> dict[str, Any]:
+        """The network interfaces of this account and region, by id."""
+        found: dict[str, Any] = ec2_backends[self.current_account][self.region].enis
+        return found
+
+    def stop_task(self) -> ActionResult:
+        answer = super().stop_task()
+        # It is stopped when its containers are.
+        found: Any = answer.result
+        task = found["task"]
+        if not getattr(task, "stopped_at", None):
+            task.status = "DEACTIVATING"
         return answer
 
 
-def _run(task: Any, definition: Any) -> None:
+def _run(task: Any, definition: Any, interfaces: dict[str, Any]) -> None:
     document = {
         "containerDefinitions": definition.container_definitions,
         "volumes": definition.volumes,
@@ -54,10 +70,19 @@ def _run(task: Any, definition: Any) -> None:
     code, why = None, "Essential container in task exited"
     try:
         own.start()
+        _reachable(task, interfaces, own)
         task.status, task.started_at = "RUNNING", now()
         task.containers[0].last_status = "RUNNING"
-        containers.wait_until(lambda: own.essential() & set(own.exited()), _LONGEST, "the task does not end")
+
+        def ended() -> bool:
+            if int(time.monotonic() * 5) % 5 == 0:  # once a second; a task may last
+                own.deliver()
+            return task.desired_status == "STOPPED" or bool(own.essential() & set(own.exited()))
+
+        containers.wait_until(ended, _LONGEST, "the task does not end")
         code = own.exited().get(names[0])
+        # Its end, where it was asked to stop, is not its own.
+        why = why if code is not None else task.stopped_reason
     except Exception as error:  # whatever it is, the task has ended
         why = str(error)
     finally:
@@ -70,3 +95,11 @@ def _run(task: Any, definition: Any) -> None:
         task.desired_status = "STOPPED"
         task.stopped_at = now()
         task.status = "STOPPED"
+
+
+def _reachable(task: Any, interfaces: dict[str, Any], own: tasks.Task) -> None:
+    """Give the task's network interface a public address, where one was asked for: the first container's, which this machine reaches."""
+    asked = (getattr(task, "network_configuration", None) or {}).get("awsvpcConfiguration", {})
+    if asked.get("assignPublicIp") == "ENABLED":
+        told = {each["name"]: each["value"] for each in task.attachments[0]["details"]}
+        interfaces[told["networkInterfaceId"]].public_ip = own.address

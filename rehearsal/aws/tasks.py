@@ -54,6 +54,8 @@ class Task:
         self.secrets = dict(secrets or {})
         self.bundle = bundle
         self.identity = identity or uuid.uuid4().hex
+        # How many of a container's lines CloudWatch has.
+        self._delivered: dict[str, int] = {}
 
     def start(self) -> None:
         """Pull, create and start every container, those that others link to first. Raises :class:`TaskError`."""
@@ -157,6 +159,19 @@ class Task:
                 self._deliver(definition, container)
                 containers.remove(container.name)
 
+    @property
+    def address(self) -> str:
+        """The first container's address; empty where it does not run."""
+        container = self.containers().get(self.definitions[0]["name"])
+        return str(container.attrs["NetworkSettings"]["Networks"][containers.NETWORK]["IPAddress"]) if container else ""
+
+    def deliver(self) -> None:
+        """Bring what the containers have said since to CloudWatch, where that is asked for."""
+        there = self.containers()
+        for definition in self.definitions:
+            if definition["name"] in there:
+                self._deliver(definition, there[definition["name"]])
+
     def _deliver(self, definition: Definition, container: Any) -> None:
         logging = definition.get("logConfiguration") or {}
         options = logging.get("options") or {}
@@ -164,11 +179,14 @@ class Task:
         if logging.get("logDriver") != "awslogs" or not group:
             return
         with contextlib.suppress(docker.errors.APIError, botocore.exceptions.ClientError):  # as the driver, which stops nothing
-            lines = [line for line in container.logs(tail=1000, timestamps=False).decode(errors="replace").splitlines() if line]
+            said = [line for line in container.logs(timestamps=False).decode(errors="replace").splitlines() if line]
+            known = self._delivered.get(definition["name"])
             client = boto.client("logs", region)
             stream = f"{options.get('awslogs-stream-prefix', 'ecs')}/{definition['name']}/{self.identity}"
-            client.create_log_stream(logGroupName=group, logStreamName=stream)
-            events = [{"timestamp": int(time.time() * 1000), "message": line} for line in lines]
+            if known is None:
+                client.create_log_stream(logGroupName=group, logStreamName=stream)
+            self._delivered[definition["name"]] = len(said)
+            events = [{"timestamp": int(time.time() * 1000), "message": line} for line in said[known or 0 :][-1000:]]
             if events:
                 client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
 

@@ -490,20 +490,48 @@ def test_drills_restore_both_stores_into_throwaway_ones_and_say_how_that_went(ap
     assert re.search(rf"postgres +{FULL}-\d+-\d+, manual", said) and "available, in eu-west-1" in said
     assert re.search(rf"redis +{FULL}-\d+-\d+, manual", said)
     rows = app.sql("SELECT count(*) FROM indices")
+    # What is written after the backup is not in what it recorded.
+    app.submit(35)
+    assert eventually(lambda: app.result(35)) == 14930352
     done = app.playbook("drill.yml", "-e", json.dumps({"backup_drill_query": "SELECT max(index) FROM indices"}))
     assert done.returncode == 0, done.stdout
     said = " ".join(done.stdout.split())
     print(done.stdout[done.stdout.rindex("    msg:") : done.stdout.rindex("PLAY RECAP")])
-    assert "every row of fibonacci_test can be read" in said and f"{rows} rows in 1 tables" in said and "the query answers 33" in said
-    assert re.search(r"redis +\S+, of [0-9: Z-]+, was restored in \d+ s", said) and re.search(r"[1-9]\d* keys in the first database", said)
+    assert "every row of fibonacci_test can be read" in said and "the query answers 33" in said
+    assert re.search(rf"{rows} rows in 1 tables are what was recorded at [0-9TZ:-]+", said)
+    assert re.search(r"redis +\S+, of [0-9: Z-]+, was restored in \d+ s", said)
+    assert re.search(r"holds ([1-9]\d*) keys, \d+ of which expire; at least [1-9]\d* were recorded with it", said)
     assert "last drill" in (said := " ".join(app.playbook("status.yml").stdout.split())) and "well in" in said
     assert [each["DBInstanceIdentifier"] for each in app.cloud.client("rds").describe_db_instances()["DBInstances"]] == [FULL]
     if os.environ.get("BERTH_EVERY_MOMENT"):
         failed = app.playbook("drill.yml", "-e", json.dumps({"backup_drill_query": "SELECT false"}))
         assert failed.returncode != 0
         assert "The query answers f" in failed.stdout
+        snapshots = app.cloud.client("rds").describe_db_snapshots(DBInstanceIdentifier=FULL)["DBSnapshots"]
+        newest = max(snapshots, key=lambda each: each["SnapshotCreateTime"])
+        kept = next(tag["Value"] for tag in newest["TagList"] if tag["Key"] == "berth:record")
+        wrong = [{"Key": "berth:record", "Value": kept[:-4] + "0000"}]
+        app.cloud.client("rds").add_tags_to_resource(ResourceName=newest["DBSnapshotArn"], Tags=wrong)
+        failed = app.playbook("drill.yml", "-l", "platform:postgres")
+        assert "is not what is there: tables, rows and digest were 1 " in " ".join(failed.stdout.split())
+        app.cloud.client("rds").add_tags_to_resource(ResourceName=newest["DBSnapshotArn"], Tags=[{"Key": "berth:record", "Value": kept}])
         assert [each["DBInstanceIdentifier"] for each in app.cloud.client("rds").describe_db_instances()["DBInstances"]] == [FULL]
     assert app.ready()
+
+
+def test_what_is_late_is_told_to_the_alarms_topic(app: Stack):
+    topic = next(each["TopicArn"] for each in app.cloud.client("sns").list_topics()["Topics"] if f"{FULL}-alarms" in each["TopicArn"])
+    queue = app.cloud.client("sqs").create_queue(QueueName="told")["QueueUrl"]
+    listening = app.cloud.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint="arn:aws:sqs:eu-central-1:123456789012:told")
+    try:
+        assert "LATE" not in app.playbook("status.yml", "-e", "status_alarm=true").stdout
+        late = {"status_alarm": True, "redis_elasticache_late_hours": -1, "postgres_rds_late_hours": -1}
+        done = app.playbook("status.yml", "-e", json.dumps(late))
+        assert done.returncode == 0 and "which is LATE" in done.stdout, done.stdout
+        told = [json.loads(each["Body"]) for each in app.cloud.client("sqs").receive_message(QueueUrl=queue)["Messages"]]
+        assert re.search(r"rds: what can be restored ends at .* LATE\nelasticache: the newest snapshot is 0 hours old", told[0]["Message"])
+    finally:
+        app.cloud.client("sns").unsubscribe(SubscriptionArn=listening["SubscriptionArn"])
 
 
 def test_a_snapshot_of_the_cache_is_restored_beside_it_and_serves_when_the_name_is_typed(app: Stack):

@@ -64,7 +64,7 @@ def test_a_password_that_is_published_is_never_shown(slot: str, role: str):
     ("slot", "more"),
     [
         ("app", {"prepare", "fetch", "rollback", "endpoint"}),
-        ("platform", {"tidy"}),
+        ("platform", {"tidy", "alarm"}),
         ("postgres", {"drill", "endpoint"}),
         ("redis", {"drill", "endpoint"}),
     ],

@@ -13,6 +13,7 @@ from typing import Any
 
 from . import migration_postgres, migration_redis
 from .beside import Beside
+from .cache_writes import gate
 from .compose_backups import running
 from .compose_redis import CLIENT
 from .migration_postgres import ASIDE, FRESH, Database
@@ -39,7 +40,8 @@ class Stores:
             if slot == "postgres":
                 self.postgres = migration_postgres.find(Server(beside), each, named, fresh=fresh)
             else:
-                self.redis = Keys(beside, client)
+                closed_by = gate(each["parameter_group"], each["region"]) if each.get("parameter_group") else None
+                self.redis = Keys(beside, client, closed_by)
 
     def writes(self, *, allowed: bool) -> None:
         """Let the stores take writes, or not."""

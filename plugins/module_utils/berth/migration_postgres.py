@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from .postgres_server import Server, literal, quoted
+from .postgres_server import CLIENTS, Server, literal, quoted
 from .problems import BerthError, refuse
 
 # What stands behind the names of the copy, and of what it takes the place of.
@@ -82,7 +82,8 @@ class Database(NamedTuple):
         setting = "reset default_transaction_read_only" if allowed else "set default_transaction_read_only = on"
         self.server.sql(f"alter database {quoted(self.name)} {setting}")
         # Who was connected before may write until that connection ends.
-        others, end = f"from pg_stat_activity where datname = {literal(self.name)}", time.monotonic() + 20
+        others = f"from pg_stat_activity where datname = {literal(self.name)} and {CLIENTS}"
+        end = time.monotonic() + 20
         before = self.server.one("select clock_timestamp()")
         while self.server.sql(f"select pg_terminate_backend(pid) {others} and backend_start < {literal(before)}"):
             if time.monotonic() > end:

@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from .beside import Beside
 from .problems import BerthError, refuse
 
 _BATCH = 1000
+# Seconds that a service may take for what takes effect at once.
+_PATIENCE = 60
 # One batch of keys: the cursor, and of each key its name, its kind, what is left of its time in milliseconds (-1: for ever), and a value.
 _BATCHES = (
     "local found = redis.call('SCAN', ARGV[1], 'COUNT', ARGV[2]) local out = {found[1]} for _, key in ipairs(found[2]) do "
@@ -46,10 +49,12 @@ class Key(NamedTuple):
 
 
 class Keys:
-    """What a server holds, by way of its own client. ``client``: its words."""
+    """What a server holds, by way of its own client. ``client``: its words. ``gate``: what lets it take writes or not, where it cannot be told
+    itself.
+    """
 
-    def __init__(self, beside: Beside, client: Sequence[str]) -> None:
-        self.beside, self._client = beside, list(client)
+    def __init__(self, beside: Beside, client: Sequence[str], gate: Callable[[bool], None] | None = None) -> None:
+        self.beside, self._client, self._gate = beside, list(client), gate
 
     def ask(self, *words: str) -> str:
         """What a command answers. Raises :class:`BerthError` for an error too."""
@@ -104,7 +109,24 @@ class Keys:
 
     def writes(self, *, allowed: bool) -> None:
         """Let it take writes or not; reads go on. It asks for replicas that there are not."""
-        self.ask("config", "set", "min-replicas-to-write", "0" if allowed else "1")
+        if not self._gate:
+            self.ask("config", "set", "min-replicas-to-write", "0" if allowed else "1")
+            return
+        self._gate(allowed)
+        end = time.monotonic() + _PATIENCE
+        while self._takes() is not allowed:
+            if time.monotonic() > end:
+                refuse(f"{self.beside.title}: writes are {'refused' if allowed else 'taken'} {_PATIENCE} s after that was changed")
+            time.sleep(0.2)
+
+    def _takes(self) -> bool:
+        """Whether it takes a write."""
+        try:
+            return self.ask("unlink", f"berth:probe:{secrets.token_hex(8)}") == "0"
+        except BerthError as problem:
+            if "NOREPLICAS" not in str(problem):
+                raise
+            return False
 
     def content(self) -> dict[tuple[int, bytes], tuple[str, bool, bytes]]:
         """By database and key: its kind, whether it is to expire, and a digest of what it holds."""

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from .problems import suggestion
@@ -31,10 +31,12 @@ def problem(known: Iterable[Mapping[str, Any]], wanted: Mapping[str, Any]) -> st
     return ""
 
 
-def difference(known: Iterable[Mapping[str, Any]], wanted: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
-    """The parameters to set, and those to set back to their default: set by a user, and not wanted any more."""
+def difference(
+    known: Iterable[Mapping[str, Any]], wanted: Mapping[str, Any], left: Collection[str] = ()
+) -> tuple[dict[str, str], list[str]]:
+    """The parameters to set, and those to set back to their default: set by a user, not wanted any more, and not to be ``left`` alone."""
     by_name = {each["ParameterName"]: each for each in known}
     values = {name: as_text(value) for name, value in wanted.items()}
     change = {name: value for name, value in sorted(values.items()) if by_name.get(name, {}).get("ParameterValue") != value}
-    reset = sorted(name for name, each in by_name.items() if each.get("Source") == "user" and name not in values)
+    reset = sorted(name for name, each in by_name.items() if each.get("Source") == "user" and name not in {*values, *left})
     return change, reset

@@ -11,6 +11,8 @@ from .problems import BerthError
 
 # How long connections may take to end.
 _SECONDS = 20
+# Of those that are connected. A vacuum of the server's own gives way by itself, and nobody but a superuser may end it.
+CLIENTS = "backend_type = 'client backend'"
 _LIKE = "select pg_encoding_to_char(encoding), datcollate, datctype, pg_get_userbyid(datdba) from pg_database where datname = "
 
 
@@ -87,7 +89,8 @@ def _alone(names: Sequence[str]) -> str:
     """SQL that lets nobody come to databases any more, and waits until those that are connected have gone."""
     shut = "".join(f"alter database {quoted(each)} allow_connections false;" for each in names)
     return f"""{shut} do $$ begin for each in 1..{_SECONDS * 10} loop
- perform pg_terminate_backend(pid) from pg_stat_activity where datname in ({", ".join(map(literal, names))}); exit when not found;
+ perform pg_terminate_backend(pid) from pg_stat_activity where datname in ({", ".join(map(literal, names))}) and {CLIENTS};
+ exit when not found;
  perform pg_sleep(0.1); perform pg_stat_clear_snapshot(); end loop; end $$;"""
 
 
