@@ -522,7 +522,7 @@ def test_drills_restore_both_stores_into_throwaway_ones_and_say_how_that_went(ap
 def test_what_is_late_is_told_to_the_alarms_topic(app: Stack):
     topic = next(each["TopicArn"] for each in app.cloud.client("sns").list_topics()["Topics"] if f"{FULL}-alarms" in each["TopicArn"])
     queue = app.cloud.client("sqs").create_queue(QueueName="told")["QueueUrl"]
-    listening = app.cloud.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint="arn:aws:sqs:eu-central-1:123456789012:told")
+    listening = app.cloud.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=topic.replace(":sns:", ":sqs:").replace(f"{FULL}-alarms", "told"))
     try:
         assert "LATE" not in app.playbook("status.yml", "-e", "status_alarm=true").stdout
         late = {"status_alarm": True, "redis_elasticache_late_hours": -1, "postgres_rds_late_hours": -1}

@@ -2,125 +2,37 @@
 
 from __future__ import annotations
 
-import json
 import os
-import random
-import subprocess
-import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from rehearsal import images, server
-from rehearsal.aws.faults import kill_tree
-from tests.machine.conftest import ROOT, Cloud
+from tests.machine.conftest import Cloud
 from tests.machine.database import Database
+from tests.machine.moving import NAME, Project, Writers, written
 
-# Of the other way a part is in test_backup.py, which has a droplet with data.
+# Of the other way a part is in test_backup.py, which has a droplet with data; a move to AWS is in test_migrate_aws.py.
 pytestmark = [
     pytest.mark.docker,
     pytest.mark.skipif(not os.environ.get("BERTH_EVERY_MOMENT"), reason="five minutes; BERTH_EVERY_MOMENT=1 runs it"),
 ]
-NAME = "moved"
 DROPLETS = [{"name": "db-1", "groups": ["postgres", "redis", "app"], "size": "s-2vcpu-2gb", "volumes": [{"name": "data", "size": 2}]}]
-COMPOSE = """services:
-  db:
-    image: postgres:17
-    environment: {POSTGRES_USER: shop, POSTGRES_DB: shop, POSTGRES_PASSWORD: "geheim'1"}
-    volumes: [rows:/var/lib/postgresql/data]
-    healthcheck: {test: [CMD-SHELL, pg_isready --host 127.0.0.1 --username shop], interval: 1s}
-  queue:
-    image: redis:8
-    command: [redis-server, --requirepass, geheim, --appendonly, "yes"]
-    volumes: [jobs:/data]
-  writer:
-    image: postgres:17.7
-    command: [sh, -c, "trap exit TERM; sleep infinity & wait"]
-    environment:
-      DATABASE_URL: "postgresql://shop:geheim%271@db/shop"
-      REDIS_URL: redis://:geheim@queue:6379/0
-    depends_on: {db: {condition: service_healthy}}
-volumes: {rows: , jobs: }
-"""
-TABLES = """create table sold (number int primary key, note text, at timestamptz default now());
-create table loose (writer int, number int, weight numeric, raw bytea);
-create sequence tickets; select nextval('tickets') from generate_series(1, 41);
-create view heavy as select * from loose where weight > 1; create index on loose (writer);
-insert into sold select i, repeat(md5(i::text), 4) from generate_series(1, 5000) i;
-insert into loose select 0, i, i / 7.0, decode(md5(i::text), 'hex') from generate_series(1, 100) i"""
 
 
 @dataclass
-class Homes:
-    """The project on this machine, and on a droplet."""
+class Homes(Project):
+    """And on a droplet."""
 
-    droplet: Database
-    folder: Path
-    environment: dict[str, str] = field(default_factory=dict)
-
-    def command(self, **given: object) -> list[str]:
-        told = {"app_name": NAME, "app_project": str(self.folder), "digitalocean_droplets": DROPLETS, "app_compose_keep": ["writer"]}
-        homes = {"from": "inventories/local", "to": "inventories/digitalocean"}
-        return ["ansible-playbook", "playbooks/migrate.yml", "-e", json.dumps({**told, **self.droplet.given, **homes, **given})]
-
-    def move(self, phase: str, succeeds: bool = True, **given: object) -> str:
-        """What a phase says, on one line."""
-        words = self.command(migrate=phase, **given)
-        done = subprocess.run(words, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=600, check=False)
-        said = " ".join((done.stdout + done.stderr).split())
-        assert (done.returncode == 0) is succeeds, said[-5000:]
-        assert "geheim" not in said
-        return said
-
-    def here(self, query: str) -> str:
-        """What the project's own Postgres answers. Raises :class:`OSError`."""
-        words = ["docker", "exec", f"{NAME}-db-1", "psql", "-U", "shop", "-qAt", "-c", query]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
-        if done.returncode:
-            raise OSError(done.stderr)
-        return done.stdout.strip()
-
-    def queue(self, *words: str) -> str:
-        command = ["docker", "exec", "--env", "REDISCLI_AUTH=geheim", f"{NAME}-queue-1", "redis-cli", *words]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+    droplet: Any = None
 
     def keys(self, command: str) -> str:
         client = "redis-cli --tls --cacert /etc/berth/tls/ca.pem --no-auth-warning"
         password = "$(cat /etc/berth/redis/secrets/app)"
-        return self.droplet.on("db-1", f"docker exec -e REDISCLI_AUTH={password} berth-redis {client} {command}").strip()
-
-
-class Writers:
-    """Five clients that write into the project's own Postgres, and remember what was acknowledged."""
-
-    def __init__(self, homes: Homes) -> None:
-        self.homes, self.ended, self.acknowledged = homes, threading.Event(), set()
-        self.threads = [threading.Thread(target=self._write, args=(each,), daemon=True) for each in range(1, 6)]
-        for each in self.threads:
-            each.start()
-
-    def _write(self, writer: int) -> None:
-        number = 0
-        while not self.ended.is_set():
-            number += 1
-            try:
-                self.homes.here(f"insert into loose values ({writer}, {number}, random(), null)")
-                self.acknowledged.add((writer, number))
-            except (OSError, subprocess.TimeoutExpired):
-                time.sleep(0.05)
-
-    def stop(self) -> set[tuple[int, int]]:
-        self.ended.set()
-        for each in self.threads:
-            each.join(60)
-        return self.acknowledged
-
-
-def written(rows: str) -> set[tuple[int, int]]:
-    return {(int(a), int(b)) for a, b in (line.split("|") for line in rows.split())}
+        return str(self.droplet.on("db-1", f"docker exec -e REDISCLI_AUTH={password} berth-redis {client} {command}").strip())
 
 
 @pytest.fixture(scope="module")
@@ -128,39 +40,18 @@ def homes(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ho
     images.ensure(["postgres:17", "postgres:17.7", "redis:8"])
     server.digitalocean()
     root = tmp_path_factory.mktemp("moved")
-    folder = root / "project"
-    folder.mkdir()
-    (folder / "compose.yaml").write_text(COMPOSE)
     environment = {**os.environ, **cloud.environment, "XDG_DATA_HOME": str(root / "data")}
     given = {"digitalocean_ip_range": "10.127.0.0/20", "backup_bucket": ""}
-    droplet = Database(NAME, "", environment, "", "digitalocean", project=folder, droplets=DROPLETS, given=given)
-    local = [
-        "ansible-playbook",
-        "-i",
-        "inventories/local",
-        "playbooks/site.yml",
-        "-e",
-        json.dumps({"app_name": NAME, "app_project": str(folder)}),
-    ]
-    done = subprocess.run(local, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-3000:]
-    found = Homes(droplet, folder, environment)
+    droplet = Database(NAME, "", environment, "", "digitalocean", project=root / "project", droplets=DROPLETS, given=given)
+    told = {"digitalocean_droplets": DROPLETS, **given}
+    found = Homes("inventories/digitalocean", root / "project", environment, told, droplet=droplet)
     try:
-        filled(found)
+        found.start()
         droplet.run("site.yml")
         yield found
     finally:
         droplet.run("destroy.yml", "-e", f"destroy={NAME}", "-e", f"destroy_volumes={NAME}")
-        subprocess.run(["docker", "compose", "--project-name", NAME, "down", "--volumes"], capture_output=True, check=False)
-
-
-def filled(found: Homes) -> None:
-    found.here(TABLES)
-    found.queue("set", "job", "first")
-    found.queue("set", "soon", "x", "ex", "5000")
-    found.queue("rpush", "list", "a", 'b\n"c\\')
-    found.queue("hset", "hash", "field", "\x01\x02")
-    found.queue("-n", "3", "sadd", "set", "1", "2")
+        found.stop()
 
 
 def test_what_is_in_the_way_is_said_and_nothing_is_touched(homes: Homes):
@@ -184,20 +75,8 @@ def test_a_copy_leaves_the_source_serving(homes: Homes):
     assert homes.keys("get job") == "first"
 
 
-def killed_while_switching(homes: Homes) -> None:
-    run = subprocess.Popen(
-        homes.command(migrate="switch"), cwd=ROOT, env=homes.environment, stdout=subprocess.DEVNULL, start_new_session=True
-    )
-    note = Path(homes.environment["XDG_DATA_HOME"]) / "berth" / "moves" / f"{NAME}.json"
-    while run.poll() is None and json.loads(note.read_text())["phase"] != "switching":
-        time.sleep(0.05)
-    time.sleep(random.uniform(0, 1.5))
-    kill_tree(run.pid)
-    run.wait()
-
-
 def test_a_switch_that_is_killed_can_be_taken_back(homes: Homes):
-    killed_while_switching(homes)
+    homes.killed("switching", 1.5)
     assert homes.here("select count(*) from sold") == "5001"
     assert homes.move("back")
     homes.here("insert into sold values (9002)")
@@ -212,7 +91,7 @@ def test_with_five_writers_nothing_that_was_acknowledged_is_missing(homes: Homes
     while len(writers.acknowledged) < 30:
         time.sleep(0.1)
     # Killed in the middle, and done again.
-    killed_while_switching(homes)
+    homes.killed("switching", 1.5)
     said = homes.move("switch")
     acknowledged = writers.stop()
     assert "are the same on both sides" in said and "writes paused for" in said

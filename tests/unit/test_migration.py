@@ -81,3 +81,29 @@ def test_what_was_moved_away_from_is_not_opened_without_a_word(tmp_path: Path):
 def test_a_home_that_cannot_be_moved_yet_says_so():
     with pytest.raises(BerthError, match="no data from or to there yet"):
         migration.Stores("inventories/x", {"postgres": {"refused": "no data from or to there yet"}}, "", fresh=False)
+
+
+class Gated(migration_redis.Keys):
+    """A server whose service needs a moment for what it is told."""
+
+    def __init__(self, answers: list[str]) -> None:
+        self.told: list[bool] = []
+        super().__init__(Beside("there", []), [], self.told.append)
+        self.answers = answers
+
+    def ask(self, *words: str) -> str:
+        answer = self.answers.pop(0)
+        if answer != "0":
+            raise BerthError(f"there: {answer}")
+        return answer
+
+
+def test_a_service_that_closes_writes_is_believed_when_it_refuses_one():
+    store = Gated(["0", "0", "NOREPLICAS Not enough good replicas to write."])
+    store.writes(allowed=False)
+    assert (store.told, store.answers) == ([False], [])
+    store = Gated(["NOREPLICAS Not enough good replicas to write.", "0"])
+    store.writes(allowed=True)
+    assert (store.told, store.answers) == ([True], [])
+    with pytest.raises(BerthError, match="NOAUTH"):
+        Gated(["NOAUTH Authentication required."]).writes(allowed=False)

@@ -1,0 +1,144 @@
+"""A project on this machine whose data is moved to another home, and clients that write into it meanwhile."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rehearsal.aws.faults import kill_tree
+from tests.machine.conftest import ROOT
+
+NAME = "moved"
+COMPOSE = """services:
+  db:
+    image: postgres:17
+    environment: {POSTGRES_USER: shop, POSTGRES_DB: shop, POSTGRES_PASSWORD: "geheim'1"}
+    volumes: [rows:/var/lib/postgresql/data]
+    healthcheck: {test: [CMD-SHELL, pg_isready --host 127.0.0.1 --username shop], interval: 1s}
+  queue:
+    image: redis:8
+    command: [redis-server, --requirepass, geheim, --appendonly, "yes"]
+    volumes: [jobs:/data]
+  writer:
+    image: postgres:17.7
+    command: [sh, -c, "trap exit TERM; sleep infinity & wait"]
+    environment:
+      DATABASE_URL: "postgresql://shop:geheim%271@db/shop"
+      REDIS_URL: redis://:geheim@queue:6379/0
+    depends_on: {db: {condition: service_healthy}}
+volumes: {rows: , jobs: }
+"""
+TABLES = """create table sold (number int primary key, note text, at timestamptz default now());
+create table loose (writer int, number int, weight numeric, raw bytea);
+create sequence tickets; select nextval('tickets') from generate_series(1, 41);
+create view heavy as select * from loose where weight > 1; create index on loose (writer);
+insert into sold select i, repeat(md5(i::text), 4) from generate_series(1, 5000) i;
+insert into loose select 0, i, i / 7.0, decode(md5(i::text), 'hex') from generate_series(1, 100) i"""
+
+
+@dataclass
+class Project:
+    """The project on this machine. ``other``: the inventory of the other home; ``told``: variables that say what is there."""
+
+    other: str
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    told: dict[str, Any] = field(default_factory=dict)
+
+    def start(self) -> None:
+        """Have it here, with something in it."""
+        self.folder.mkdir()
+        (self.folder / "compose.yaml").write_text(COMPOSE)
+        self.playbook("inventories/local", "site.yml")
+        self.here(TABLES)
+        self.queue("set", "job", "first")
+        self.queue("set", "soon", "x", "ex", "5000")
+        self.queue("rpush", "list", "a", 'b\n"c\\')
+        self.queue("hset", "hash", "field", "\x01\x02")
+        self.queue("-n", "3", "sadd", "set", "1", "2")
+
+    def stop(self) -> None:
+        """Take it away."""
+        subprocess.run(["docker", "compose", "--project-name", NAME, "down", "--volumes"], capture_output=True, check=False)
+
+    def command(self, **given: object) -> list[str]:
+        told = {"app_name": NAME, "app_project": str(self.folder), "app_compose_keep": ["writer"]}
+        homes = {"from": "inventories/local", "to": self.other}
+        return ["ansible-playbook", "playbooks/migrate.yml", "-e", json.dumps({**told, **self.told, **homes, **given})]
+
+    def playbook(self, inventory: str, name: str, *arguments: str) -> str:
+        told = {"app_name": NAME, "app_project": str(self.folder), **(self.told if inventory == self.other else {})}
+        words = ["ansible-playbook", "-i", inventory, f"playbooks/{name}", "-e", json.dumps(told), *arguments]
+        done = subprocess.run(words, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=900, check=False)
+        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
+        return " ".join(done.stdout.split())
+
+    def move(self, phase: str, succeeds: bool = True, **given: object) -> str:
+        """What a phase says, on one line."""
+        words = self.command(migrate=phase, **given)
+        done = subprocess.run(words, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=600, check=False)
+        said = " ".join((done.stdout + done.stderr).split())
+        assert (done.returncode == 0) is succeeds, said[-5000:]
+        assert "geheim" not in said
+        return said
+
+    def killed(self, after: str, seconds: float) -> None:
+        """Begin a switch, and kill it some seconds after it has noted a phase."""
+        run = subprocess.Popen(
+            self.command(migrate="switch"), cwd=ROOT, env=self.environment, stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        note = Path(self.environment["XDG_DATA_HOME"]) / "berth" / "moves" / f"{NAME}.json"
+        while run.poll() is None and (json.loads(note.read_text())["phase"] if note.is_file() else "") != after:
+            time.sleep(0.05)
+        time.sleep(random.uniform(0, seconds))
+        kill_tree(run.pid)
+        run.wait()
+
+    def here(self, query: str) -> str:
+        """What the project's own Postgres answers. Raises :class:`OSError`."""
+        words = ["docker", "exec", f"{NAME}-db-1", "psql", "-U", "shop", "-qAt", "-c", query]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode:
+            raise OSError(done.stderr)
+        return done.stdout.strip()
+
+    def queue(self, *words: str) -> str:
+        command = ["docker", "exec", "--env", "REDISCLI_AUTH=geheim", f"{NAME}-queue-1", "redis-cli", *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+
+
+class Writers:
+    """Five clients that write into the project's own Postgres, and remember what was acknowledged."""
+
+    def __init__(self, project: Project) -> None:
+        self.project, self.ended = project, threading.Event()
+        self.acknowledged: set[tuple[int, int]] = set()
+        self.threads = [threading.Thread(target=self._write, args=(each,), daemon=True) for each in range(1, 6)]
+        for each in self.threads:
+            each.start()
+
+    def _write(self, writer: int) -> None:
+        number = 0
+        while not self.ended.is_set():
+            number += 1
+            try:
+                self.project.here(f"insert into loose values ({writer}, {number}, random(), null)")
+                self.acknowledged.add((writer, number))
+            except (OSError, subprocess.TimeoutExpired):
+                time.sleep(0.05)
+
+    def stop(self) -> set[tuple[int, int]]:
+        self.ended.set()
+        for each in self.threads:
+            each.join(60)
+        return self.acknowledged
+
+
+def written(rows: str) -> set[tuple[int, int]]:
+    return {(int(a), int(b)) for a, b in (line.split("|") for line in rows.split())}

@@ -1,0 +1,121 @@
+"""The data moves from this machine into a VPC that nobody reaches from outside, and back, by a relay that is gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from rehearsal import images
+from tests.machine.conftest import Cloud
+from tests.machine.moving import NAME, Project, Writers, written
+
+pytestmark = pytest.mark.docker
+FULL = f"berth-{NAME}"
+
+
+@dataclass
+class Homes(Project):
+    """And on AWS, where it has stores only."""
+
+    cloud: Any = None
+
+    def there(self, query: str) -> str:
+        """What RDS answers to the app's own user. Raises :class:`OSError`."""
+        secret = self.cloud.secrets(f"berth/{NAME}/postgres")[f"berth/{NAME}/postgres"]
+        where = f"host={secret['host']} port={secret['port']} sslmode=require user={secret['username']} dbname={secret['dbname']}"
+        words = ["docker", "run", "--rm", "--network", "host", "--env", "PGPASSWORD", "postgres:17", "psql", "-qAt", "-c", query, where]
+        settings = {**os.environ, "PGPASSWORD": secret["password"]}
+        done = subprocess.run(words, env=settings, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise OSError(done.stderr)
+        return done.stdout.strip()
+
+    def keys(self, *command: str) -> str:
+        secret = self.cloud.secrets(f"berth/{NAME}/redis")[f"berth/{NAME}/redis"]
+        words = [
+            "docker",
+            "run",
+            "--rm",
+            "--network",
+            "host",
+            "--env",
+            "REDISCLI_AUTH",
+            "valkey/valkey:8",
+            "valkey-cli",
+            "--no-auth-warning",
+        ]
+        words += ["--tls", "--insecure", "-h", secret["host"], "-p", str(secret["port"]), *command]
+        settings = {**os.environ, "REDISCLI_AUTH": secret["password"]}
+        return subprocess.run(words, env=settings, capture_output=True, text=True, check=True).stdout.strip()
+
+    def open_ways(self) -> list[str]:
+        """Relays that run, and what lets somebody in to them."""
+        tasks = self.cloud.client("ecs").list_tasks(cluster=FULL, family=f"{FULL}-relay")["taskArns"]
+        groups = self.cloud.client("ec2").describe_security_groups(Filters=[{"Name": "group-name", "Values": [f"{FULL}-relay"]}])
+        return tasks + [each["GroupId"] for each in groups["SecurityGroups"]]
+
+
+@pytest.fixture(scope="module")
+def homes(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Homes]:
+    images.ensure(["postgres:17", "postgres:17.7", "redis:8"])
+    root = tmp_path_factory.mktemp("moved")
+    environment = {**os.environ, **cloud.environment, "XDG_DATA_HOME": str(root / "data")}
+    found = Homes("inventories/aws", root / "project", environment, {"aws_profile": "small"}, cloud=cloud)
+    try:
+        found.start()
+        found.playbook("inventories/aws", "platform.yml")
+        found.playbook("inventories/aws", "data_tier.yml")
+        yield found
+    finally:
+        found.playbook("inventories/aws", "destroy.yml", "-e", f"destroy={NAME}")
+        found.stop()
+
+
+def test_with_five_writers_all_comes_into_the_vpc_and_the_way_is_closed(homes: Homes):
+    homes.keys("set", "there", "already")
+    assert "holds 1 keys already" in homes.move("check", succeeds=False)
+    assert homes.open_ways() == []
+    homes.keys("del", "there")
+    writers = Writers(homes)
+    if os.environ.get("BERTH_EVERY_MOMENT"):
+        homes.killed("switching", 3)
+    said = homes.move("switch")
+    acknowledged = writers.stop()
+    assert "are the same on both sides" in said and "writes paused for" in said
+    assert homes.open_ways() == []
+    moved = written(homes.there("select writer, number from loose where writer > 0"))
+    assert acknowledged <= moved and len(moved) > 10
+    with pytest.raises(OSError, match="read-only"):
+        homes.here("insert into sold values (1)")
+    assert homes.queue("set", "job", "second").startswith("NOREPLICAS")
+    assert homes.there("select last_value from tickets") == "41"
+    assert (homes.keys("get", "job"), homes.keys("hget", "hash", "field"), homes.keys("-n", "3", "scard", "set")) == (
+        "first",
+        "\x01\x02",
+        "2",
+    )
+
+
+def test_it_moves_out_again_and_what_was_left_takes_no_writes(homes: Homes):
+    homes.there("insert into sold values (9100)")
+    homes.keys("set", "job", "third")
+    homes.move("finish")
+    other = {"from": "inventories/aws", "to": "inventories/local", "migrate_replace": True}
+    homes.move("switch", **other)
+    assert homes.here("select count(*) from sold where number = 9100") == "1"
+    assert homes.queue("get", "job") == "third"
+    homes.here("insert into sold values (9200)")
+    # A run of the data tier's playbook does not open what was moved away from.
+    homes.playbook("inventories/aws", "data_tier.yml")
+    with pytest.raises(OSError, match="read-only"):
+        homes.there("insert into sold values (1)")
+    assert homes.keys("set", "job", "fourth").startswith("NOREPLICAS")
+    assert "takes writes" in homes.move("back", migrate_lose=True, **other)
+    homes.there("insert into sold values (9300)")
+    assert homes.keys("set", "job", "fourth") == "OK"
+    assert homes.open_ways() == []
