@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from berth import migration, migration_redis
+from berth import migration, migration_redis, redis_values
 from berth.beside import Beside
 from berth.migration_postgres import Content
 from berth.problems import BerthError
@@ -94,7 +94,7 @@ class Gated(migration_redis.Keys):
     def ask(self, *words: str) -> str:
         answer = self.answers.pop(0)
         if answer != "0":
-            raise BerthError(f"there: {answer}")
+            raise BerthError(f"there: {words[0]}: {answer}")
         return answer
 
 
@@ -107,3 +107,22 @@ def test_a_service_that_closes_writes_is_believed_when_it_refuses_one():
     assert (store.told, store.answers) == ([True], [])
     with pytest.raises(BerthError, match="NOAUTH"):
         Gated(["NOAUTH Authentication required."]).writes(allowed=False)
+
+
+@given(st.lists(st.binary(max_size=30), min_size=1, max_size=8), st.integers(-1, 10**9))
+def test_a_key_is_spelt_as_it_was_read(held: list[bytes], left: int):
+    spelt = b"".join(b"%d:%s" % (len(each), each) for each in held)
+    assert redis_values.parts(spelt) == held
+    found = list(redis_values.orders(b"key", "list", left, spelt))
+    assert found[:2] == [(b"DEL", b"key"), (b"RPUSH", b"key", *held)]
+    assert found[2:] == ([(b"PEXPIRE", b"key", b"%d" % max(left, 1))] if left >= 0 else [])
+
+
+def test_a_stream_keeps_its_entries_and_its_groups_of_readers():
+    held = [b"2", b"1-1", b"2", b"a", b"b", b"1-2", b"2", b"c", b"d", b"readers", b"1-1"]
+    spelt = b"".join(b"%d:%s" % (len(each), each) for each in held)
+    found = list(redis_values.orders(b"key", "stream", -1, spelt))
+    assert found[1:3] == [(b"XADD", b"key", b"1-1", b"a", b"b"), (b"XADD", b"key", b"1-2", b"c", b"d")]
+    assert found[-1] == (b"XGROUP", b"CREATE", b"key", b"readers", b"1-1")
+    with pytest.raises(BerthError, match="key is a ReJSON-RL, which no command of both servers writes"):
+        list(redis_values.orders(b"key", "ReJSON-RL", -1, spelt))

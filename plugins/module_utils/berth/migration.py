@@ -106,8 +106,9 @@ class Migration:
             said += [f"postgres: {source.size() / 1e6:.0f} MB in {source.tables()} tables of {source.name}, for {target.name}"]
             said += [f"postgres: {each}" for each in migration_postgres.remarks(source)]
         if self._keys:
-            found += migration_redis.obstacles(*self._keys, replace=replace or begun)
-            said += [f"redis: {self._keys[0].count()} keys"]
+            ways, notes = migration_redis.obstacles(*self._keys, replace=replace or begun)
+            found += ways
+            said += [f"redis: {self._keys[0].count()} keys", *(f"redis: {each}" for each in notes)]
         if found:
             refuse("; ".join(found) + ". Nothing was touched")
         return said

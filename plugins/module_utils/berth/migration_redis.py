@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from . import redis_values
 from .beside import Beside
 from .problems import BerthError, refuse
 
@@ -24,6 +25,7 @@ _BATCHES = (
 )
 # As Redis itself writes it.
 _DUMPED = "local function value(key) return redis.call('DUMP', key) or '' end "
+_KINDS = "local function value() return '' end "
 # A digest of all that is in it, whatever the order in which this server happens to keep it.
 _SUMMED = (
     "local function flat(it) if type(it) ~= 'table' then it = tostring(it) return #it .. ':' .. it end local all = {} "
@@ -36,7 +38,10 @@ _SUMMED = (
     "return redis.sha1hex(flat(it)) end "
 )
 _ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b", b"\\": b"\\", b'"': b'"'}
-_OLD = "the server there does not understand what this one writes: raise its version, or choose its engine"
+
+
+class NotUnderstoodError(BerthError):
+    """What one server dumps is of a later format than another one reads."""
 
 
 class Key(NamedTuple):
@@ -85,12 +90,24 @@ class Keys:
 
     def write(self, database: int, keys: Sequence[Key]) -> None:
         """Set keys to what they were there. Raises :class:`BerthError`."""
-        orders = [(b"RESTORE", key.name, str(max(key.left, 0)).encode(), key.value, b"REPLACE") for key in keys]
-        if orders:
+        self._pipe(database, [(b"RESTORE", key.name, str(max(key.left, 0)).encode(), key.value, b"REPLACE") for key in keys])
+
+    def spell(self, database: int, keys: Sequence[Key]) -> None:
+        """The same by the commands that anyone would use, of keys that were read as :data:`redis_values.SPELT`. Raises :class:`BerthError`."""
+        self._pipe(database, [order for key in keys for order in redis_values.orders(key.name, key.kind, key.left, key.value)])
+
+    def _pipe(self, database: int, orders: Sequence[Sequence[bytes]]) -> None:
+        if not orders:
+            return
+        try:
             said = self._tell(database, b"".join(map(_order, orders)), "--pipe").decode(errors="replace")
-            errors = re.search(r"errors: (\d+)", said)
-            if not errors or int(errors[1]):
-                refuse(f"{self.beside.title}: {_OLD if 'payload' in said else said.strip()[-300:]}")
+        except BerthError as problem:
+            said = str(problem)
+        errors = re.search(r"errors: (\d+)", said)
+        if "DUMP payload version" in said:
+            raise NotUnderstoodError(f"{self.beside.title} does not understand what the other server dumps")
+        if not errors or int(errors[1]):
+            refuse(f"{self.beside.title}: {said.strip()[-300:]}")
 
     def remove(self, database: int, names: Sequence[bytes]) -> None:
         """Remove keys."""
@@ -138,13 +155,30 @@ class Keys:
         }
 
 
+def understood(source: Keys, target: Keys) -> bool:
+    """Whether the target reads what the source dumps: one key goes over the way that all would go, and away again. Raises
+    :class:`BerthError` where it cannot be written at all.
+    """
+    first = next((key for database in source.databases() for batch in source.read(database) for key in batch), None)
+    if first is None:
+        return True
+    name = f"berth:probe:{secrets.token_hex(8)}".encode()
+    try:
+        target.write(0, [first._replace(name=name, left=60_000)])
+    except NotUnderstoodError:
+        return False
+    target.remove(0, [name])
+    return True
+
+
 def copy(source: Keys, target: Keys) -> int:
     """Bring the target to what the source holds: keys that it has not any more are removed too. Returns how many were set."""
     total = 0
+    dumped = understood(source, target)
     for database in sorted({*source.databases(), *target.databases()}):
         seen: set[bytes] = set()
-        for batch in source.read(database):
-            target.write(database, batch)
+        for batch in source.read(database, _DUMPED if dumped else redis_values.SPELT):
+            (target.write if dumped else target.spell)(database, batch)
             seen |= {key.name for key in batch}
             total += len(batch)
         for batch in target.read(database):
@@ -152,25 +186,31 @@ def copy(source: Keys, target: Keys) -> int:
     return total
 
 
-def obstacles(source: Keys, target: Keys, *, replace: bool) -> list[str]:
-    """What is in the way, each with what to do about it."""
-    found = []
+def obstacles(source: Keys, target: Keys, *, replace: bool) -> tuple[list[str], list[str]]:
+    """What is in the way, each with what to do about it; and what is worth knowing."""
+    found, said = [], []
     if not replace and (count := target.count()):
         found.append(
             f"{target.beside.title} holds {count} keys already; -e migrate_replace=true removes what the other side does not hold, and goes on"
         )
-    name = f"berth:probe:{secrets.token_hex(8)}"
     try:
-        # One key over the way that all will go.
-        first = next((key for database in source.databases() for batch in source.read(database) for key in batch), None)
-        if first is not None:
-            target.write(0, [first._replace(name=name.encode(), left=60_000)])
-            target.remove(0, [name.encode()])
+        if not understood(source, target):
+            kinds = {key.kind: key.name for database in source.databases() for batch in source.read(database, _KINDS) for key in batch}
+            for kind in sorted(kinds.keys() - redis_values.KINDS):
+                found.append(
+                    f"{target.beside.title} does not understand what {source.beside.title} dumps, and key "
+                    f"{kinds[kind].decode(errors='replace')[:80]} is a {kind}, which no command of both writes: raise the version there, or "
+                    "choose its engine"
+                )
+            said.append(
+                f"{target.beside.title} does not understand what {source.beside.title} dumps, so keys are written by commands; what readers "
+                "of a stream have not confirmed, and times of single fields of a hash, stay behind"
+            )
     except BerthError as problem:
         # One that was moved away from takes no writes; the copy opens it.
         if "NOREPLICAS" not in str(problem):
             found.append(str(problem))
-    return found
+    return found, said
 
 
 def differences(source: Keys, target: Keys) -> list[str]:
