@@ -48,6 +48,15 @@ class RehearsedEcs(EC2ContainerServiceResponse):
         found: dict[str, Any] = ec2_backends[self.current_account][self.region].enis
         return found
 
+    def list_tasks(self) -> ActionResult:
+        answer = super().list_tasks()
+        if not self._get_param("desiredStatus"):  # those that run, where nothing else is asked for
+            found: Any = answer.result
+            there = [task for tasks in self.ecs_backend.tasks.values() for task in tasks.values()]
+            running = {task.task_arn for task in there if task.desired_status == "RUNNING"}
+            found["taskArns"] = [each for each in found["taskArns"] if each in running]
+        return answer
+
     def stop_task(self) -> ActionResult:
         answer = super().stop_task()
         # It is stopped when its containers are.
