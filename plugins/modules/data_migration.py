@@ -14,10 +14,11 @@ description:
 options:
   phase:
     description:
-      - C(check) looks for what is in the way; C(copy) copies once, while the source serves; C(switch) moves; C(verify) compares again;
-        C(finish) ends the move; C(back) goes back, as long as the target holds nothing more than the source.
+      - C(check) looks for what is in the way; C(copy) copies once, while the source serves; C(follow) copies once and brings the copy on by
+        what is written meanwhile; C(switch) moves; C(verify) compares again; C(finish) ends the move; C(back) goes back, as long as the target
+        holds nothing more than the source.
     type: str
-    choices: [check, copy, switch, verify, finish, back]
+    choices: [check, copy, follow, switch, verify, finish, back]
     required: true
   source:
     description: Stores of the home that data is moved from, as the roles of its slots tell of them, by slot.
@@ -83,7 +84,7 @@ lines:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.berth import migration
+from ansible.module_utils.berth import migration, migration_stores
 from ansible.module_utils.berth.problems import BerthError
 
 
@@ -106,8 +107,8 @@ def main() -> None:
     params = module.params
     phase = "check" if module.check_mode else params["phase"]
     try:
-        source = migration.Stores(params["source_name"], params["source"], params["database"], fresh=False)
-        target = migration.Stores(params["target_name"], params["target"], "", fresh=True)
+        source = migration_stores.Stores(params["source_name"], params["source"], params["database"], fresh=False)
+        target = migration_stores.Stores(params["target_name"], params["target"], "", fresh=True)
         move = migration.Migration(source, target, Path(params["note"]))
         more = {"back": {"lose": params["lose"]}, "verify": {}, "finish": {}}.get(phase, {"replace": params["replace"]})
         lines = getattr(move, phase)(**more)

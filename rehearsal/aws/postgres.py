@@ -166,6 +166,8 @@ def make_master(container: Any, username: str, password: str, database: str | No
         GRANT pg_monitor, pg_signal_backend, pg_read_all_settings TO rds_superuser WITH ADMIN OPTION;
         CREATE ROLE :"name" LOGIN CREATEDB CREATEROLE PASSWORD :'password';
         GRANT rds_superuser TO :"name" WITH ADMIN OPTION;
+        GRANT SET ON PARAMETER session_replication_role TO rds_superuser;
+        ALTER ROLE :"name" REPLICATION;
         ALTER DATABASE postgres OWNER TO :"name";""",
         name=username,
         password=password,
@@ -183,6 +185,8 @@ def apply(container: Any, parameters: Mapping[str, str]) -> None:
     """Apply a parameter group: what is dynamic at once, the rest at the next restart."""
     containers.put(container, {f"{_FOLDER}/pg_hba.conf": (_access(parameters), 0o644, _UID)})
     query(container, "ALTER SYSTEM RESET ALL;")
+    if parameters.get("rds.logical_replication") == "1":
+        query(container, "ALTER SYSTEM SET wal_level = 'logical';")
     for name, value in sorted(parameters.items()):
         if not name.startswith(_NOT_SERVER) and "{" not in value:
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import subprocess
@@ -11,6 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import docker.errors
+
+from rehearsal import containers
 from rehearsal.aws.faults import kill_tree
 from tests.machine.conftest import ROOT
 
@@ -18,6 +22,7 @@ NAME = "moved"
 COMPOSE = """services:
   db:
     image: postgres:17
+    command: [postgres, -c, wal_level=logical]
     environment: {POSTGRES_USER: shop, POSTGRES_DB: shop, POSTGRES_PASSWORD: "geheim'1"}
     volumes: [rows:/var/lib/postgresql/data]
     healthcheck: {test: [CMD-SHELL, pg_isready --host 127.0.0.1 --username shop], interval: 1s}
@@ -88,17 +93,33 @@ class Project:
         assert "geheim" not in said
         return said
 
-    def killed(self, after: str, seconds: float) -> None:
-        """Begin a switch, and kill it some seconds after it has noted a phase."""
+    def killed(self, after: str, seconds: float, phase: str = "switch") -> None:
+        """Begin a phase, and kill it some seconds after it has noted where it is."""
         run = subprocess.Popen(
-            self.command(migrate="switch"), cwd=ROOT, env=self.environment, stdout=subprocess.DEVNULL, start_new_session=True
+            self.command(migrate=phase), cwd=ROOT, env=self.environment, stdout=subprocess.DEVNULL, start_new_session=True
         )
+        self._wait(run, after, seconds)
+        kill_tree(run.pid)
+        run.wait()
+
+    def _wait(self, run: subprocess.Popen[Any], after: str, seconds: float) -> None:
         note = Path(self.environment["XDG_DATA_HOME"]) / "berth" / "moves" / f"{NAME}.json"
         while run.poll() is None and (json.loads(note.read_text())["phase"] if note.is_file() else "") != after:
             time.sleep(0.05)
         time.sleep(random.uniform(0, seconds))
-        kill_tree(run.pid)
-        run.wait()
+
+    def cut(self, seconds: float, **given: object) -> str:
+        """Begin a switch, and take the relay away some seconds after writes were paused. Returns what it said."""
+        words = self.command(migrate="switch", **given)
+        run = subprocess.Popen(
+            words, cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
+        self._wait(run, "switching", seconds)
+        for each in containers.find("ecs"):
+            with contextlib.suppress(docker.errors.APIError):
+                each.kill()
+        said, _nothing = run.communicate(timeout=300)
+        return " ".join(said.split())
 
     def here(self, query: str) -> str:
         """What the project's own Postgres answers. Raises :class:`OSError`."""
@@ -130,6 +151,10 @@ class Writers:
             try:
                 self.project.here(f"insert into loose values ({writer}, {number}, random(), null)")
                 self.acknowledged.add((writer, number))
+                if number % 3 == 0:
+                    self.project.here(f"update sold set note = repeat('x', {number}) where number = {writer * 100 + number}")
+                if number % 5 == 0:
+                    self.project.here(f"delete from loose where writer = 0 and number = {writer * 20 - number % 20}")
             except (OSError, subprocess.TimeoutExpired):
                 time.sleep(0.05)
 

@@ -10,6 +10,7 @@ import pytest
 from berth import migration, migration_redis, redis_values
 from berth.beside import Beside
 from berth.migration_postgres import Content
+from berth.postgres_server import Server
 from berth.problems import BerthError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,3 +127,22 @@ def test_a_stream_keeps_its_entries_and_its_groups_of_readers():
     assert found[-1] == (b"XGROUP", b"CREATE", b"key", b"readers", b"1-1")
     with pytest.raises(BerthError, match="key is a ReJSON-RL, which no command of both servers writes"):
         list(redis_values.orders(b"key", "ReJSON-RL", -1, spelt))
+
+
+class Told(Beside):
+    """A place that answers what it was told to."""
+
+    def __init__(self, **answers: str) -> None:
+        super().__init__("there", [])
+        self.answers = answers
+
+    def ask(self, *command: str, stdin: str = "") -> str:
+        if command[0] not in self.answers:
+            raise BerthError(f"there: {command[0]}: not found ({stdin})")
+        return self.answers[command[0]]
+
+
+def test_the_room_of_a_disk_is_known_where_there_is_one():
+    shown = "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/vdb 2000000 1000000 900000 53% /data\n"
+    assert Server(Told(psql="/data\n", df=shown)).room() == 900000 * 1024
+    assert Server(Told(psql="/rdsdbdata/db\n")).room() is None

@@ -6,59 +6,23 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from . import migration_postgres, migration_redis
-from .beside import Beside
-from .cache_writes import gate
-from .compose_backups import running
-from .compose_redis import CLIENT
+from .migration_follow import Followed
 from .migration_postgres import ASIDE, FRESH, Database
 from .migration_redis import Keys
-from .postgres_server import Server
+from .migration_stores import Stores
 from .problems import BerthError, refuse
 
-PHASES = ("check", "copy", "switch", "verify", "finish", "back")
+PHASES = ("check", "copy", "follow", "switch", "verify", "finish", "back")
 # Where a move is. Nothing, when there is none.
-NONE, COPIED, SWITCHING, SWITCHED = "", "copied", "switching", "switched"
-
-
-class Stores:
-    """A home's stores, by what the roles of its slots tell: ``{slot: slot_endpoint}``."""
-
-    def __init__(self, title: str, told: Mapping[str, Mapping[str, Any]], named: str, *, fresh: bool) -> None:
-        self.title = title
-        self.postgres: Database | None = None
-        self.redis: Keys | None = None
-        for slot, each in told.items():
-            if each.get("refused"):
-                refuse(f"{title}: {each['refused']}. Nothing was touched")
-            beside, client = _place(title, each)
-            if slot == "postgres":
-                self.postgres = migration_postgres.find(Server(beside), each, named, fresh=fresh)
-            else:
-                closed_by = gate(each["parameter_group"], each["region"]) if each.get("parameter_group") else None
-                self.redis = Keys(beside, client, closed_by)
-
-    def writes(self, *, allowed: bool) -> None:
-        """Let the stores take writes, or not."""
-        if self.postgres:
-            self.postgres.writes(allowed=allowed)
-        if self.redis:
-            self.redis.writes(allowed=allowed)
-
-
-def _place(title: str, told: Mapping[str, Any]) -> tuple[Beside, list[str]]:
-    """How a store is reached, and the words of its client."""
-    if told.get("project"):
-        store = running(told["project"], told["service"], told["engine"])
-        store.beside_it.title = f"{told['service']} of {title}"
-        return store.beside_it, list(CLIENT)
-    beside = Beside(f"{told['title']} of {title}", told["inside"], reach=told["reach"], before=told.get("before") or ":")
-    return beside, list(told.get("client") or [])
+NONE, COPIED, FOLLOWING, SWITCHING, SWITCHED = "", "copied", "following", "switching", "switched"
+# How often what was written meanwhile is brought along, until little is left.
+_ROUNDS = 20
 
 
 class Migration:
@@ -94,12 +58,16 @@ class Migration:
     def _keys(self) -> tuple[Keys, Keys] | None:
         return (self.source.redis, self.target.redis) if self.source.redis and self.target.redis else None
 
+    @property
+    def _followed(self) -> Followed | None:
+        return Followed(*self._databases) if self._databases else None
+
     # Phases
 
     def check(self, *, replace: bool) -> list[str]:
         """Look for what is in the way. Raises :class:`BerthError` with all of it; nothing is touched."""
         found, said = [], []
-        begun = self.state["phase"] in (COPIED, SWITCHING)
+        begun = self.state["phase"] in (COPIED, FOLLOWING, SWITCHING)
         if self._databases:
             source, target = self._databases
             found += migration_postgres.obstacles(source, target, replace=replace, begun=self.state["phase"] == SWITCHING)
@@ -124,7 +92,37 @@ class Migration:
         seconds = time.monotonic() - begin
         return [*said, f"{self.source.title} serves as before. A switch pauses writes for about {seconds:.0f} s"]
 
-    def _begin(self, phase: str, **known: str) -> None:
+    def follow(self, *, replace: bool) -> list[str]:
+        """Copy once while the source serves, and bring the copy on by what is written meanwhile, so that a switch has little left to do."""
+        if self.state["phase"] not in (NONE, COPIED, FOLLOWING):
+            refuse(f"the move is {self.state['phase']} already; -e migrate=switch or -e migrate=back ends that")
+        self.check(replace=replace)
+        followed = self._followed
+        if not followed:
+            refuse("there is no Postgres whose changes could be followed; keys are copied at the switch. Nothing was touched")
+        if found := followed.obstacles():
+            refuse("; ".join(found) + ". Nothing was touched")
+        said = []
+        if self.state["phase"] != FOLLOWING or not followed.there():
+            self._begin(FOLLOWING)
+            size, seconds = followed.begin()
+            said.append(f"postgres: {size / 1e6:.1f} MB (compressed) in {seconds:.1f} s")
+        total = 0
+        for _each in range(_ROUNDS):
+            begin = time.monotonic()
+            total += (changes := followed.catch_up())
+            if not changes or time.monotonic() - begin < 1:
+                break
+        said.append(f"postgres: {total} changes were brought along; {followed.lag() / 1e3:.0f} KB of the log are left")
+        if self._keys:
+            said.append(f"redis: {migration_redis.copy(*self._keys)} keys")
+        return [
+            *said,
+            f"{self.source.title} serves as before, and keeps its log for the copy: go on soon with -e migrate=switch, or once more with -e "
+            "migrate=follow, or end it with -e migrate=back",
+        ]
+
+    def _begin(self, phase: str, **known: Any) -> None:
         """Note that something is written on the other side from now on, and whether there were keys before."""
         empty = self.state.get("no_keys", bool(self._keys and self._keys[1].count() == 0))
         self.keep(phase, no_keys=empty, **known)
@@ -148,24 +146,36 @@ class Migration:
             target = self._databases[1]
             if target.server.note(target.name) == self.state["moved"]:
                 # Killed after the last step, before that was written down.
+                self._end_following()
                 self.keep(SWITCHED)
                 return [f"{self.target.title} has taken over"]
+        followed = self._followed if self.state["phase"] == FOLLOWING or self.state.get("followed") else None
+        if followed and not followed.there():
+            refuse("the copy that followed is not there any more; begin it anew with -e migrate=follow, or leave it with -e migrate=back")
         self.check(replace=replace)
         begin = time.monotonic()
         # Of this very attempt: what stands behind the name of what is moved aside, and the comment of what takes its place.
         stamp = f"{datetime.now(UTC):%Y%m%d_%H%M%S}"
-        self._begin(SWITCHING, aside=ASIDE + stamp, moved=f"moved from {self.source.title}, {stamp}")
+        self._begin(SWITCHING, aside=ASIDE + stamp, moved=f"moved from {self.source.title}, {stamp}", followed=bool(followed))
         try:
             self.source.writes(allowed=False)
-            said = [*self._copy(), *self._compared(behind=FRESH)]
+            said = [*(self._drained(followed) if followed else self._copy()), *self._compared(behind=FRESH)]
             if self._databases:
                 target = self._databases[1]
                 target.server.swap([target.name], FRESH, self.state["aside"], self.state["moved"])
         except BerthError as problem:
-            self._open_source()
-            self.keep(COPIED)
+            # A copy that follows goes on doing so.
+            try:
+                self._open_source(keep_copy=bool(followed))
+            except BerthError as other:
+                refuse(
+                    f"{problem}. {self.source.title} could not be told to take writes again ({other}), and nothing was switched: -e migrate=back "
+                    "opens it, -e migrate=switch goes on"
+                )
+            self.keep(FOLLOWING if followed else COPIED)
             refuse(f"{problem}. {self.source.title} takes writes again, and nothing was switched")
         seconds = time.monotonic() - begin
+        self._end_following()
         self.keep(SWITCHED)
         return [
             *said,
@@ -174,16 +184,32 @@ class Migration:
             "Then -e migrate=finish, or -e migrate=back",
         ]
 
-    def _open_source(self) -> None:
+    def _drained(self, followed: Followed) -> list[str]:
+        """Bring the last along, once the source takes no writes."""
+        said = [f"postgres: the last {followed.catch_up()} changes were brought along"]
+        followed.complete()
+        if self._keys:
+            said.append(f"redis: {migration_redis.copy(*self._keys)} keys")
+        return said
+
+    def _end_following(self) -> None:
+        if self._followed:
+            self._followed.drop()
+
+    def _open_source(self, *, keep_copy: bool = False) -> None:
         self.source.writes(allowed=True)
-        if self._databases:
+        if self._databases and not keep_copy:
+            self._end_following()
             migration_postgres.discard(self._databases[1])
 
     def _compared(self, behind: str = "") -> list[str]:
         """Compare both sides. Raises :class:`BerthError` where they differ."""
         said, found = [], []
         if self._databases:
-            ours, theirs = self._databases[0].content(), self._databases[1].content(behind=behind)
+            source, target = self._databases
+            with ThreadPoolExecutor() as both:
+                asked = both.submit(source.content), both.submit(target.content, behind=behind)
+            ours, theirs = (each.result() for each in asked)
             found += [f"postgres: {each}" for each in ours.differs(theirs)]
             said.append(f"postgres: {ours.summary} are the same on both sides, with their sums and sequences")
         if self._keys:

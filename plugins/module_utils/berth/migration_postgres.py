@@ -11,6 +11,8 @@ from typing import NamedTuple
 from .postgres_server import CLIENTS, Server, literal, quoted
 from .problems import BerthError, refuse
 
+# What a copy needs of the disk, by the size of what is copied: its own log comes with it.
+_ROOM = 1.2
 # What stands behind the names of the copy, and of what it takes the place of.
 FRESH, ASIDE = "_incoming", "_before_"
 _OURS = f"({FRESH}|{ASIDE}[0-9_]+|_restored)$"
@@ -22,9 +24,7 @@ _TABLES = f"""select format('select %L, count(*), coalesce(sum(hashtextextended(
 _SEQUENCES = "select 'sequence ' || schemaname || '.' || sequencename, coalesce(last_value, 0), 0 from pg_sequences order by 1;"
 _LARGE = "select 'large objects', count(*), coalesce(sum(hashtextextended(encode(lo_get(oid), 'hex'), 0)::numeric), 0) from pg_largeobject_metadata;"
 # Values are written alike everywhere, whatever the servers' settings.
-_ALIKE = (
-    "set extra_float_digits = 1; set timezone = 'UTC'; set datestyle = 'ISO'; set intervalstyle = 'postgres'; set bytea_output = 'hex';"
-)
+ALIKE = "set extra_float_digits = 1; set timezone = 'UTC'; set datestyle = 'ISO'; set intervalstyle = 'postgres'; set bytea_output = 'hex';"
 
 
 class Content(NamedTuple):
@@ -51,11 +51,12 @@ class Content(NamedTuple):
 
 
 class Database(NamedTuple):
-    """One database of a server."""
+    """One database of a server. ``storage``: bytes of a service's disk, which cannot be asked."""
 
     server: Server
     name: str
     owner: str
+    storage: int = 0
 
     @property
     def title(self) -> str:
@@ -66,7 +67,7 @@ class Database(NamedTuple):
         """What it holds, as of one moment; ``behind`` its name: of the copy."""
         name = self.name + behind
         queries = [row[0] for row in self.server.sql(_TABLES, name)]
-        text = [_ALIKE, "begin isolation level repeatable read read only;", *queries, _SEQUENCES, _LARGE, "commit;"]
+        text = [ALIKE, "begin isolation level repeatable read read only;", *queries, _SEQUENCES, _LARGE, "commit;"]
         return Content({row[0]: (int(row[1]), row[2]) for row in self.server.sql("\n".join(text), name)})
 
     def tables(self) -> int:
@@ -76,6 +77,12 @@ class Database(NamedTuple):
     def size(self) -> int:
         """Its bytes."""
         return int(self.server.one(f"select pg_database_size({literal(self.name)})"))
+
+    def room(self) -> int | None:
+        """Bytes that are left for a copy, or None where nobody knows."""
+        if self.storage:
+            return self.storage - int(self.server.one("select sum(pg_database_size(oid)) from pg_database where datallowconn"))
+        return self.server.room()
 
     def writes(self, *, allowed: bool) -> None:
         """Let it take writes or not. Whoever is connected comes anew, and reads go on."""
@@ -113,7 +120,7 @@ def find(server: Server, told: Mapping[str, str], named: str, *, fresh: bool) ->
             what = f"holds the databases {', '.join(found)}" if found else "has no table in any database"
             refuse(f"{server.beside.title} {what}; name the app's with -e migrate_database=NAME. Nothing was touched")
         name = found[0]
-    return Database(server, name, told.get("owner") or server.one("select current_user"))
+    return Database(server, name, told.get("owner") or server.one("select current_user"), int(told.get("storage") or 0))
 
 
 def obstacles(source: Database, target: Database, *, replace: bool, begun: bool) -> list[str]:
@@ -133,6 +140,9 @@ def obstacles(source: Database, target: Database, *, replace: bool, begun: bool)
     for each in sorted({like["collate"], like["ctype"]}):
         if _plain(each) not in known | {"c", "posix", "c.utf8"}:
             found.append(f"{target.title} does not know the collation {each} of {source.name}; choose an image whose system has it")
+    needed, room = int(source.size() * _ROOM), target.room()
+    if room is not None and room < needed:
+        found.append(f"{target.title} has room for {room / 1e9:.1f} GB, and the copy needs {needed / 1e9:.1f} GB: let its disk grow first")
     if not replace and (tables := target.tables()):
         found.append(f"{target.title} holds {tables} tables in {target.name} already; -e migrate_replace=true moves them aside and goes on")
     if not begun and not source.writable():
@@ -153,13 +163,16 @@ def remarks(source: Database) -> list[str]:
     return [f"what {', '.join(owners)} own becomes the app's one user's there; grants stay behind"] if len(owners) > 1 else []
 
 
-def copy(source: Database, target: Database) -> tuple[int, float]:
-    """Copy a database into a fresh one beside the target's. Returns the bytes that went over, and the seconds."""
+def copy(source: Database, target: Database, *, snapshot: str = "") -> tuple[int, float]:
+    """Copy a database into a fresh one beside the target's; ``snapshot``: as of one that is exported. Returns the bytes that went over, and
+    the seconds.
+    """
     fresh = target.name + FRESH
     discard(target)
     target.server.make(fresh, source.server.like(source.name), target.owner)
     begin = time.monotonic()
-    dump = ("pg_dump", "--format=custom", "--compress=1", "--no-owner", "--no-acl", f"--dbname={source.name}")
+    dump = ["pg_dump", "--format=custom", "--compress=1", "--no-owner", "--no-acl", f"--dbname={source.name}"]
+    dump += [f"--snapshot={snapshot}"] if snapshot else []
     load = ("pg_restore", "--exit-on-error", "--no-owner", "--no-acl", f"--role={target.owner}", f"--dbname={fresh}")
     try:
         sent = source.server.beside.pipe(dump, target.server.beside, load)

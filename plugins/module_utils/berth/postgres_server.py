@@ -39,6 +39,14 @@ class Server:
         """The major version."""
         return int(self.version().split(".")[0])
 
+    def room(self) -> int | None:
+        """Bytes that are left on the disk that holds the data; None where it is no disk of the place beside it, as with a service."""
+        try:
+            said = self.beside.ask("df", "-Pk", self.one("show data_directory"))
+        except BerthError:
+            return None
+        return int(said.splitlines()[-1].split()[3]) * 1024
+
     def named(self, pattern: str) -> list[str]:
         """Databases whose names match a regular expression."""
         return [row[0] for row in self.sql(f"select datname from pg_database where datname ~ {literal(pattern)} order by 1")]

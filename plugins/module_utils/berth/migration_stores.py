@@ -1,0 +1,53 @@
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A home's stores, as a move reaches them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from . import migration_postgres
+from .beside import Beside
+from .cache_writes import gate
+from .compose_backups import running
+from .compose_redis import CLIENT
+from .migration_postgres import Database
+from .migration_redis import Keys
+from .postgres_server import Server
+from .problems import refuse
+
+
+class Stores:
+    """A home's stores, by what the roles of its slots tell: ``{slot: slot_endpoint}``."""
+
+    def __init__(self, title: str, told: Mapping[str, Mapping[str, Any]], named: str, *, fresh: bool) -> None:
+        self.title = title
+        self.postgres: Database | None = None
+        self.redis: Keys | None = None
+        for slot, each in told.items():
+            if each.get("refused"):
+                refuse(f"{title}: {each['refused']}. Nothing was touched")
+            beside, client = _place(title, each)
+            if slot == "postgres":
+                self.postgres = migration_postgres.find(Server(beside), each, named, fresh=fresh)
+            else:
+                closed_by = gate(each["parameter_group"], each["region"]) if each.get("parameter_group") else None
+                self.redis = Keys(beside, client, closed_by)
+
+    def writes(self, *, allowed: bool) -> None:
+        """Let the stores take writes, or not."""
+        if self.postgres:
+            self.postgres.writes(allowed=allowed)
+        if self.redis:
+            self.redis.writes(allowed=allowed)
+
+
+def _place(title: str, told: Mapping[str, Any]) -> tuple[Beside, list[str]]:
+    """How a store is reached, and the words of its client."""
+    if told.get("project"):
+        store = running(told["project"], told["service"], told["engine"])
+        store.beside_it.title = f"{told['service']} of {title}"
+        return store.beside_it, list(CLIENT)
+    beside = Beside(f"{told['title']} of {title}", told["inside"], reach=told["reach"], before=told.get("before") or ":")
+    return beside, list(told.get("client") or [])
