@@ -115,10 +115,27 @@ def test_with_five_writers_all_comes_into_the_vpc_and_the_way_is_closed(homes: H
     assert (homes.keys("hget", "hash", "field"), homes.keys("-n", "3", "scard", "set")) == ("\x01\x02", "2")
 
 
+def test_what_was_written_there_comes_back_when_it_is_gone_back(homes: Homes):
+    homes.there("insert into sold values (9070); update loose set weight = 7 where writer = 1; select nextval('tickets')")
+    homes.keys("hset", "hash", "field", "later")
+    said = homes.move("back")
+    assert re.search(r"postgres: [1-9]\d* changes came back", said) and "inventories/local takes writes" in said
+    assert homes.here("select count(*) from sold where number = 9070") == "1"
+    assert homes.here("select count(*) from loose where writer = 1 and weight <> 7") == "0"
+    assert int(homes.here("select nextval('tickets')")) > 42
+    assert homes.queue("hget", "hash", "field") == "later"
+    assert homes.queue("set", "job", "first") == "OK"
+    with pytest.raises(OSError, match="read-only"):
+        homes.there("insert into sold values (1)")
+    assert homes.there("select count(*) from pg_replication_slots") == "0"
+    # And there again, for good.
+    homes.move("switch", migrate_replace=True)
+    homes.move("finish")
+
+
 def test_it_moves_out_again_and_what_was_left_takes_no_writes(homes: Homes):
     homes.there("insert into sold values (9100)")
     homes.keys("set", "job", "third")
-    homes.move("finish")
     other = {"from": "inventories/aws", "to": "inventories/local", "migrate_replace": True}
     homes.move("follow", **other)
     homes.there("insert into sold values (9101)")

@@ -6,16 +6,15 @@ from __future__ import annotations
 
 import json
 import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from . import migration_postgres, migration_redis
-from .migration_follow import Followed
+from .migration_follow import BACK, Followed
 from .migration_postgres import ASIDE, FRESH, Database
 from .migration_redis import Keys
-from .migration_stores import Stores
+from .migration_stores import Stores, compared
 from .problems import BerthError, refuse
 
 PHASES = ("check", "copy", "follow", "switch", "verify", "finish", "back")
@@ -61,6 +60,11 @@ class Migration:
     @property
     def _followed(self) -> Followed | None:
         return Followed(*self._databases) if self._databases else None
+
+    @property
+    def _backward(self) -> Followed | None:
+        """The way that changes take back after the switch."""
+        return Followed(self._databases[1], self._databases[0], "", BACK) if self._databases else None
 
     # Phases
 
@@ -161,6 +165,7 @@ class Migration:
             self.source.writes(allowed=False)
             said = [*(self._drained(followed) if followed else self._copy()), *self._compared(behind=FRESH)]
             if self._databases:
+                said += self._marked()
                 target = self._databases[1]
                 target.server.swap([target.name], FRESH, self.state["aside"], self.state["moved"])
         except BerthError as problem:
@@ -192,6 +197,36 @@ class Migration:
             said.append(f"redis: {migration_redis.copy(*self._keys)} keys")
         return said
 
+    def _marked(self) -> list[str]:
+        """Keep the target's log from the switch on, so that what is written there can come back."""
+        assert self._databases
+        source, target = self._databases
+        back = Followed(target._replace(name=target.name + FRESH), source, "", BACK)
+        if not (found := back.obstacles()):
+            try:
+                back.mark()
+                return [f"postgres: until -e migrate=finish, changes can come back: {target.title} keeps its log for that"]
+            except BerthError as problem:
+                found = [str(problem)]
+        return [f"postgres: what is written from now on cannot come back with -e migrate=back, since {found[0]}"]
+
+    def _brought_back(self) -> list[str]:
+        """Bring the source to what the target holds, which takes no writes now. Raises :class:`BerthError` where they differ then."""
+        said = []
+        if self._backward and self._backward.there():
+            said.append(f"postgres: {self._backward.catch_up()} changes came back")
+            self._backward.complete()
+        compared(self._databases, None)
+        if self._keys:
+            source, target = self._keys
+            source.writes(allowed=True)
+            try:
+                said.append(f"redis: {migration_redis.copy(target, source)} keys came back")
+            except BerthError:
+                source.writes(allowed=False)
+                raise
+        return [*said, *self._compared()]
+
     def _end_following(self) -> None:
         if self._followed:
             self._followed.drop()
@@ -204,21 +239,7 @@ class Migration:
 
     def _compared(self, behind: str = "") -> list[str]:
         """Compare both sides. Raises :class:`BerthError` where they differ."""
-        said, found = [], []
-        if self._databases:
-            source, target = self._databases
-            with ThreadPoolExecutor() as both:
-                asked = both.submit(source.content), both.submit(target.content, behind=behind)
-            ours, theirs = (each.result() for each in asked)
-            found += [f"postgres: {each}" for each in ours.differs(theirs)]
-            said.append(f"postgres: {ours.summary} are the same on both sides, with their sums and sequences")
-        if self._keys:
-            found += [f"redis: {each}" for each in migration_redis.differences(*self._keys)]
-            said.append(f"redis: {self._keys[0].count()} keys are the same on both sides")
-        if found:
-            more = f" and {len(found) - 8} more" if len(found) > 8 else ""
-            refuse(f"{self.source.title} and {self.target.title} differ: {'; '.join(found[:8])}{more}")
-        return said
+        return compared(self._databases, self._keys, behind=behind)
 
     def verify(self) -> list[str]:
         """Compare both sides again. What the app has written since the switch is a difference too."""
@@ -231,6 +252,8 @@ class Migration:
         if self.state["phase"] != SWITCHED:
             refuse("nothing has been switched; -e migrate=switch does, and -e migrate=back ends what was begun")
         removed = []
+        if self._backward:
+            self._backward.drop()
         if self._databases:
             target = self._databases[1]
             if target.server.exists(aside := target.name + self.state["aside"]):
@@ -249,13 +272,15 @@ class Migration:
                 f"no move from {self.source.title} to {self.target.title} is under way. Where {self.source.title} was moved away from, its "
                 "writes stay closed, so that never both take them; -e migrate_lose=true opens it all the same. Nothing was changed"
             )
-        switched = self.state["phase"] == SWITCHED
+        switched, said = self.state["phase"] == SWITCHED, []
         if switched and not lose:
             try:
                 self.target.writes(allowed=False)
-                self._compared()
+                said = self._brought_back()
             except BerthError as problem:
                 self.target.writes(allowed=True)
+                if self._keys:
+                    self._keys[0].writes(allowed=False)
                 refuse(
                     f"{problem}. Going back would lose that: bring it along with -e from={self.target.title} -e to={self.source.title} -e "
                     "migrate_replace=true after -e migrate=finish, or give it up with -e migrate_lose=true. Nothing was changed"
@@ -265,5 +290,7 @@ class Migration:
         self._open_source()
         if self._keys and self.state.get("no_keys") and not switched:
             self._keys[1].clear()
+        if self._backward:
+            self._backward.drop()
         self.note.unlink(missing_ok=True)
-        return [f"{self.source.title} takes writes"]
+        return [*said, f"{self.source.title} takes writes"]

@@ -21,6 +21,10 @@ from .postgres_server import literal, quoted
 from .problems import BerthError, refuse
 
 SLOT = "berth_move"
+# Of the way back: it begins where both hold the same.
+BACK = "berth_back"
+# The way back leads into a database that is closed for its app.
+_WRITING = f"{ALIKE} set default_transaction_read_only = off;"
 # Changes that are read at once; a transaction is never parted.
 _SOME = 5000
 _TABLES = """select format('%I.%I', n.nspname, c.relname), c.relreplident,
@@ -35,15 +39,17 @@ _MAY = """select rolsuper or rolreplication or exists (select from pg_roles r wh
 
 
 class Followed(NamedTuple):
-    """A database, and the copy of it behind another one's name."""
+    """A database, and the copy of it, whose name is another one's with ``behind`` behind it. ``slot``: what keeps the log for it."""
 
     source: Database
     target: Database
+    behind: str = FRESH
+    slot: str = SLOT
 
     @property
     def fresh(self) -> str:
         """The copy's name."""
-        return self.target.name + FRESH
+        return self.target.name + self.behind
 
     # What is in the way
 
@@ -61,7 +67,7 @@ class Followed(NamedTuple):
                 f"the user that moves data may not read the log of {title}: it lacks REPLICATION (on RDS: the role rds_replication)"
             )
         free = "select current_setting('max_replication_slots')::int - count(*) from pg_replication_slots where slot_name <> "
-        if int(server.one(free + literal(SLOT))) < 1:
+        if int(server.one(free + literal(self.slot))) < 1:
             found.append(f"{title} has no replication slot left; raise max_replication_slots there and restart it")
         rows = server.sql(_TABLES, name)
         if bare := [row[0] for row in rows if row[1] == "n" or (row[1] in "di" and not row[2])]:
@@ -84,14 +90,14 @@ class Followed(NamedTuple):
 
     def _slot(self) -> str:
         query = "select slot_name from pg_replication_slots where database = {} and slot_name = {}"
-        return self.source.server.one(query.format(literal(self.source.name), literal(SLOT)))
+        return self.source.server.one(query.format(literal(self.source.name), literal(self.slot)))
 
     def drop(self) -> None:
         """Follow no more: the source keeps its log no longer."""
         end = time.monotonic() + 30
         while self._slot():
             try:
-                self.source.server.one(f"select pg_drop_replication_slot({literal(SLOT)})", self.source.name)
+                self.source.server.one(f"select pg_drop_replication_slot({literal(self.slot)})", self.source.name)
             except BerthError:
                 # Whoever was killed may still be connected.
                 if time.monotonic() > end:
@@ -103,8 +109,21 @@ class Followed(NamedTuple):
         self.drop()
         with self._snapshot() as (place, snapshot):
             size, seconds = migration_postgres.copy(self.source, self.target, snapshot=snapshot)
-        self.target.server.sql(f"comment on database {quoted(self.fresh)} is {literal(place)}")
+        self._note(place)
         return size, seconds
+
+    def mark(self) -> None:
+        """Keep the log from here on, where both hold the same and neither is written to. Raises :class:`BerthError`."""
+        self.drop()
+        # It waits for whatever else the server has begun, and whoever asks is in a hurry.
+        query = f"set statement_timeout = '5s'; select lsn from pg_create_logical_replication_slot({literal(self.slot)}, 'test_decoding')"
+        self._note(self.source.server.one(query, self.source.name))
+
+    def _note(self, place: str) -> None:
+        # Also where the database is read only by itself.
+        self.target.server.sql(
+            f"set default_transaction_read_only = off; comment on database {quoted(self.fresh)} is {literal(place)}", "template1"
+        )
 
     @contextlib.contextmanager
     def _snapshot(self) -> Iterator[tuple[str, str]]:
@@ -119,7 +138,7 @@ class Followed(NamedTuple):
             assert client.stdout
             assert client.stderr
             # It waits for the transactions that run.
-            client.stdin.write(f'CREATE_REPLICATION_SLOT "{SLOT}" LOGICAL test_decoding EXPORT_SNAPSHOT;\n')
+            client.stdin.write(f'CREATE_REPLICATION_SLOT "{self.slot}" LOGICAL test_decoding EXPORT_SNAPSHOT;\n')
             client.stdin.flush()
             said = client.stdout.readline().strip().split("|")
             if len(said) < 3:
@@ -148,7 +167,7 @@ class Followed(NamedTuple):
             # Without a change in it the log may be far on: what comes next is there alone.
             if changes:
                 done = postgres_changes.script(changes, tables, place, quoted(self.fresh))
-                self.target.server.sql(f"{ALIKE}\n{done}", self.fresh)
+                self.target.server.sql(f"{_WRITING}\n{done}", self.fresh)
                 total += len(changes)
             if place:
                 self._forget(place)
@@ -160,7 +179,7 @@ class Followed(NamedTuple):
         applied = self.target.server.note(self.fresh)
         # Base64: a text may hold line ends, and whatever else would part the answer.
         query = (
-            f"select lsn, translate(encode(convert_to(data, 'UTF8'), 'base64'), E'\\n', '') from pg_logical_slot_peek_changes({literal(SLOT)}, null, "
+            f"select lsn, translate(encode(convert_to(data, 'UTF8'), 'base64'), E'\\n', '') from pg_logical_slot_peek_changes({literal(self.slot)}, null, "
             f"{_SOME}, 'include-xids', '0', 'skip-empty-xacts', '1')"
         )
         found: list[postgres_changes.Change] = []
@@ -178,7 +197,7 @@ class Followed(NamedTuple):
 
     def _forget(self, place: str) -> None:
         """Let the source keep its log from a place on only."""
-        self.source.server.sql(f"select pg_replication_slot_advance({literal(SLOT)}, {literal(place)})", self.source.name)
+        self.source.server.sql(f"select pg_replication_slot_advance({literal(self.slot)}, {literal(place)})", self.source.name)
 
     def complete(self) -> None:
         """What is in no log: where sequences are, and what views hold that were filled."""
@@ -187,7 +206,7 @@ class Followed(NamedTuple):
         views = "select format('refresh materialized view %I.%I;', schemaname, matviewname) from pg_matviews where ispopulated order by 1"
         sets += [row[0] for row in self.target.server.sql(views, self.fresh)]
         if sets:
-            self.target.server.sql("\n".join(sets), self.fresh)
+            self.target.server.sql("\n".join([_WRITING, *sets]), self.fresh)
 
     def lag(self) -> int:
         """Bytes of the source's log that the copy has not."""

@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from . import migration_postgres
+from . import migration_postgres, migration_redis
 from .beside import Beside
 from .cache_writes import gate
 from .compose_backups import running
@@ -51,3 +52,24 @@ def _place(title: str, told: Mapping[str, Any]) -> tuple[Beside, list[str]]:
         return store.beside_it, list(CLIENT)
     beside = Beside(f"{told['title']} of {title}", told["inside"], reach=told["reach"], before=told.get("before") or ":")
     return beside, list(told.get("client") or [])
+
+
+def compared(databases: tuple[Database, Database] | None, keys: tuple[Keys, Keys] | None, behind: str = "") -> list[str]:
+    """Compare both sides' stores, and say what they hold; ``behind`` the target's name: of its copy. Raises :class:`BerthError` where they
+    differ.
+    """
+    said, found = [], []
+    if databases:
+        source, target = databases
+        with ThreadPoolExecutor() as both:
+            asked = both.submit(source.content), both.submit(target.content, behind=behind)
+        ours, theirs = (each.result() for each in asked)
+        found += [f"postgres: {each}" for each in ours.differs(theirs)]
+        said.append(f"postgres: {ours.summary} are the same on both sides, with their sums and sequences")
+    if keys:
+        found += [f"redis: {each}" for each in migration_redis.differences(*keys)]
+        said.append(f"redis: {keys[0].count()} keys are the same on both sides")
+    if found:
+        more = f" and {len(found) - 8} more" if len(found) > 8 else ""
+        refuse(f"the two sides differ: {'; '.join(found[:8])}{more}")
+    return said
