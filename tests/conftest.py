@@ -43,16 +43,29 @@ def _locked(name: str, how: int) -> Iterator[None]:
         yield
 
 
+def _alone(item: pytest.Item | None) -> bool:
+    return item is not None and item.get_closest_marker("alone") is not None
+
+
+# The lock of this worker's test, where it has one.
+_held: list[ExitStack] = []
+
+
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """A test marked ``alone`` waits for the tests of other workers to end, and none begins beside it: what it measures is the code, not how
-    two cores are shared. Whoever waits holds the gate, so that its turn comes."""
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """A test marked ``alone`` waits for the tests of other workers to end, and none begins beside it or beside the next that is so marked: what
+    it measures is the code, not how two cores are shared. Whoever waits holds the gate, so that its turn comes."""
     if not item.get_closest_marker("docker"):
         return (yield)
-    with ExitStack() as room:
+    if not _held:
         with _locked("tests.gate", fcntl.LOCK_EX):
-            room.enter_context(_locked("tests.room", fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH))
+            _held.append(ExitStack())
+            _held[0].enter_context(_locked("tests.room", fcntl.LOCK_EX if _alone(item) else fcntl.LOCK_SH))
+    try:
         return (yield)
+    finally:
+        if not (_alone(item) and _alone(nextitem)):
+            _held.pop().close()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

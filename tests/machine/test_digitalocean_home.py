@@ -261,7 +261,7 @@ def test_a_deploy_at_100_requests_a_second_loses_none_and_neither_does_one_that_
     served = app.on("app-2", "cat /srv/berth/*/current.json")
     assert before != served
     with Load(f"{app.url}/readyz") as load:
-        broken = json.dumps({"app_env": {"api": {"PORT": "5999"}}, "app_compose_timeout": 20})
+        broken = json.dumps({"app_env": {"api": {"PORT": "5999"}}, "app_compose_timeout": 8})
         done = app.playbook("deploy.yml", "-e", "app_release=third", "-e", broken)
     assert done.returncode != 0
     assert re.search(r"release third-\w+ was not brought into service, and second-\w+ goes on serving", " ".join(done.stdout.split()))
