@@ -160,8 +160,8 @@ class Migration:
         begin = time.monotonic()
         # Of this very attempt: what stands behind the name of what is moved aside, and the comment of what takes its place.
         stamp = f"{datetime.now(UTC):%Y%m%d_%H%M%S}"
-        self._begin(SWITCHING, aside=ASIDE + stamp, moved=f"moved from {self.source.title}, {stamp}", followed=bool(followed))
         try:
+            self._begin(SWITCHING, aside=ASIDE + stamp, moved=f"moved from {self.source.title}, {stamp}", followed=bool(followed))
             self.source.writes(allowed=False)
             said = [*(self._drained(followed) if followed else self._copy()), *self._compared(behind=FRESH)]
             if self._databases:
