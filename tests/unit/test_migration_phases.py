@@ -1,0 +1,159 @@
+"""What a move does to two stores of keys, phase by phase, and where it is left when something fails."""
+
+from __future__ import annotations
+
+import json
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from berth import cache_writes, migration
+from berth.beside import Beside
+from berth.migration import Migration
+from berth.migration_redis import Key, Keys
+from berth.problems import BerthError
+from botocore.exceptions import ClientError
+
+
+class Memory(Keys):
+    """A store in this process's memory. ``left``: so many writes until its connection is gone."""
+
+    def __init__(self, title: str, **held: bytes) -> None:
+        super().__init__(Beside(title, []), [])
+        self.held = {name.encode(): value for name, value in held.items()}
+        self.open, self.left = True, 1000
+
+    def databases(self) -> list[int]:
+        return [0] if self.held else []
+
+    def read(self, _database: int, _script: str = "") -> Iterator[list[Key]]:  # type: ignore[override]
+        yield [Key(name, "string", -1, value) for name, value in self.held.items()]
+
+    def write(self, _database: int, keys: list[Key]) -> None:  # type: ignore[override]
+        self.left -= 1
+        if self.left < 0:
+            raise BerthError(f"{self.beside.title}: the connection is gone")
+        if not self.open:
+            raise BerthError(f"{self.beside.title}: NOREPLICAS Not enough good replicas to write.")
+        self.held |= {key.name: key.value for key in keys}
+
+    def remove(self, _database: int, names: list[bytes]) -> None:  # type: ignore[override]
+        for name in names:
+            self.held.pop(name, None)
+
+    def clear(self) -> None:
+        self.held.clear()
+
+    def count(self) -> int:
+        return len(self.held)
+
+    def writes(self, *, allowed: bool) -> None:
+        self.open = allowed
+
+    def content(self) -> dict[tuple[int, bytes], tuple[str, bool, bytes]]:
+        return {(0, name): ("string", False, value) for name, value in self.held.items()}
+
+
+class Home:
+    """A home with keys alone."""
+
+    postgres = None
+
+    def __init__(self, title: str, **held: bytes) -> None:
+        self.title, self.redis = title, Memory(title, **held)
+
+    def writes(self, *, allowed: bool) -> None:
+        self.redis.writes(allowed=allowed)
+
+
+@pytest.fixture
+def homes() -> tuple[Home, Home]:
+    return Home("old", a=b"1", b=b"2"), Home("new")
+
+
+def move(homes: tuple[Home, Home], folder: Path) -> Migration:
+    """A run's view of the move."""
+    return Migration(*homes, folder / "note.json")  # type: ignore[arg-type]
+
+
+def phase(folder: Path) -> str:
+    return str(json.loads((folder / "note.json").read_text())["phase"])
+
+
+def test_the_target_takes_over_and_the_source_reads_only(homes: tuple[Home, Home], tmp_path: Path):
+    old, new = homes
+    assert any("redis: 2 keys" in line for line in move(homes, tmp_path).check(replace=False))
+    move(homes, tmp_path).copy(replace=False)
+    assert old.redis.open
+    del old.redis.held[b"b"]
+    move(homes, tmp_path).switch(replace=False)
+    assert (new.redis.held, old.redis.open, phase(tmp_path)) == ({b"a": b"1"}, False, migration.SWITCHED)
+    move(homes, tmp_path).finish()
+    assert not (tmp_path / "note.json").exists()
+    with pytest.raises(BerthError, match="no move from old to new is under way"):
+        move(homes, tmp_path).back(lose=False)
+
+
+def test_what_was_written_in_the_target_comes_back(homes: tuple[Home, Home], tmp_path: Path):
+    old, new = homes
+    move(homes, tmp_path).switch(replace=False)
+    new.redis.held[b"c"] = b"3"
+    del new.redis.held[b"a"]
+    assert move(homes, tmp_path).back(lose=False)[-1] == "old takes writes"
+    assert (old.redis.held, old.redis.open, new.redis.open) == ({b"b": b"2", b"c": b"3"}, True, False)
+
+
+def test_a_way_back_that_breaks_leaves_the_target_serving(homes: tuple[Home, Home], tmp_path: Path):
+    old, new = homes
+    move(homes, tmp_path).switch(replace=False)
+    old.redis.left = 0
+    with pytest.raises(BerthError, match="the connection is gone"):
+        move(homes, tmp_path).back(lose=False)
+    assert (old.redis.open, new.redis.open, phase(tmp_path)) == (False, True, migration.SWITCHED)
+
+
+def test_a_switch_that_breaks_opens_the_source_again(homes: tuple[Home, Home], tmp_path: Path):
+    old, new = homes
+    move(homes, tmp_path).copy(replace=False)
+    new.redis.left = 2  # those that see whether it can be written
+    with pytest.raises(BerthError, match="old takes writes again, and nothing was switched"):
+        move(homes, tmp_path).switch(replace=False)
+    assert (old.redis.open, phase(tmp_path)) == (True, migration.COPIED)
+
+
+def test_keys_alone_are_not_followed(homes: tuple[Home, Home], tmp_path: Path):
+    with pytest.raises(BerthError, match="keys are copied at the switch"):
+        move(homes, tmp_path).follow(replace=False)
+    assert not (tmp_path / "note.json").exists()
+
+
+def test_another_move_is_not_begun_beside_one(homes: tuple[Home, Home], tmp_path: Path):
+    move(homes, tmp_path).copy(replace=False)
+    with pytest.raises(BerthError, match="a move from old to new is copied; end it first"):
+        move((Home("old", a=b"1"), Home("third")), tmp_path)
+
+
+def test_a_parameter_group_is_told_and_left_as_it_was(monkeypatch: pytest.MonkeyPatch):
+    asked: list[tuple[str, str]] = []
+
+    class Client:
+        """What ElastiCache is asked."""
+
+        def modify_cache_parameter_group(self, CacheParameterGroupName: str, ParameterNameValues: list[dict[str, str]]) -> None:  # noqa: N803
+            if CacheParameterGroupName == "gone":
+                raise ClientError({"Error": {"Code": "CacheParameterGroupNotFound", "Message": "not found"}}, "ModifyCacheParameterGroup")
+            asked.append(("modify", ParameterNameValues[0]["ParameterValue"]))
+
+        def reset_cache_parameter_group(self, ParameterNameValues: list[dict[str, str]], **_group: str) -> None:  # noqa: N803
+            asked.append(("reset", ParameterNameValues[0]["ParameterName"]))
+
+    monkeypatch.setitem(sys.modules, "boto3", types.SimpleNamespace(client=lambda _service, region_name: Client()))
+    gate = cache_writes.gate("shop-valkey8", "eu-central-1")
+    gate(False)
+    gate(True)
+    # More replicas than a group can have; and nothing is left of it.
+    assert asked == [("modify", "6"), ("modify", "0"), ("reset", "min-replicas-to-write")]
+    with pytest.raises(BerthError, match=r"parameter group gone: .*not found"):
+        cache_writes.gate("gone", "eu-central-1")(False)
