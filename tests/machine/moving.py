@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 import subprocess
 import threading
@@ -167,3 +168,35 @@ class Writers:
 
 def written(rows: str) -> set[tuple[int, int]]:
     return {(int(a), int(b)) for a, b in (line.split("|") for line in rows.split())}
+
+
+@dataclass
+class OnAws(Project):
+    """And on AWS, where it has stores only."""
+
+    cloud: Any = None
+
+    def there(self, query: str) -> str:
+        """What RDS answers to the app's own user. Raises :class:`OSError`."""
+        secret = self.cloud.secrets(f"berth/{NAME}/postgres")[f"berth/{NAME}/postgres"]
+        where = f"host={secret['host']} port={secret['port']} sslmode=require user={secret['username']} dbname={secret['dbname']}"
+        words = ["docker", "run", "--rm", "--network", "host", "--env", "PGPASSWORD", "postgres:17", "psql", "-qAt", "-c", query, where]
+        settings = {**os.environ, "PGPASSWORD": secret["password"]}
+        done = subprocess.run(words, env=settings, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise OSError(done.stderr)
+        return done.stdout.strip()
+
+    def keys(self, *command: str) -> str:
+        """What ElastiCache answers."""
+        secret = self.cloud.secrets(f"berth/{NAME}/redis")[f"berth/{NAME}/redis"]
+        words = ["docker", "run", "--rm", "--network", "host", "--env", "REDISCLI_AUTH", "valkey/valkey:8", "valkey-cli"]
+        words += ["--no-auth-warning", "--tls", "--insecure", "-h", secret["host"], "-p", str(secret["port"]), *command]
+        settings = {**os.environ, "REDISCLI_AUTH": secret["password"]}
+        return subprocess.run(words, env=settings, capture_output=True, text=True, check=True).stdout.strip()
+
+    def open_ways(self) -> list[str]:
+        """Relays that run, and what lets somebody in to them."""
+        tasks = self.cloud.client("ecs").list_tasks(cluster=f"berth-{NAME}", family=f"berth-{NAME}-relay")["taskArns"]
+        groups = self.cloud.client("ec2").describe_security_groups(Filters=[{"Name": "group-name", "Values": [f"berth-{NAME}-relay"]}])
+        return tasks + [each["GroupId"] for each in groups["SecurityGroups"]]

@@ -4,71 +4,25 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
 from rehearsal import images
 from tests.machine.conftest import Cloud
-from tests.machine.moving import NAME, Project, Writers, written
+from tests.machine.moving import NAME, OnAws, Writers, written
 
 pytestmark = pytest.mark.docker
-FULL = f"berth-{NAME}"
 TOLD = {"aws_profile": "small", "postgres_rds_parameters": {"rds.logical_replication": "1"}}
 
 
-@dataclass
-class Homes(Project):
-    """And on AWS, where it has stores only."""
-
-    cloud: Any = None
-
-    def there(self, query: str) -> str:
-        """What RDS answers to the app's own user. Raises :class:`OSError`."""
-        secret = self.cloud.secrets(f"berth/{NAME}/postgres")[f"berth/{NAME}/postgres"]
-        where = f"host={secret['host']} port={secret['port']} sslmode=require user={secret['username']} dbname={secret['dbname']}"
-        words = ["docker", "run", "--rm", "--network", "host", "--env", "PGPASSWORD", "postgres:17", "psql", "-qAt", "-c", query, where]
-        settings = {**os.environ, "PGPASSWORD": secret["password"]}
-        done = subprocess.run(words, env=settings, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise OSError(done.stderr)
-        return done.stdout.strip()
-
-    def keys(self, *command: str) -> str:
-        secret = self.cloud.secrets(f"berth/{NAME}/redis")[f"berth/{NAME}/redis"]
-        words = [
-            "docker",
-            "run",
-            "--rm",
-            "--network",
-            "host",
-            "--env",
-            "REDISCLI_AUTH",
-            "valkey/valkey:8",
-            "valkey-cli",
-            "--no-auth-warning",
-        ]
-        words += ["--tls", "--insecure", "-h", secret["host"], "-p", str(secret["port"]), *command]
-        settings = {**os.environ, "REDISCLI_AUTH": secret["password"]}
-        return subprocess.run(words, env=settings, capture_output=True, text=True, check=True).stdout.strip()
-
-    def open_ways(self) -> list[str]:
-        """Relays that run, and what lets somebody in to them."""
-        tasks = self.cloud.client("ecs").list_tasks(cluster=FULL, family=f"{FULL}-relay")["taskArns"]
-        groups = self.cloud.client("ec2").describe_security_groups(Filters=[{"Name": "group-name", "Values": [f"{FULL}-relay"]}])
-        return tasks + [each["GroupId"] for each in groups["SecurityGroups"]]
-
-
 @pytest.fixture(scope="module")
-def homes(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Homes]:
+def homes(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnAws]:
     images.ensure(["postgres:17", "postgres:17.7", "redis:8"])
     root = tmp_path_factory.mktemp("moved")
     environment = {**os.environ, **cloud.environment, "XDG_DATA_HOME": str(root / "data")}
-    found = Homes("inventories/aws", root / "project", environment, TOLD, cloud=cloud)
+    found = OnAws("inventories/aws", root / "project", environment, TOLD, cloud=cloud)
     try:
         found.start()
         found.playbook("inventories/aws", "platform.yml")
@@ -79,7 +33,7 @@ def homes(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ho
         found.stop()
 
 
-def test_with_five_writers_all_comes_into_the_vpc_and_the_way_is_closed(homes: Homes):
+def test_with_five_writers_all_comes_into_the_vpc_and_the_way_is_closed(homes: OnAws):
     homes.keys("set", "there", "already")
     assert "holds 1 keys already" in homes.move("follow", succeeds=False)
     homes.keys("del", "there")
@@ -115,7 +69,7 @@ def test_with_five_writers_all_comes_into_the_vpc_and_the_way_is_closed(homes: H
     assert (homes.keys("hget", "hash", "field"), homes.keys("-n", "3", "scard", "set")) == ("\x01\x02", "2")
 
 
-def test_what_was_written_there_comes_back_when_it_is_gone_back(homes: Homes):
+def test_what_was_written_there_comes_back_when_it_is_gone_back(homes: OnAws):
     homes.there("insert into sold values (9070); update loose set weight = 7 where writer = 1; select nextval('tickets')")
     homes.keys("hset", "hash", "field", "later")
     said = homes.move("back")
@@ -134,7 +88,7 @@ def test_what_was_written_there_comes_back_when_it_is_gone_back(homes: Homes):
 
 
 @pytest.mark.skipif(not os.environ.get("BERTH_EVERY_MOMENT"), reason="a minute more; BERTH_EVERY_MOMENT=1 runs it")
-def test_it_moves_out_again_and_what_was_left_takes_no_writes(homes: Homes):
+def test_it_moves_out_again_and_what_was_left_takes_no_writes(homes: OnAws):
     homes.there("insert into sold values (9100)")
     homes.keys("set", "job", "third")
     other = {"from": "inventories/aws", "to": "inventories/local", "migrate_replace": True}
