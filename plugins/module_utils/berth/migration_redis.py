@@ -8,6 +8,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from . import redis_values
@@ -215,7 +216,9 @@ def obstacles(source: Keys, target: Keys, *, replace: bool) -> tuple[list[str], 
 
 def differences(source: Keys, target: Keys) -> list[str]:
     """What is not alike, in words. Keys that were to expire may have done so on one side."""
-    ours, theirs = source.content(), target.content()
+    with ThreadPoolExecutor() as both:
+        asked = both.submit(source.content), both.submit(target.content)
+    ours, theirs = (each.result() for each in asked)
     found = []
     for place in sorted(ours.keys() | theirs.keys()):
         one, other = ours.get(place), theirs.get(place)
