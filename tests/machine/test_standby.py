@@ -14,7 +14,6 @@ from rehearsal.digitalocean import machines
 from tests.machine.conftest import Cloud, eventually
 from tests.machine.database import Database, Writer, project
 
-pytestmark = pytest.mark.docker
 NAME = "standby-test"
 # Minutes more, which not every run has.
 DROPLETS = [
@@ -23,6 +22,7 @@ DROPLETS = [
 ]
 GIVEN = {"digitalocean_ip_range": "10.122.0.0/20", "machine_timeout": 15, "postgres_container_synchronous": True}
 at_length = pytest.mark.skipif(not os.environ.get("BERTH_EVERY_MOMENT"), reason="takes minutes; BERTH_EVERY_MOMENT=1 runs it")
+pytestmark = [pytest.mark.docker, at_length]
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,6 @@ def test_the_second_follows_the_first_and_the_app_writes_to_the_first(pair: Data
     assert re.search(r"db-2-postgres, standby, streaming", said), said
 
 
-@at_length
 def test_a_second_run_changes_nothing_and_shows_no_password(pair: Database):
     secret = pair.on("db-1", "cat /etc/berth/postgres/secrets/replication").strip()
     said = pair.run("site.yml", "-vvv")
@@ -70,7 +69,6 @@ def test_a_planned_promotion_loses_nothing_and_the_old_primary_follows(pair: Dat
     assert not re.search(r"changed=[1-9]", pair.run("site.yml"))
 
 
-@at_length
 def test_a_primary_that_cannot_be_asked_is_not_left_behind_unless_that_is_said(pair: Database):
     pair.run("promote.yml")
     assert (pair.standing("db-1"), pair.standing("db-2")) == ("f", "t")
@@ -98,7 +96,6 @@ def test_a_primary_that_cannot_be_asked_is_not_left_behind_unless_that_is_said(p
         machines.power(number, on=True)
 
 
-@at_length
 def test_an_old_primary_that_comes_back_is_stopped_and_copied_anew(pair: Database):
     machines.wait(pair.address("db-1"))
     eventually(lambda: pair.standing("db-1") == "f")
@@ -109,7 +106,6 @@ def test_an_old_primary_that_comes_back_is_stopped_and_copied_anew(pair: Databas
     assert not re.search(r"changed=[1-9]", pair.run("site.yml"))
 
 
-@at_length
 def test_after_a_restore_the_standby_follows_what_was_restored(pair: Database):
     there = pair.written()
     pair.run("backup.yml")
