@@ -15,12 +15,12 @@ from tests.machine.conftest import Cloud, eventually
 from tests.machine.database import Database, Writer, project
 
 NAME = "standby-test"
-# Minutes more, which not every run has.
 DROPLETS = [
     {"name": "db-1", "groups": ["postgres"], "size": "s-1vcpu-1gb", "volumes": [{"name": "data", "size": 1}]},
     {"name": "db-2", "groups": ["postgres", "app"], "size": "s-2vcpu-2gb", "volumes": [{"name": "data", "size": 1}]},
 ]
 GIVEN = {"digitalocean_ip_range": "10.122.0.0/20", "machine_timeout": 15, "postgres_container_synchronous": True}
+# Minutes more, which not every run has.
 at_length = pytest.mark.skipif(not os.environ.get("BERTH_EVERY_MOMENT"), reason="takes minutes; BERTH_EVERY_MOMENT=1 runs it")
 pytestmark = [pytest.mark.docker, at_length]
 
