@@ -13,7 +13,7 @@ from pathlib import Path
 from berth import migration, migration_postgres
 from berth.migration_stores import Stores
 
-from benchmarks.running import Seconds
+from benchmarks.running import Seconds, void
 from rehearsal import images
 
 IMAGE, NETWORK = "postgres:17", "berth-bench-moves"
@@ -90,29 +90,10 @@ def measure(seconds: Seconds) -> list[str]:
             ours = seconds(lambda source=source, target=target: void(migration_postgres.copy(source, target)), 3)  # type: ignore[misc]
             inside("berth-bench-new", "dropdb", "bare")
             move = migration.Migration(old, new, Path(folder) / "note.json")
-            writing = [
-                "docker",
-                "exec",
-                "--user",
-                "postgres",
-                "berth-bench-old",
-                "pgbench",
-                "-n",
-                "-c",
-                "2",
-                "-R",
-                "50",
-                "-T",
-                "300",
-                "shop",
-            ]
+            writing = "docker exec --user postgres berth-bench-old pgbench --no-vacuum --client=2 --rate=50 --time=300 shop".split()
             with subprocess.Popen(writing, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
                 move.follow(replace=False)
                 said = " ".join(move.switch(replace=False))
             found = re.search(r"writes paused for ([0-9.]+) s", said)
             lines.append(f"  {title} | {ours:.1f} s | {floor:.1f} s | {floor / ours:.2f} | {found[1] if found else '?'} s")
     return lines
-
-
-def void(_said: object) -> None:
-    """Nothing of what was said."""

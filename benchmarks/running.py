@@ -24,5 +24,5 @@ def run(*words: str, folder: Path = ROOT, environment: Mapping[str, str] | None 
     return done.stdout
 
 
-def void(_said: str) -> None:
+def void(_said: object) -> None:
     """Nothing of what was said."""

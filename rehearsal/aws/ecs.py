@@ -83,9 +83,13 @@ def _run(task: Any, definition: Any, interfaces: dict[str, Any]) -> None:
         task.status, task.started_at = "RUNNING", now()
         task.containers[0].last_status = "RUNNING"
 
+        next_ = 0.0
+
         def ended() -> bool:
-            if int(time.monotonic() * 5) % 5 == 0:  # once a second; a task may last
+            nonlocal next_
+            if time.monotonic() >= next_:  # a task may last
                 own.deliver()
+                next_ = time.monotonic() + 1
             return task.desired_status == "STOPPED" or bool(own.essential() & set(own.exited()))
 
         containers.wait_until(ended, _LONGEST, "the task does not end")

@@ -20,6 +20,7 @@ from rehearsal.aws.faults import kill_tree
 from tests.machine.conftest import ROOT
 
 NAME = "moved"
+DROPLETS = [{"name": "db-1", "groups": ["postgres", "redis", "app"], "size": "s-2vcpu-2gb", "volumes": [{"name": "data", "size": 2}]}]
 COMPOSE = """services:
   db:
     image: postgres:17
@@ -168,6 +169,19 @@ class Writers:
 
 def written(rows: str) -> set[tuple[int, int]]:
     return {(int(a), int(b)) for a, b in (line.split("|") for line in rows.split())}
+
+
+@dataclass
+class OnDroplet(Project):
+    """And on a droplet."""
+
+    droplet: Any = None
+
+    def droplet_keys(self, command: str) -> str:
+        """What the droplet's Redis answers to the app's user."""
+        client = "redis-cli --tls --cacert /etc/berth/tls/ca.pem --no-auth-warning"
+        password = "$(cat /etc/berth/redis/secrets/app)"
+        return str(self.droplet.on("db-1", f"docker exec -e REDISCLI_AUTH={password} berth-redis {client} {command}").strip())
 
 
 @dataclass

@@ -5,38 +5,23 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
 from rehearsal import images, server
 from tests.machine.conftest import Cloud
 from tests.machine.database import Database
-from tests.machine.moving import NAME, Project, Writers, written
+from tests.machine.moving import DROPLETS, NAME, OnDroplet, Writers, written
 
 # Of the other way a part is in test_backup.py, which has a droplet with data; a move to AWS is in test_migrate_aws.py.
 pytestmark = [
     pytest.mark.docker,
     pytest.mark.skipif(not os.environ.get("BERTH_EVERY_MOMENT"), reason="five minutes; BERTH_EVERY_MOMENT=1 runs it"),
 ]
-DROPLETS = [{"name": "db-1", "groups": ["postgres", "redis", "app"], "size": "s-2vcpu-2gb", "volumes": [{"name": "data", "size": 2}]}]
-
-
-@dataclass
-class Homes(Project):
-    """And on a droplet."""
-
-    droplet: Any = None
-
-    def keys(self, command: str) -> str:
-        client = "redis-cli --tls --cacert /etc/berth/tls/ca.pem --no-auth-warning"
-        password = "$(cat /etc/berth/redis/secrets/app)"
-        return str(self.droplet.on("db-1", f"docker exec -e REDISCLI_AUTH={password} berth-redis {client} {command}").strip())
 
 
 @pytest.fixture(scope="module")
-def homes(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Homes]:
+def homes(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnDroplet]:
     images.ensure(["postgres:17", "postgres:17.7", "redis:8"])
     server.digitalocean()
     root = tmp_path_factory.mktemp("moved")
@@ -44,7 +29,7 @@ def homes(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ho
     given = {"digitalocean_ip_range": "10.127.0.0/20", "backup_bucket": ""}
     droplet = Database(NAME, "", environment, "", "digitalocean", project=root / "project", droplets=DROPLETS, given=given)
     told = {"digitalocean_droplets": DROPLETS, **given}
-    found = Homes("inventories/digitalocean", root / "project", environment, told, droplet=droplet)
+    found = OnDroplet("inventories/digitalocean", root / "project", environment, told, droplet=droplet)
     try:
         found.start()
         droplet.run("site.yml")
@@ -54,13 +39,13 @@ def homes(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ho
         found.stop()
 
 
-def test_what_is_in_the_way_is_said_and_nothing_is_touched(homes: Homes):
+def test_what_is_in_the_way_is_said_and_nothing_is_touched(homes: OnDroplet):
     homes.droplet.ask("create table there_already (i int)")
-    homes.keys("set there already")
+    homes.droplet_keys("set there already")
     said = homes.move("check", succeeds=False)
     assert f"holds 1 tables in {NAME} already" in said and "holds 1 keys already" in said and "Nothing was touched" in said
     homes.droplet.ask("drop table there_already")
-    homes.keys("del there")
+    homes.droplet_keys("del there")
     assert "Give the homes that the data moves between" in homes.move("check", succeeds=False, to="")
     assert "migrate is move, and the phases are check, copy, follow" in homes.move("move", succeeds=False)
     assert "inventories/nowhere is no inventory" in homes.move("check", succeeds=False, to="inventories/nowhere")
@@ -69,25 +54,25 @@ def test_what_is_in_the_way_is_said_and_nothing_is_touched(homes: Homes):
     assert "nothing has been switched" in homes.move("verify", succeeds=False)
 
 
-def test_a_copy_leaves_the_source_serving(homes: Homes):
+def test_a_copy_leaves_the_source_serving(homes: OnDroplet):
     said = homes.move("copy")
     assert "A switch pauses writes for about" in said
     homes.here("insert into sold values (9001)")
-    assert homes.keys("get job") == "first"
+    assert homes.droplet_keys("get job") == "first"
 
 
-def test_a_switch_that_is_killed_can_be_taken_back(homes: Homes):
+def test_a_switch_that_is_killed_can_be_taken_back(homes: OnDroplet):
     homes.killed("switching", 1.5)
     assert homes.here("select count(*) from sold") == "5001"
     assert homes.move("back")
     homes.here("insert into sold values (9002)")
     assert homes.queue("set", "after", "1") == "OK"
-    assert homes.keys("dbsize") == "0"
+    assert homes.droplet_keys("dbsize") == "0"
     assert "incoming" not in homes.droplet.ask("select datname from pg_database")
     homes.move("copy")
 
 
-def test_with_five_writers_nothing_that_was_acknowledged_is_missing(homes: Homes):
+def test_with_five_writers_nothing_that_was_acknowledged_is_missing(homes: OnDroplet):
     writers = Writers(homes)
     while len(writers.acknowledged) < 30:
         time.sleep(0.1)
@@ -105,23 +90,27 @@ def test_with_five_writers_nothing_that_was_acknowledged_is_missing(homes: Homes
     assert homes.queue("set", "job", "second").startswith("NOREPLICAS")
     assert homes.droplet.ask("select last_value from tickets") == "41"
     assert homes.droplet.ask("select count(*) from heavy") > "0"
-    assert (homes.keys("get job"), homes.keys("hget hash field"), homes.keys("-n 3 scard set")) == ("first", "\x01\x02", "2")
-    assert 0 < int(homes.keys("ttl soon")) <= 5000
-    assert homes.queue("lrange", "list", "0", "-1") == homes.keys("lrange list 0 -1")
+    assert (homes.droplet_keys("get job"), homes.droplet_keys("hget hash field"), homes.droplet_keys("-n 3 scard set")) == (
+        "first",
+        "\x01\x02",
+        "2",
+    )
+    assert 0 < int(homes.droplet_keys("ttl soon")) <= 5000
+    assert homes.queue("lrange", "list", "0", "-1") == homes.droplet_keys("lrange list 0 -1")
 
 
-def test_going_back_would_lose_what_was_written_since_and_is_refused(homes: Homes):
+def test_going_back_would_lose_what_was_written_since_and_is_refused(homes: OnDroplet):
     # The droplet does not keep its log for that.
     homes.droplet.ask("insert into sold values (9100)")
     assert "Going back would lose that" in homes.move("back", succeeds=False)
     homes.droplet.ask("insert into sold values (9101)")
-    assert homes.keys("hset hash field 1") == "0"
+    assert homes.droplet_keys("hset hash field 1") == "0"
     with pytest.raises(OSError, match="read-only"):
         homes.here("insert into sold values (1)")
     assert homes.queue("set", "job", "second").startswith("NOREPLICAS")
 
 
-def test_finished_it_moves_back_the_same_way(homes: Homes):
+def test_finished_it_moves_back_the_same_way(homes: OnDroplet):
     homes.move("finish")
     # Nor does what was moved away from come to life again beside it.
     assert "no move from inventories/local to inventories/digitalocean is under way" in homes.move("back", succeeds=False)
@@ -129,8 +118,8 @@ def test_finished_it_moves_back_the_same_way(homes: Homes):
     other = {"from": "inventories/digitalocean", "to": "inventories/local"}
     refused = homes.move("check", succeeds=False, **other)
     assert "tables in shop already" in refused
-    homes.keys("set job third")
-    homes.keys("hset hash other 1")
+    homes.droplet_keys("set job third")
+    homes.droplet_keys("hset hash other 1")
     homes.move("switch", migrate_replace=True, **other)
     assert homes.here("select count(*) from sold where number in (9100, 9101)") == "2"
     assert (homes.queue("get", "job"), homes.queue("hlen", "hash")) == ("third", "2")

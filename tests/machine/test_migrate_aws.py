@@ -65,6 +65,8 @@ def test_with_five_writers_all_comes_into_the_vpc_and_the_way_is_closed(homes: O
     assert homes.here("select count(*) from pg_replication_slots") == "0"
     assert homes.queue("set", "job", "second").startswith("NOREPLICAS")
     assert homes.there("select last_value from tickets") == "41"
+    # Nobody else may connect to it, as to what was there before.
+    assert homes.there("select has_database_privilege('public', current_database(), 'connect')") == "f"
     assert homes.keys("get", "job") == "first"
     assert (homes.keys("hget", "hash", "field"), homes.keys("-n", "3", "scard", "set")) == ("\x01\x02", "2")
 

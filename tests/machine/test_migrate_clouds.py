@@ -6,32 +6,23 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
 from rehearsal import images, server
 from tests.machine.conftest import Cloud
 from tests.machine.database import Database, Writer
-from tests.machine.moving import COMPOSE, NAME, TABLES, OnAws
+from tests.machine.moving import COMPOSE, DROPLETS, NAME, TABLES, OnAws, OnDroplet
 
 pytestmark = [
     pytest.mark.docker,
     pytest.mark.skipif(not os.environ.get("BERTH_EVERY_MOMENT"), reason="six minutes; BERTH_EVERY_MOMENT=1 runs it"),
 ]
-DROPLETS = [{"name": "db-1", "groups": ["postgres", "redis", "app"], "size": "s-2vcpu-2gb", "volumes": [{"name": "data", "size": 2}]}]
 
 
 @dataclass
-class Clouds(OnAws):
-    """And on a droplet, from where it moves."""
-
-    droplet: Any = None
-
-    def keys_here(self, command: str) -> str:
-        client = "redis-cli --tls --cacert /etc/berth/tls/ca.pem --no-auth-warning"
-        password = "$(cat /etc/berth/redis/secrets/app)"
-        return str(self.droplet.on("db-1", f"docker exec -e REDISCLI_AUTH={password} berth-redis {client} {command}").strip())
+class Clouds(OnDroplet, OnAws):
+    """Both, from one to the other."""
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +53,7 @@ def test_from_droplets_to_aws_and_back_nothing_is_lost(clouds: Clouds):
     droplets = {"from": "inventories/digitalocean"}
     clouds.droplet.ask("create table written (number int primary key)")
     clouds.droplet.ask(TABLES.split(";")[0])
-    clouds.keys_here("set job first")
+    clouds.droplet_keys("set job first")
     writer = Writer(clouds.droplet)
     writer.start()
     clouds.move("follow", **droplets)
@@ -80,7 +71,7 @@ def test_from_droplets_to_aws_and_back_nothing_is_lost(clouds: Clouds):
     print(said[said.index("Say what was done") :])
     assert re.search(r"postgres: [1-9]\d* changes came back", said)
     assert clouds.droplet.ask("select count(*) from written where number = -2") == "1"
-    assert clouds.keys_here("get job") == "second"
+    assert clouds.droplet_keys("get job") == "second"
     clouds.droplet.ask("insert into written values (-3)")
     with pytest.raises(OSError, match="read-only"):
         clouds.there("insert into written values (-4)")

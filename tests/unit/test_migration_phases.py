@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from berth import cache_writes, migration
 from berth.beside import Beside
 from berth.migration import Migration
@@ -157,3 +158,8 @@ def test_a_parameter_group_is_told_and_left_as_it_was(monkeypatch: pytest.Monkey
     assert asked == [("modify", "6"), ("modify", "0"), ("reset", "min-replicas-to-write")]
     with pytest.raises(BerthError, match=r"parameter group gone: .*not found"):
         cache_writes.gate("gone", "eu-central-1")(False)
+
+
+def test_the_playbook_knows_the_phases_that_there_are():
+    playbook = yaml.safe_load((Path(__file__).parents[2] / "playbooks" / "migrate.yml").read_text())
+    assert playbook[0]["vars"]["migrate_phases"] == list(migration.PHASES)

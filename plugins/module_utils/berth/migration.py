@@ -77,6 +77,7 @@ class Migration:
             found += migration_postgres.obstacles(source, target, replace=replace, begun=self.state["phase"] == SWITCHING)
             said += [f"postgres: {source.size() / 1e6:.0f} MB in {source.tables()} tables of {source.name}, for {target.name}"]
             said += [f"postgres: {each}" for each in migration_postgres.remarks(source)]
+            said += [f"postgres, for -e migrate=follow: {each}" for each in Followed(source, target).obstacles()]
         if self._keys:
             ways, notes = migration_redis.obstacles(*self._keys, replace=replace or begun)
             found += ways

@@ -59,8 +59,8 @@ class Followed(NamedTuple):
         found = []
         if (level := server.one("show wal_level")) != "logical":
             found.append(
-                f"{title} runs with wal_level {level}, and following needs logical: set that (postgres -c wal_level=logical, "
-                "postgres_container_settings, or rds.logical_replication in postgres_rds_parameters) and restart it, or switch without following"
+                f"{title} runs with wal_level {level}, and following needs logical: set that ({self.source.logical}) and restart it, or switch "
+                "without following"
             )
         if server.one(_MAY) != "t":
             found.append(

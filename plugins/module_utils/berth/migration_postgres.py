@@ -24,7 +24,7 @@ _TABLES = f"""select format('select %L, count(*), coalesce(sum(hashtextextended(
 _SEQUENCES = "select 'sequence ' || schemaname || '.' || sequencename, coalesce(last_value, 0), 0 from pg_sequences order by 1;"
 _LARGE = "select 'large objects', count(*), coalesce(sum(hashtextextended(encode(lo_get(oid), 'hex'), 0)::numeric), 0) from pg_largeobject_metadata;"
 # Values are written alike everywhere, whatever the servers' settings.
-ALIKE = "set extra_float_digits = 1; set timezone = 'UTC'; set datestyle = 'ISO'; set intervalstyle = 'postgres'; set bytea_output = 'hex';"
+ALIKE = "set client_encoding = 'UTF8'; set extra_float_digits = 1; set timezone = 'UTC'; set datestyle = 'ISO'; set intervalstyle = 'postgres'; set bytea_output = 'hex';"
 
 
 class Content(NamedTuple):
@@ -51,12 +51,15 @@ class Content(NamedTuple):
 
 
 class Database(NamedTuple):
-    """One database of a server. ``storage``: bytes of a service's disk, which cannot be asked."""
+    """One database of a server. ``storage``: bytes of a service's disk, which cannot be asked. ``logical``: how its server gets to keep a log
+    that can be followed.
+    """
 
     server: Server
     name: str
     owner: str
     storage: int = 0
+    logical: str = "postgres -c wal_level=logical"
 
     @property
     def title(self) -> str:
@@ -120,7 +123,8 @@ def find(server: Server, told: Mapping[str, str], named: str, *, fresh: bool) ->
             what = f"holds the databases {', '.join(found)}" if found else "has no table in any database"
             refuse(f"{server.beside.title} {what}; name the app's with -e migrate_database=NAME. Nothing was touched")
         name = found[0]
-    return Database(server, name, told.get("owner") or server.one("select current_user"), int(told.get("storage") or 0))
+    owner = told.get("owner") or server.one("select current_user")
+    return Database(server, name, owner, int(told.get("storage") or 0), told.get("logical") or Database._field_defaults["logical"])
 
 
 def obstacles(source: Database, target: Database, *, replace: bool, begun: bool) -> list[str]:
@@ -170,6 +174,10 @@ def copy(source: Database, target: Database, *, snapshot: str = "") -> tuple[int
     fresh = target.name + FRESH
     discard(target)
     target.server.make(fresh, source.server.like(source.name), target.owner)
+    may = "select has_database_privilege('public', oid, 'connect') from pg_database where datname = "
+    if target.server.one(may + literal(target.name)) == "f":
+        # What takes its place is as closed.
+        target.server.sql(f"revoke connect on database {quoted(fresh)} from public")
     begin = time.monotonic()
     dump = ["pg_dump", "--format=custom", "--compress=1", "--no-owner", "--no-acl", f"--dbname={source.name}"]
     dump += [f"--snapshot={snapshot}"] if snapshot else []
