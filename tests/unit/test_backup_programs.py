@@ -58,6 +58,31 @@ def test_what_is_known_of_an_error_is_said_instead_of_its_code():
     assert meaning("") == "it said nothing"
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "[CryptoError] unable to load info file '/repo/backup.info' or '/repo/backup.info.copy':\nCryptoError: unable to flush",
+        "[FormatError] unable to load info file '/repo/backup.info' or '/repo/backup.info.copy':\n"
+        "FormatError: key/value found outside of section at line 1: Q\ufffd=",
+        "[ChecksumError] unable to load info file '/repo/archive.info':\nChecksumError: invalid checksum, actual 'a' but no checksum found",
+    ],
+)
+def test_another_passphrase_is_named_whatever_it_makes_of_the_files(said: str):
+    assert "backup_passphrase is not the one" in meaning(said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "ERROR: [095]: unable to verify certificate presented by 's3.example.com:443': [20] unable to get local issuer certificate",
+        "CryptoError: unable to verify certificate presented by 's3.example.com:443'",
+        "x509: certificate verify failed",
+    ],
+)
+def test_a_certificate_that_is_not_trusted_is_no_wrong_passphrase(said: str):
+    assert "backup_authority" in meaning(said)
+
+
 def test_the_summary_says_what_is_wrong_last():
     drill = {"at": 1767225600.0, "restored": 4.5}
     assert work.summary(BACKUPS, [], drill) == ("2 backups, the newest of later; last drill 2026-01-01 00:00:00Z, well, restored in 4.5 s")

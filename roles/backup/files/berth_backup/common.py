@@ -91,6 +91,8 @@ def check(problem: str, *words: str, stdin: str = "") -> str:
 
 def meaning(text: str) -> str:
     """What a command's output means, where that is known; else its last words."""
+    if "unable to load info file" in text and any(sign in text for sign in _GARBLED):
+        return UNREADABLE
     for sign, hint in HINTS.items():
         if sign in text:
             return hint
@@ -99,8 +101,15 @@ def meaning(text: str) -> str:
     return " ".join((errors or lines)[-3:])[:600] or "it said nothing"
 
 
-UNREADABLE = "the repository cannot be decrypted: backup_passphrase is not the one that it was made with"
+UNREADABLE = "the repository cannot be decrypted: backup_passphrase is not the one that it was made with, or what it holds is damaged"
+# Another passphrase makes random bytes of a file. Most end in wrong padding, but about one in 256 does not: that one is read, and is no
+# file of settings, or is one whose checksum is missing.
+_GARBLED = ("CryptoError", "FormatError", "ChecksumError")
+UNTRUSTED = "the certificate of backup_endpoint is not trusted; backup_authority names the file of its authority"
 HINTS = {
+    # pgBackRest calls this a CryptoError too.
+    "unable to verify certificate": UNTRUSTED,
+    "certificate verify failed": UNTRUSTED,
     "CryptoError": UNREADABLE,
     "InvalidAccessKeyId": "the object store does not know backup_access_key",
     "SignatureDoesNotMatch": "backup_secret_key does not belong to backup_access_key",
@@ -112,7 +121,6 @@ HINTS = {
     "HostConnectError": "the object store cannot be reached at backup_endpoint",
     "unable to connect": "the object store cannot be reached at backup_endpoint",
     "Temporary failure in name resolution": "the object store cannot be reached at backup_endpoint",
-    "certificate verify failed": "the certificate of backup_endpoint is not trusted; backup_authority names the file of its authority",
     "No space left on device": "the disk is full",
     "recovery ended before configured recovery target was reached": (
         "the archived log ends before that time; the nearest that there is, is restore_to=latest"
