@@ -68,6 +68,15 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
             _held.pop().close()
 
 
+# The files that take longest come first, so that no worker is left alone with one of them at the end.
+_LONGEST = "aws_home digitalocean_home backup migrate_aws molecule killed many_apps production rehearsed_aws".split()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {f"test_{name}": number for number, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("compose"):
         _need(_succeeds("docker", "compose", "version"), "no Docker Compose plugin")

@@ -136,29 +136,51 @@ class Project:
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
 
 
-class Writers:
-    """Five clients that write into the project's own Postgres, and remember what was acknowledged."""
+class Client:
+    """A session in the project's own Postgres, as an app has one: it lasts until the server ends it."""
 
-    def __init__(self, project: Project) -> None:
-        self.project, self.ended = project, threading.Event()
+    def __init__(self) -> None:
+        words = ["docker", "exec", "-i", f"{NAME}-db-1", "psql", "-U", "shop", "-qAt", "-v", "ON_ERROR_STOP=1"]
+        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+    def do(self, statement: str) -> None:
+        """Returns when the server has acknowledged it. Raises :class:`OSError` when it has not."""
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write(f"{statement};\n\\echo acknowledged\n")
+        self.process.stdin.flush()
+        if self.process.stdout.readline() != "acknowledged\n":
+            raise OSError("the session has ended")
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+class Writers:
+    """Five clients that write into the project's own Postgres, ten times a second each, and remember what was acknowledged."""
+
+    def __init__(self) -> None:
+        self.ended = threading.Event()
         self.acknowledged: set[tuple[int, int]] = set()
         self.threads = [threading.Thread(target=self._write, args=(each,), daemon=True) for each in range(1, 6)]
         for each in self.threads:
             each.start()
 
     def _write(self, writer: int) -> None:
-        number = 0
-        while not self.ended.is_set():
+        number, client = 0, Client()
+        while not self.ended.wait(0.1):
             number += 1
             try:
-                self.project.here(f"insert into loose values ({writer}, {number}, random(), null)")
+                client.do(f"insert into loose values ({writer}, {number}, random(), null)")
                 self.acknowledged.add((writer, number))
                 if number % 3 == 0:
-                    self.project.here(f"update sold set note = repeat('x', {number}) where number = {writer * 100 + number}")
+                    client.do(f"update sold set note = repeat('x', {number}) where number = {writer * 100 + number}")
                 if number % 5 == 0:
-                    self.project.here(f"delete from loose where writer = 0 and number = {writer * 20 - number % 20}")
-            except (OSError, subprocess.TimeoutExpired):
-                time.sleep(0.05)
+                    client.do(f"delete from loose where writer = 0 and number = {writer * 20 - number % 20}")
+            except OSError:
+                client.end()
+                client = Client()
+        client.end()
 
     def stop(self) -> set[tuple[int, int]]:
         self.ended.set()

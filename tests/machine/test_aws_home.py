@@ -388,31 +388,6 @@ def primary_of(cache: Any) -> str | None:
     return next((str(each["CacheClusterId"]) for each in members if each.get("CurrentRole") == "primary"), None)
 
 
-def test_a_moment_is_restored_beside_the_database_and_takes_its_place_when_the_name_is_typed(app: Stack):
-    app.submit(31)
-    assert eventually(lambda: app.result(31)) == 2178309
-    time.sleep(1.1)
-    between = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    time.sleep(1.1)
-    app.submit(32)
-    assert eventually(lambda: app.result(32)) == 3524578
-    done = app.playbook("restore.yml", "-e", f"restore_to={between}")
-    assert done.returncode == 0, done.stdout
-    assert "The running instance was not touched" in " ".join(done.stdout.split())
-    assert {31, 32} <= indices(app)
-    done = app.playbook("restore.yml", "-e", f"restore={NAME}")
-    assert done.returncode == 0, done.stdout
-    # The restored one has another password of the app's user, and here another address.
-    done = app.playbook("site.yml")
-    assert done.returncode == 0, done.stdout
-    eventually(app.ready, 90)
-    assert eventually(lambda: indices(app)) & {31, 32} == {31}
-    done = app.playbook("restore.yml", "-e", f"restore_forget={NAME}")
-    assert done.returncode == 0, done.stdout
-    there = app.cloud.client("rds").describe_db_instances()["DBInstances"]
-    assert [each["DBInstanceIdentifier"] for each in there] == [FULL]
-
-
 def indices(app: Stack) -> set[int]:
     """What the database holds, to the app's own user."""
     return {int(each) for each in app.sql("SELECT index FROM indices").split()}
@@ -480,6 +455,7 @@ def test_scaling_is_a_changed_variable_that_says_what_it_interrupts(app: Stack):
 def test_drills_restore_both_stores_into_throwaway_ones_and_say_how_that_went(app: Stack):
     app.submit(33)
     assert eventually(lambda: app.result(33)) == 5702887
+    app.cache("set", "before", "1")
     done = app.playbook("backup.yml", "-e", "postgres_rds_copy_region=eu-west-1")
     assert done.returncode == 0, done.stdout
     told = app.cloud.client("rds").describe_event_subscriptions()["EventSubscriptionsList"]
@@ -537,30 +513,48 @@ def test_what_is_late_is_told_to_the_alarms_topic(app: Stack):
         app.cloud.client("sns").unsubscribe(SubscriptionArn=listening["SubscriptionArn"])
 
 
-def test_a_snapshot_of_the_cache_is_restored_beside_it_and_serves_when_the_name_is_typed(app: Stack):
-    app.cache("set", "before", "1")
-    assert app.playbook("backup.yml").returncode == 0
+def test_both_stores_are_restored_beside_the_running_ones_and_take_their_places_when_the_name_is_typed(app: Stack):
+    app.submit(31)
+    assert eventually(lambda: app.result(31)) == 2178309
+    time.sleep(1.1)
+    between = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    time.sleep(1.1)
+    app.submit(32)
+    assert eventually(lambda: app.result(32)) == 3524578
     app.cache("set", "after", "1")
-    done = app.playbook("restore.yml", "-e", "restore_store=redis", "-e", "restore_to=latest")
-    assert done.returncode == 0, done.stdout
-    assert f"{FULL}-r2 holds what was asked for" in " ".join(done.stdout.split())
+    said = restored(app, "-e", f"restore_to={between}")
+    assert "The running instance was not touched" in said
+    assert {31, 32} <= indices(app)
+    # Of the backup that was taken before the drills.
+    said = restored(app, "-e", "restore_store=redis", "-e", "restore_to=latest")
+    assert f"{FULL}-r2 holds what was asked for" in said
     assert app.cache("exists", "before", "after") == "2"
-    done = app.playbook("restore.yml", "-e", "restore_store=redis", "-e", f"restore={NAME}")
-    assert done.returncode == 0, done.stdout
+    for store in ("postgres", "redis"):
+        restored(app, "-e", f"restore_store={store}", "-e", f"restore={NAME}")
+    # The restored ones have other passwords, and here other addresses.
     done = app.playbook("site.yml")
     assert done.returncode == 0, done.stdout
     eventually(app.ready, 90)
+    assert eventually(lambda: indices(app)) & {31, 32} == {31}
     assert (app.cache("exists", "before"), app.cache("exists", "after")) == ("1", "0")
     app.submit(34)
     assert eventually(lambda: app.result(34)) == 9227465
     if os.environ.get("BERTH_EVERY_MOMENT"):
         again = app.playbook("site.yml")
         assert changed(again.stdout) == 0, again.stdout
-    done = app.playbook("restore.yml", "-e", "restore_store=redis", "-e", f"restore_forget={NAME}")
-    assert done.returncode == 0, done.stdout
+    for store in ("postgres", "redis"):
+        restored(app, "-e", f"restore_store={store}", "-e", f"restore_forget={NAME}")
+    assert [each["DBInstanceIdentifier"] for each in app.cloud.client("rds").describe_db_instances()["DBInstances"]] == [FULL]
     there = app.cloud.client("elasticache").describe_replication_groups()["ReplicationGroups"]
     assert [each["ReplicationGroupId"] for each in there] == [f"{FULL}-r2"]
     assert app.cache("exists", "before") == "1"
+
+
+def restored(app: Stack, *arguments: str) -> str:
+    """What restore.yml says, on one line."""
+    done = app.playbook("restore.yml", *arguments)
+    assert done.returncode == 0, done.stdout
+    return " ".join(done.stdout.split())
 
 
 def test_destroy_refuses_without_the_name_and_leaves_nothing_that_costs_money(app: Stack):

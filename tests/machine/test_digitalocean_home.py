@@ -282,6 +282,9 @@ def test_a_rollback_at_100_requests_a_second_loses_none_and_needs_no_registry(ap
     served = {name: json.loads(app.on(name, "cat /srv/berth/*/current.json"))["release"] for name in ("app-1", "app-2")}
     assert len(set(served.values())) == 1
     assert served["app-1"] == json.loads(left)["before"]
+
+
+def test_a_rollback_that_is_done_changes_nothing_and_a_release_can_be_named(app: Droplets):
     again = app.playbook("rollback.yml")
     assert not any(changes(again.stdout).values()), again.stdout
     done = app.playbook("rollback.yml", "-e", "app_release=nobody")

@@ -73,7 +73,7 @@ def test_a_switch_that_is_killed_can_be_taken_back(homes: OnDroplet):
 
 
 def test_with_five_writers_nothing_that_was_acknowledged_is_missing(homes: OnDroplet):
-    writers = Writers(homes)
+    writers = Writers()
     while len(writers.acknowledged) < 30:
         time.sleep(0.1)
     # Killed in the middle, and done again.

@@ -68,8 +68,8 @@ class Migration:
 
     # Phases
 
-    def check(self, *, replace: bool) -> list[str]:
-        """Look for what is in the way. Raises :class:`BerthError` with all of it; nothing is touched."""
+    def check(self, *, replace: bool, following: bool = False) -> list[str]:
+        """Look for what is in the way, of ``following`` too if that is wanted. Raises :class:`BerthError` with all of it; nothing is touched."""
         found, said = [], []
         begun = self.state["phase"] in (COPIED, FOLLOWING, SWITCHING)
         if self._databases:
@@ -77,7 +77,9 @@ class Migration:
             found += migration_postgres.obstacles(source, target, replace=replace, begun=self.state["phase"] == SWITCHING)
             said += [f"postgres: {source.size() / 1e6:.0f} MB in {source.tables()} tables of {source.name}, for {target.name}"]
             said += [f"postgres: {each}" for each in migration_postgres.remarks(source)]
-            said += [f"postgres, for -e migrate=follow: {each}" for each in Followed(source, target).obstacles()]
+            ahead = Followed(source, target).obstacles()
+            found += ahead if following else []
+            said += [f"postgres, for -e migrate=follow: {each}" for each in ahead]
         if self._keys:
             ways, notes = migration_redis.obstacles(*self._keys, replace=replace or begun)
             found += ways
@@ -101,12 +103,9 @@ class Migration:
         """Copy once while the source serves, and bring the copy on by what is written meanwhile, so that a switch has little left to do."""
         if self.state["phase"] not in (NONE, COPIED, FOLLOWING):
             refuse(f"the move is {self.state['phase']} already; -e migrate=switch or -e migrate=back ends that")
-        self.check(replace=replace)
-        followed = self._followed
-        if not followed:
+        if not (followed := self._followed):
             refuse("there is no Postgres whose changes could be followed; keys are copied at the switch. Nothing was touched")
-        if found := followed.obstacles():
-            refuse("; ".join(found) + ". Nothing was touched")
+        self.check(replace=replace, following=True)
         said = []
         if self.state["phase"] != FOLLOWING or not followed.there():
             self._begin(FOLLOWING)
