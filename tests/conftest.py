@@ -69,7 +69,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 # The files that take longest come first, so that no worker is left alone with one of them at the end.
-_LONGEST = "aws_home digitalocean_home backup migrate_aws molecule killed many_apps production rehearsed_aws".split()
+_LONGEST = "aws_home digitalocean_home backup migrate_around molecule killed many_apps production rehearsed_aws".split()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

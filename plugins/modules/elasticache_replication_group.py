@@ -101,7 +101,7 @@ options:
     description: SNS topic that is told of failovers and the like.
     type: str
   snapshot_name:
-    description: Snapshot to start from, when the group is made.
+    description: Snapshot to start from, when the group is made, or a file of one, C(s3://BUCKET/OBJECT).
     type: str
   final_snapshot:
     description: Name of a last snapshot, with O(state=absent). Without it, the data is gone.

@@ -21,7 +21,7 @@ options:
     type: bool
     default: false
   restore_to:
-    description: V(latest), the name of a snapshot, or a time, for which the newest snapshot before it is chosen.
+    description: V(latest), the name of a snapshot, a file of one (C(s3://BUCKET/OBJECT)), or a time, for which the newest snapshot before it is chosen.
     type: str
 extends_documentation_fragment:
   - amazon.aws.common.modules
@@ -74,7 +74,7 @@ snapshots:
   elements: dict
   returned: O(snapshots=true) or O(restore_to) given
 snapshot:
-  description: Name of the snapshot that O(restore_to) means.
+  description: Name of the snapshot, or the file, that O(restore_to) means.
   type: str
   returned: O(restore_to) given
 snapshot_tags:
@@ -128,7 +128,10 @@ def look(name: str, client: Any, *, snapshots: bool, restore_to: str | None) -> 
         begun = there.get(found.serving, {}).get("ReplicationGroupCreateTime")
         since = max((each["at"] for each in kept if each["status"] == "available"), default=begun)
         result["hours"] = round((datetime.now(UTC) - since).total_seconds() / 3600, 2) if begun and since else 0.0
-        if restore_to:
+        if (restore_to or "").startswith("s3://"):
+            # A copy, of which no list of ElastiCache's tells.
+            result |= {"snapshot": restore_to, "snapshot_tags": {}}
+        elif restore_to:
             result["snapshot"] = cache_restores.snapshot_for(restore_to, kept)
             arn = next(each["ARN"] for each in listed if each["SnapshotName"] == result["snapshot"])
             told = client.list_tags_for_resource(aws_retry=True, ResourceName=arn)["TagList"]

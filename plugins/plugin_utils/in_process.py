@@ -10,6 +10,7 @@ answer are the same JSON; ansible.netcommon's option ``import_modules`` does lik
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import io
 import json
@@ -17,7 +18,9 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -28,6 +31,7 @@ from ansible.module_utils import basic
 from ansible.module_utils.common.json import Direction, get_module_encoder
 from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as core_version
+from ansible.utils.display import Display
 
 with contextlib.suppress(ImportError):  # each module says itself that one is missing
     import boto3  # noqa: F401
@@ -35,6 +39,7 @@ with contextlib.suppress(ImportError):  # each module says itself that one is mi
 
 _UTILITIES = str(Path(__file__).resolve().parents[1] / "module_utils")
 _PROFILE = "legacy"
+display = Display()
 # Whose inside this is written for. Under others a module has a process of its own, as ever.
 _KNOWN_CORES = ("2.19.", "2.20.", "2.21.")
 
@@ -95,8 +100,9 @@ class InProcess(ActionBase):
         basic._ANSIBLE_ARGS, basic._ANSIBLE_PROFILE = words.encode(), _PROFILE
         said, complained, code = io.StringIO(), io.StringIO(), 0
         try:
-            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(complained):
-                load(self._module_path).main()
+            module = load(self._module_path)
+            with listened(None if self._task.no_log else _show), contextlib.redirect_stdout(said), contextlib.redirect_stderr(complained):
+                module.main()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
         except Exception:
@@ -107,6 +113,21 @@ class InProcess(ActionBase):
             shutil.rmtree(folder, ignore_errors=True)
         out, err = said.getvalue(), complained.getvalue()
         return {"rc": code, "stdout": out, "stdout_lines": out.splitlines(), "stderr": err, "stderr_lines": err.splitlines()}
+
+
+@contextlib.contextmanager
+def listened(listener: Callable[[str], None] | None) -> Iterator[None]:
+    """Have what a module says of its progress shown."""
+    progress = importlib.import_module("ansible.module_utils.berth.progress")
+    progress.listener = listener
+    try:
+        yield
+    finally:
+        progress.listener = None
+
+
+def _show(text: str) -> None:
+    display.display(f"  {time.strftime('%H:%M:%S', time.gmtime())} {text}")
 
 
 def load(path: str) -> ModuleType:

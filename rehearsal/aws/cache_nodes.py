@@ -164,9 +164,19 @@ def keep(server: Server, node: str, name: str) -> None:
     with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
         member = archive.extractfile("dump.rdb")
         assert member is not None
-        path = _snapshot_path(name)
-        path.touch(mode=0o600)
-        path.write_bytes(member.read())
+        keep_as(name, member.read())
+
+
+def keep_as(name: str, data: bytes) -> None:
+    """Keep data under a snapshot's name."""
+    path = _snapshot_path(name)
+    path.touch(mode=0o600)
+    path.write_bytes(data)
+
+
+def kept(name: str) -> bytes:
+    """A snapshot's data."""
+    return _snapshot_path(name).read_bytes()
 
 
 def drop(name: str) -> None:

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from moto.core.exceptions import ServiceException
-from moto.core.responses import ActionResult, EmptyResult
+from moto.core.responses import ActionResult
 from moto.elasticache.models import ElastiCacheBackend
 from moto.elasticache.responses import ElastiCacheResponse
 
@@ -136,15 +136,20 @@ class RehearsedElastiCache(SaysWhatIsMissing, ElastiCacheResponse):
             raise CacheError("InvalidParameterCombination", "MultiAZ requires automatic failover.")
         if given.get("AuthToken") and not given.get("TransitEncryptionEnabled"):
             raise CacheError("InvalidParameterCombination", "AuthToken requires transit encryption.")
-        snapshot = given.get("SnapshotName") or ""
-        if snapshot and snapshot not in here.snapshots:
-            raise CacheError("SnapshotNotFoundFault", f"Snapshot {snapshot} not found.")
+        snapshot = self._seed(given)
         group = ReplicationGroup(self.region, self.current_account, given, self._parameters)
         here.groups[name] = group
         if given.get("Tags"):
             self.elasticache_backend.add_tags_to_resource(group.arn, given["Tags"])
         group.change("creating", lambda: group.start(snapshot))
         return ActionResult({"ReplicationGroup": group.describe()})
+
+    def _seed(self, given: dict[str, Any]) -> str:
+        """The name of the data that a new group begins with; empty where it begins with none."""
+        name = str(given.get("SnapshotName") or "")
+        if name and name not in self.here.snapshots:
+            raise CacheError("SnapshotNotFoundFault", f"Snapshot {name} not found.")
+        return name
 
     def _parameters(self, name: str) -> dict[str, str]:
         group = self.here.parameter_groups.get(name)
@@ -271,27 +276,6 @@ class RehearsedElastiCache(SaysWhatIsMissing, ElastiCacheResponse):
             raise CacheError("SnapshotNotFoundFault", f"Snapshot {name} not found.")
         cache_nodes.drop(name)
         return ActionResult({"Snapshot": self.here.snapshots.pop(name) | {"SnapshotStatus": "deleting"}})
-
-    # Subnet groups, whose names the service lower-cases
-
-    def create_cache_subnet_group(self) -> ActionResult:
-        self.params["CacheSubnetGroupName"] = self.params["CacheSubnetGroupName"].lower()
-        return super().create_cache_subnet_group()
-
-    def modify_cache_subnet_group(self) -> ActionResult:
-        name = self.given["CacheSubnetGroupName"].lower()
-        group = self.elasticache_backend.describe_cache_subnet_groups(name)[0]
-        if self.given.get("SubnetIds"):
-            group.subnet_ids = self.given["SubnetIds"]
-        return ActionResult({"CacheSubnetGroup": group})
-
-    def delete_cache_subnet_group(self) -> ActionResult:
-        name = self.given["CacheSubnetGroupName"].lower()
-        self.elasticache_backend.describe_cache_subnet_groups(name)
-        if any(group.given.get("CacheSubnetGroupName") == name for group in self.here.groups.values()):
-            raise CacheError("CacheSubnetGroupInUse", f"Cache subnet group {name} is currently in use by a cache cluster.")
-        del self.elasticache_backend.cache_subnet_groups[name]
-        return EmptyResult()
 
     def describe_events(self) -> ActionResult:
         events = [*self.here.past_events, *(event for group in self.here.groups.values() for event in group.events)]

@@ -1,4 +1,4 @@
-"""ElastiCache's parameter groups and engine versions, of which moto has none."""
+"""ElastiCache's parameter groups and engine versions, of which moto has none, and its subnet groups."""
 
 from __future__ import annotations
 
@@ -93,3 +93,24 @@ class RehearsedElastiCacheWithParameters(RehearsedElastiCache):
             if engine in (None, each["Engine"]) and version in (None, each["EngineVersion"])
         ]
         return ActionResult({"CacheEngineVersions": found})
+
+    # Subnet groups, whose names the service lower-cases
+
+    def create_cache_subnet_group(self) -> ActionResult:
+        self.params["CacheSubnetGroupName"] = self.params["CacheSubnetGroupName"].lower()
+        return super().create_cache_subnet_group()
+
+    def modify_cache_subnet_group(self) -> ActionResult:
+        name = self.given["CacheSubnetGroupName"].lower()
+        group = self.elasticache_backend.describe_cache_subnet_groups(name)[0]
+        if self.given.get("SubnetIds"):
+            group.subnet_ids = self.given["SubnetIds"]
+        return ActionResult({"CacheSubnetGroup": group})
+
+    def delete_cache_subnet_group(self) -> ActionResult:
+        name = self.given["CacheSubnetGroupName"].lower()
+        self.elasticache_backend.describe_cache_subnet_groups(name)
+        if any(group.given.get("CacheSubnetGroupName") == name for group in self.here.groups.values()):
+            raise CacheError("CacheSubnetGroupInUse", f"Cache subnet group {name} is currently in use by a cache cluster.")
+        del self.elasticache_backend.cache_subnet_groups[name]
+        return EmptyResult()

@@ -17,13 +17,13 @@ from . import ec2, ecs, elasticache, rds, recovery, s3
 from .beanstalk import api as beanstalk
 from .ecr import RehearsedEcr
 from .ecs import RehearsedEcs
-from .elasticache_parameters import RehearsedElastiCacheWithParameters
+from .elasticache_exports import RehearsedElastiCacheWithExports
 from .faults import Faults
 from .rds import RehearsedRds
 
 _OURS = {
     beanstalk_urls: beanstalk.BeanstalkResponse,
-    elasticache_urls: RehearsedElastiCacheWithParameters,
+    elasticache_urls: RehearsedElastiCacheWithExports,
     rds_urls: RehearsedRds,
     ecr_urls: RehearsedEcr,
     ecs_urls: RehearsedEcs,

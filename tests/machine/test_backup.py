@@ -203,7 +203,6 @@ def _damage() -> None:
     client.put_object(Bucket=spaces.BUCKET, Key=newest["Key"], Body=bytes(content))
 
 
-@at_length
 def test_an_object_store_that_is_full_is_said_and_the_database_goes_on(database: Database, alarms: tuple[str, list[str]]):
     spaces.fail("full")
     try:
@@ -329,7 +328,7 @@ def test_its_data_moves_to_this_machine_and_the_move_is_taken_back(database: Dat
         subprocess.run(["docker", "compose", "--project-name", NAME, "down", "--volumes"], capture_output=True, check=False)
 
 
-def test_a_machine_that_is_lost_with_its_volume_is_brought_back(database: Database):
+def test_a_machine_that_is_lost_with_its_volume_is_told_of_and_brought_back(database: Database, alarms: tuple[str, list[str]]):
     writer = Writer(database, first=1000)
     writer.start()
     eventually(lambda: len(writer.acknowledged) > 80)
@@ -337,6 +336,10 @@ def test_a_machine_that_is_lost_with_its_volume_is_brought_back(database: Databa
     machines.power(droplet["id"], on=False, hard=True)
     lost = time.monotonic()
     acknowledged = writer.stop()
+    # It raises no alarm of its own any more.
+    said = database.run("status.yml", "-e", "status_alarm=true", "-e", "ansible_ssh_timeout=3", succeeds=False)
+    assert re.search(r"platform +VPC ", said) and "postgres db-1-postgres does not answer" in said
+    assert "db-1-postgres: does not answer" in alarms[1][-1] and "db-1-redis: does not answer" in alarms[1][-1]
     stack.account().droplets.destroy(droplet["id"])
     for each in droplet["volume_ids"]:
         eventually(lambda each=each: _gone(each))

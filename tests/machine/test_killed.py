@@ -36,11 +36,18 @@ def picture(cloud: Cloud, name: str) -> Any:
     return json.loads(json.dumps(photograph(cloud, f"fibonacci-{name}")).replace(f"fibonacci-{name}", "STACK"))
 
 
+def ask(cloud: Cloud, name: str, path: str, body: Any = None) -> Any:
+    """What the app answers by its front door. Raises :class:`OSError`."""
+    found = cloud.client("elasticbeanstalk").describe_environments(EnvironmentNames=[f"berth-fibonacci-{name}"])["Environments"][0]
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(f"http://{found['CNAME']}{path}", data=data, headers={"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=5) as response:
+        return json.load(response)
+
+
 def answers(cloud: Cloud, name: str) -> bool:
     """Whether the app answers, with both of its stores."""
-    found = cloud.client("elasticbeanstalk").describe_environments(EnvironmentNames=[f"berth-fibonacci-{name}"])["Environments"][0]
-    with urllib.request.urlopen(f"http://{found['CNAME']}/readyz", timeout=5) as response:
-        return bool(response.status == 200)
+    return bool(ask(cloud, name, "/readyz"))
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +102,33 @@ def test_with_requests_throttled_failing_and_breaking_off_every_playbook_gets_th
     assert all(struck[kind] for kind in ("throttle", "error", "drop")), struck
     assert found == unbroken
     assert left_over(cloud, "berth-fibonacci-rough") == []
+
+
+@pytest.mark.skipif(not EVERY, reason="takes minutes; BERTH_EVERY_MOMENT=1 runs it")
+@pytest.mark.parametrize("done", [True, False], ids=["made, and the answer lost", "not made"])
+def test_a_restore_killed_at_changes_leaves_the_app_serving_until_the_restored_stores_take_over(cloud: Cloud, done: bool):
+    name = "kept" if done else "held"
+    demo.bases(APP)
+    made = cloud.playbook("site.yml", *stage(name))
+    assert made.returncode == 0, made.stdout
+    eventually(lambda: answers(cloud, name))
+    ask(cloud, name, "/api/values", {"index": 20})
+    eventually(lambda: ask(cloud, name, "/api/values/20")["value"])
+    assert cloud.playbook("backup.yml", *stage(name)).returncode == 0
+    for store in ("postgres", "redis"):
+        which = (*stage(name), "-e", f"restore_store={store}")
+        assert sweep_changes(cloud, [1], "restore.yml", *which, "-e", "restore_to=latest", done=done)
+        assert answers(cloud, name)
+        assert ask(cloud, name, "/api/values/20")["value"]
+        assert sweep_changes(cloud, [1], "restore.yml", *which, "-e", f"restore=fibonacci-{name}", done=done)
+        assert cloud.playbook("site.yml", *stage(name)).returncode == 0
+        eventually(lambda: answers(cloud, name))
+        assert ask(cloud, name, "/api/values/20")["value"]
+    for store in ("postgres", "redis"):
+        which = (*stage(name), "-e", f"restore_store={store}")
+        assert sweep_changes(cloud, [1], "restore.yml", *which, "-e", f"restore_forget=fibonacci-{name}", done=done)
+    databases = [each["DBInstanceIdentifier"] for each in cloud.client("rds").describe_db_instances()["DBInstances"]]
+    caches = [each["ReplicationGroupId"] for each in cloud.client("elasticache").describe_replication_groups()["ReplicationGroups"]]
+    assert [each for each in databases + caches if name in each] == [f"berth-fibonacci-{name}", f"berth-fibonacci-{name}-r2"]
+    assert cloud.playbook("destroy.yml", *typed(name)).returncode == 0
+    assert left_over(cloud, f"berth-fibonacci-{name}") == []

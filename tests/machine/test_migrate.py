@@ -13,7 +13,7 @@ from tests.machine.conftest import Cloud
 from tests.machine.database import Database
 from tests.machine.moving import DROPLETS, NAME, OnDroplet, Writers, written
 
-# Of the other way a part is in test_backup.py, which has a droplet with data; a move to AWS is in test_migrate_aws.py.
+# The way without faults is in test_migrate_around.py.
 pytestmark = [
     pytest.mark.docker,
     pytest.mark.skipif(not os.environ.get("BERTH_EVERY_MOMENT"), reason="five minutes; BERTH_EVERY_MOMENT=1 runs it"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from berth import cache_writes, migration
+from berth import cache_writes, migration, progress
 from berth.beside import Beside
 from berth.migration import Migration
 from berth.migration_redis import Key, Keys
@@ -110,9 +110,44 @@ def test_a_way_back_that_breaks_leaves_the_target_serving(homes: tuple[Home, Hom
     old, new = homes
     move(homes, tmp_path).switch(replace=False)
     old.redis.left = 0
-    with pytest.raises(BerthError, match="the connection is gone"):
+    with pytest.raises(
+        BerthError, match=r"the connection is gone\. new takes writes again and old does not, as before; -e migrate=back goes on"
+    ):
         move(homes, tmp_path).back(lose=False)
     assert (old.redis.open, new.redis.open, phase(tmp_path)) == (False, True, migration.SWITCHED)
+
+
+def test_a_way_back_that_breaks_for_good_opens_neither_and_says_what_goes_on(homes: tuple[Home, Home], tmp_path: Path):
+    old, new = homes
+    move(homes, tmp_path).switch(replace=False)
+    old.redis.left = 0
+
+    def unreachable(*, allowed: bool) -> None:
+        if allowed:
+            raise BerthError("new: the connection is gone too")
+        new.redis.open = False
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(new, "writes", unreachable)
+        with pytest.raises(
+            BerthError, match=r"new could not be told to take writes again .* old takes none either: -e migrate=back once more"
+        ):
+            move(homes, tmp_path).back(lose=False)
+    assert (old.redis.open, new.redis.open, phase(tmp_path)) == (False, False, migration.SWITCHED)
+    old.redis.left = 100
+    move(homes, tmp_path).back(lose=False)
+    assert (old.redis.open, new.redis.open) == (True, False)
+
+
+def test_what_goes_on_is_said_while_it_does(homes: tuple[Home, Home], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    said: list[str] = []
+    monkeypatch.setattr(progress, "listener", said.append)
+    move(homes, tmp_path).switch(replace=False)
+    assert said == ["old takes no writes now", "both sides are compared"]
+    monkeypatch.setattr(progress, "_OFTEN", 0)
+    meter = progress.Meter("redis")
+    meter.at("10 keys")
+    assert said[-1] == "redis: 10 keys in 0 s"
 
 
 def test_a_switch_that_breaks_opens_the_source_again(homes: tuple[Home, Home], tmp_path: Path):

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from . import progress
 from .problems import refuse
 
 
@@ -81,7 +82,7 @@ class Beside:
 
     def pipe(self, command: Sequence[str], other: Beside, reader: Sequence[str]) -> int:
         """Let a command of ``other`` read what one here prints. Returns the bytes that went over. Raises :class:`BerthError`."""
-        sent = 0
+        sent, meter = 0, progress.Meter(f"{self.title} → {other.title}")
         # What they complain of goes into files: nobody reads it before they have ended.
         with tempfile.TemporaryFile() as ours, tempfile.TemporaryFile() as theirs:
             begin = subprocess.Popen(
@@ -96,6 +97,7 @@ class Beside:
                 while block := begin.stdout.read(1 << 20):
                     end.stdin.write(block)
                     sent += len(block)
+                    meter.at(f"{sent / 1e6:.0f} MB")
                 end.stdin.close()
             except BrokenPipeError:
                 begin.kill()

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from . import migration_postgres, migration_redis
+from . import migration_back, migration_postgres, migration_redis, progress
 from .migration_follow import BACK, Followed
 from .migration_postgres import ASIDE, FRESH, Database
 from .migration_redis import Keys
@@ -115,6 +115,7 @@ class Migration:
         for _each in range(_ROUNDS):
             begin = time.monotonic()
             total += (changes := followed.catch_up())
+            progress.say(f"postgres: {total} changes were brought along")
             if not changes or time.monotonic() - begin < 1:
                 break
         said.append(f"postgres: {total} changes were brought along; {followed.lag() / 1e3:.0f} KB of the log are left")
@@ -163,9 +164,10 @@ class Migration:
         try:
             self._begin(SWITCHING, aside=ASIDE + stamp, moved=f"moved from {self.source.title}, {stamp}", followed=bool(followed))
             self.source.writes(allowed=False)
+            progress.say(f"{self.source.title} takes no writes now")
             said = [*(self._drained(followed) if followed else self._copy()), *self._compared(behind=FRESH)]
             if self._databases:
-                said += self._marked()
+                said += migration_back.kept_open(*self._databases)
                 target = self._databases[1]
                 target.server.swap([target.name], FRESH, self.state["aside"], self.state["moved"])
         except BerthError as problem:
@@ -197,36 +199,6 @@ class Migration:
             said.append(f"redis: {migration_redis.copy(*self._keys)} keys")
         return said
 
-    def _marked(self) -> list[str]:
-        """Keep the target's log from the switch on, so that what is written there can come back."""
-        assert self._databases
-        source, target = self._databases
-        back = Followed(target._replace(name=target.name + FRESH), source, "", BACK)
-        if not (found := back.obstacles()):
-            try:
-                back.mark()
-                return [f"postgres: until -e migrate=finish, changes can come back: {target.title} keeps its log for that"]
-            except BerthError as problem:
-                found = [str(problem)]
-        return [f"postgres: what is written from now on cannot come back with -e migrate=back, since {found[0]}"]
-
-    def _brought_back(self) -> list[str]:
-        """Bring the source to what the target holds, which takes no writes now. Raises :class:`BerthError` where they differ then."""
-        said = []
-        if self._backward and self._backward.there():
-            said.append(f"postgres: {self._backward.catch_up()} changes came back")
-            self._backward.complete()
-        compared(self._databases, None)
-        if self._keys:
-            source, target = self._keys
-            source.writes(allowed=True)
-            try:
-                said.append(f"redis: {migration_redis.copy(target, source)} keys came back")
-            except BerthError:
-                source.writes(allowed=False)
-                raise
-        return [*said, *self._compared()]
-
     def _end_following(self) -> None:
         if self._followed:
             self._followed.drop()
@@ -238,7 +210,8 @@ class Migration:
             migration_postgres.discard(self._databases[1])
 
     def _compared(self, behind: str = "") -> list[str]:
-        """Compare both sides. Raises :class:`BerthError` where they differ."""
+        """Compare both sides. Raises :class:`DifferenceError` where they differ."""
+        progress.say("both sides are compared")
         return compared(self._databases, self._keys, behind=behind)
 
     def verify(self) -> list[str]:
@@ -276,15 +249,18 @@ class Migration:
         if switched and not lose:
             try:
                 self.target.writes(allowed=False)
-                said = self._brought_back()
+                said = migration_back.brought(self._databases, self._keys, self._backward)
             except BerthError as problem:
-                self.target.writes(allowed=True)
-                if self._keys:
-                    self._keys[0].writes(allowed=False)
-                refuse(
-                    f"{problem}. Going back would lose that: bring it along with -e from={self.target.title} -e to={self.source.title} -e "
-                    "migrate_replace=true after -e migrate=finish, or give it up with -e migrate_lose=true. Nothing was changed"
-                )
+                try:
+                    if self._keys:
+                        self._keys[0].writes(allowed=False)
+                    self.target.writes(allowed=True)
+                except BerthError as other:
+                    refuse(
+                        f"{problem}. {self.target.title} could not be told to take writes again ({other}), and {self.source.title} takes none "
+                        "either: -e migrate=back once more goes on"
+                    )
+                refuse(migration_back.why_not(problem, self.source.title, self.target.title))
         elif switched:
             self.target.writes(allowed=False)
         self._open_source()

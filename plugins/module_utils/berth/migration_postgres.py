@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from . import progress
 from .postgres_server import CLIENTS, Server, literal, quoted
 from .problems import BerthError, refuse
 
@@ -144,6 +145,7 @@ def obstacles(source: Database, target: Database, *, replace: bool, begun: bool)
     for each in sorted({like["collate"], like["ctype"]}):
         if _plain(each) not in known | {"c", "posix", "c.utf8"}:
             found.append(f"{target.title} does not know the collation {each} of {source.name}; choose an image whose system has it")
+    found += _rights(source, target)
     needed, room = int(source.size() * _ROOM), target.room()
     if room is not None and room < needed:
         found.append(f"{target.title} has room for {room / 1e9:.1f} GB, and the copy needs {needed / 1e9:.1f} GB: let its disk grow first")
@@ -152,6 +154,22 @@ def obstacles(source: Database, target: Database, *, replace: bool, begun: bool)
     if not begun and not source.writable():
         found.append(
             f"{source.title}: {source.name} takes no writes: it was moved away before; -e migrate=back -e migrate_lose=true opens it, if nothing else takes the app's writes"
+        )
+    return found
+
+
+def _rights(source: Database, target: Database) -> list[str]:
+    """What the users that move data may not do, each with what to do about it."""
+    found = []
+    may = "select rolsuper or pg_has_role(datdba, 'member') from pg_roles, pg_database where rolname = current_user and datname = "
+    if source.server.one(may + literal(source.name)) == "f":
+        found.append(
+            f"the user that moves data may not close {source.name} of {source.title} for writing: let it own the database, or be a member of its owner"
+        )
+    make = f"select rolsuper or (rolcreatedb and pg_has_role({literal(target.owner)}, 'member')) from pg_roles where rolname = current_user"
+    if target.server.one(make) == "f":
+        found.append(
+            f"the user that moves data may not make a database of {target.owner}'s in {target.title}: it needs CREATEDB and to be a member of {target.owner}"
         )
     return found
 
@@ -178,6 +196,7 @@ def copy(source: Database, target: Database, *, snapshot: str = "") -> tuple[int
     if target.server.one(may + literal(target.name)) == "f":
         # What takes its place is as closed.
         target.server.sql(f"revoke connect on database {quoted(fresh)} from public")
+    progress.say(f"postgres: {source.size() / 1e6:.0f} MB are copied, compressed on the way")
     begin = time.monotonic()
     dump = ["pg_dump", "--format=custom", "--compress=1", "--no-owner", "--no-acl", f"--dbname={source.name}"]
     dump += [f"--snapshot={snapshot}"] if snapshot else []

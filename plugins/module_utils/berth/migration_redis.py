@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from . import redis_values
+from . import progress, redis_values
 from .beside import Beside
 from .problems import BerthError, refuse
 
@@ -174,7 +174,7 @@ def understood(source: Keys, target: Keys) -> bool:
 
 def copy(source: Keys, target: Keys) -> int:
     """Bring the target to what the source holds: keys that it has not any more are removed too. Returns how many were set."""
-    total = 0
+    total, meter = 0, progress.Meter("redis")
     dumped = understood(source, target)
     for database in sorted({*source.databases(), *target.databases()}):
         seen: set[bytes] = set()
@@ -182,6 +182,7 @@ def copy(source: Keys, target: Keys) -> int:
             (target.write if dumped else target.spell)(database, batch)
             seen |= {key.name for key in batch}
             total += len(batch)
+            meter.at(f"{total} keys")
         for batch in target.read(database):
             target.remove(database, [key.name for key in batch if key.name not in seen])
     return total

@@ -16,7 +16,11 @@ from .compose_redis import CLIENT
 from .migration_postgres import Database
 from .migration_redis import Keys
 from .postgres_server import Server
-from .problems import refuse
+from .problems import BerthError, refuse
+
+
+class DifferenceError(BerthError):
+    """Two sides do not hold the same."""
 
 
 class Stores:
@@ -55,7 +59,7 @@ def _place(title: str, told: Mapping[str, Any]) -> tuple[Beside, list[str]]:
 
 
 def compared(databases: tuple[Database, Database] | None, keys: tuple[Keys, Keys] | None, behind: str = "") -> list[str]:
-    """Compare both sides' stores, and say what they hold; ``behind`` the target's name: of its copy. Raises :class:`BerthError` where they
+    """Compare both sides' stores, and say what they hold; ``behind`` the target's name: of its copy. Raises :class:`DifferenceError` where they
     differ.
     """
     said, found = [], []
@@ -71,5 +75,5 @@ def compared(databases: tuple[Database, Database] | None, keys: tuple[Keys, Keys
         said.append(f"redis: {keys[0].count()} keys are the same on both sides")
     if found:
         more = f" and {len(found) - 8} more" if len(found) > 8 else ""
-        refuse(f"the two sides differ: {'; '.join(found[:8])}{more}")
+        raise DifferenceError(f"the two sides differ: {'; '.join(found[:8])}{more}")
     return said

@@ -70,9 +70,16 @@ def desired_state(params: Mapping[str, Any]) -> dict[str, Any]:
         "AutoMinorVersionUpgrade": params["auto_minor_version_upgrade"],
         "NotificationTopicArn": params["notification_topic_arn"],
         "LogDeliveryConfigurations": _logs(params["slow_log_group"]),
-        "SnapshotName": params["snapshot_name"],
+        **_seed(params["snapshot_name"] or ""),
     }
     return {key: value for key, value in result.items() if value is not None}
+
+
+def _seed(snapshot: str) -> dict[str, Any]:
+    """What a new group begins with: a snapshot, or a file of one, ``s3://bucket/object``."""
+    if snapshot.startswith("s3://"):
+        return {"SnapshotArns": [f"arn:aws:s3:::{snapshot.removeprefix('s3://')}"]}
+    return {"SnapshotName": snapshot or None}
 
 
 def _logs(group: str | None) -> list[dict[str, Any]] | None:
@@ -148,7 +155,9 @@ def difference(
         create = {key: value for key, value in wanted.items() if key != "replicas"}
         create["NumCacheClusters"] = wanted["replicas"] + 1
         return Change(create, {}, None, dict(wanted_tags), "", {}, dict(wanted))
-    differing = [key for key in wanted if key not in ("SnapshotName", "ReplicationGroupId") and current.get(key) != wanted[key]]
+    differing = [
+        key for key in wanted if key not in ("SnapshotName", "SnapshotArns", "ReplicationGroupId") and current.get(key) != wanted[key]
+    ]
     before, after = {key: current.get(key) for key in differing}, {key: wanted[key] for key in differing}
     for key in [key for key in differing if key in EFFECTS]:
         after[f"{key} (effect)"] = EFFECTS[key]
