@@ -68,6 +68,10 @@ free:
   description: A name for one more.
   type: str
   returned: success
+region:
+  description: Region that was looked in.
+  type: str
+  returned: success
 snapshots:
   description: Snapshots of any of them, oldest first, with C(name), C(at), C(source) and C(status).
   type: list
@@ -116,6 +120,7 @@ def look(name: str, client: Any, *, snapshots: bool, restore_to: str | None) -> 
     found = cache_restores.members(name, tags)
     result: dict[str, Any] = {
         **found._asdict(),
+        "region": client.meta.region_name,
         "replication_group": camel_dict_to_snake_dict(there.get(found.serving, {})),
         "beside_group": camel_dict_to_snake_dict(there.get(found.beside, {})),
     }
