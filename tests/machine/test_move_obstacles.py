@@ -19,14 +19,15 @@ IMAGE = "postgres:17"
 OLD, NEW, SMALL = "berth-test-old", "berth-test-new", "berth-test-small"
 
 
-def docker(*words: str) -> str:
-    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
+def docker(*words: str, stdin: str = "") -> str:
+    done = subprocess.run(["docker", *words], input=stdin, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def sql(server: str, statements: str, database: str = "postgres") -> str:
-    return docker("exec", "--user", "postgres", server, "psql", "-qAt", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", statements).strip()
+    words = ("exec", "-i", "--user", "postgres", server, "psql", "-qAt", "-v", "ON_ERROR_STOP=1", "-d", database)
+    return docker(*words, stdin=statements).strip()
 
 
 @pytest.fixture(scope="module")
