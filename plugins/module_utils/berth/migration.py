@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -192,12 +193,12 @@ class Migration:
         ]
 
     def _drained(self, followed: Followed) -> list[str]:
-        """Bring the last along, once the source takes no writes."""
-        said = [f"postgres: the last {followed.catch_up()} changes were brought along"]
-        followed.complete()
-        if self._keys:
-            said.append(f"redis: {migration_redis.copy(*self._keys)} keys")
-        return said
+        """Bring the last along, once the source takes no writes; both stores at once, since somebody waits."""
+        with ThreadPoolExecutor() as beside:
+            keys = beside.submit(migration_redis.copy, *self._keys) if self._keys else None
+            said = [f"postgres: the last {followed.catch_up()} changes were brought along"]
+            followed.complete()
+        return [*said, f"redis: {keys.result()} keys"] if keys else said
 
     def _end_following(self) -> None:
         if self._followed:

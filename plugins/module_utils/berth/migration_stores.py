@@ -63,15 +63,15 @@ def compared(databases: tuple[Database, Database] | None, keys: tuple[Keys, Keys
     differ.
     """
     said, found = [], []
+    with ThreadPoolExecutor() as asked:
+        contents = [asked.submit(databases[0].content), asked.submit(databases[1].content, behind=behind)] if databases else []
+        unlike = asked.submit(migration_redis.differences, *keys) if keys else None
     if databases:
-        source, target = databases
-        with ThreadPoolExecutor() as both:
-            asked = both.submit(source.content), both.submit(target.content, behind=behind)
-        ours, theirs = (each.result() for each in asked)
+        ours, theirs = (each.result() for each in contents)
         found += [f"postgres: {each}" for each in ours.differs(theirs)]
         said.append(f"postgres: {ours.summary} are the same on both sides, with their sums and sequences")
-    if keys:
-        found += [f"redis: {each}" for each in migration_redis.differences(*keys)]
+    if keys and unlike:
+        found += [f"redis: {each}" for each in unlike.result()]
         said.append(f"redis: {keys[0].count()} keys are the same on both sides")
     if found:
         more = f" and {len(found) - 8} more" if len(found) > 8 else ""
