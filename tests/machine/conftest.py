@@ -22,6 +22,13 @@ from tests import modules
 
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "examples" / "fibonacci"
+# Some tests take a sample by default, and all that there is when this is asked for; some run then alone.
+EVERY = bool(os.environ.get("BERTH_EVERY_MOMENT"))
+
+
+def at_length(takes: str) -> pytest.MarkDecorator:
+    """The mark of a test that takes so long."""
+    return pytest.mark.skipif(not EVERY, reason=f"takes {takes} more; BERTH_EVERY_MOMENT=1 runs it")
 
 
 def free_port() -> int:

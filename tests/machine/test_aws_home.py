@@ -22,12 +22,11 @@ from typing import Any
 import pytest
 
 from rehearsal import containers, faults
-from tests.machine.conftest import APP, ROOT, App, Cloud, eventually
+from tests.machine.conftest import APP, EVERY, ROOT, App, Cloud, at_length, eventually
 
 pytestmark = pytest.mark.docker
 NAME = "fibonacci-test"
 FULL = f"berth-{NAME}"
-EVERY = bool(os.environ.get("BERTH_EVERY_MOMENT"))
 
 
 @dataclass
@@ -265,16 +264,13 @@ def copy(folder: Path) -> Path:
     return project
 
 
-at_length = pytest.mark.skipif(not EVERY, reason="half a minute more; BERTH_EVERY_MOMENT=1 runs it")
-
-
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
         pytest.param(
             {"command": ["node", "-e", "console.error('the reactor is out of fuel'); process.exit(3)"]},
             ["the reactor is out of fuel"],
-            marks=at_length,
+            marks=at_length("half a minute"),
         ),
         ({"image": "127.0.0.1:1/team/none:1", "build": None}, ["127.0.0.1:1/team/none:1"]),
         (
@@ -616,7 +612,7 @@ def test_destroy_refuses_without_the_name_and_leaves_nothing_that_costs_money(ap
     assert changed(again.stdout) == 0, again.stdout
 
 
-@pytest.mark.skipif(not EVERY, reason="two minutes more; BERTH_EVERY_MOMENT=1 runs it")
+@at_length("two minutes")
 def test_a_region_that_is_lost_begins_anew_in_another_from_the_copies(app: Stack):
     # The first is gone by now: stacks of one name in two regions are not rehearsed.
     region = {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1"}

@@ -21,14 +21,12 @@ import pytest
 
 from rehearsal import containers, images, server, stack
 from rehearsal.digitalocean import machines, spaces
-from tests.machine.conftest import ROOT, Cloud, eventually
+from tests.machine.conftest import EVERY, ROOT, Cloud, at_length, eventually
 from tests.machine.database import Database, Writer, project
 
 pytestmark = pytest.mark.docker
 NAME = "backup-test"
 DROPLETS = [{"name": "db-1", "groups": ["postgres", "redis", "app"], "size": "s-2vcpu-2gb", "volumes": [{"name": "data", "size": 2}]}]
-EVERY = bool(os.environ.get("BERTH_EVERY_MOMENT"))
-at_length = pytest.mark.skipif(not EVERY, reason="takes minutes; BERTH_EVERY_MOMENT=1 runs it")
 
 
 class Alarms(http.server.BaseHTTPRequestHandler):
@@ -217,7 +215,11 @@ def test_an_object_store_that_is_full_is_said_and_the_database_goes_on(database:
 
 @pytest.mark.parametrize(
     "command",
-    ["take", pytest.param("restore latest", marks=at_length), *(pytest.param(each, marks=at_length) for each in ("backup", "drill"))],
+    [
+        "take",
+        pytest.param("restore latest", marks=at_length("minutes")),
+        *(pytest.param(each, marks=at_length("minutes")) for each in ("backup", "drill")),
+    ],
 )
 def test_a_command_that_is_killed_leaves_the_data_whole_and_can_be_run_again(database: Database, command: str):
     database.ask("insert into written values (6)")
@@ -240,7 +242,7 @@ def test_a_command_that_is_killed_leaves_the_data_whole_and_can_be_run_again(dat
     assert database.on("db-1", "ls /mnt/data").split() == ["postgres", "redis"]
 
 
-@at_length
+@at_length("minutes")
 @pytest.mark.parametrize("command", ["backup --full", "restore latest"])
 def test_a_network_that_is_cut_leaves_the_database_serving_and_the_repository_sound(database: Database, command: str):
     before = database.written()
@@ -292,7 +294,7 @@ def test_a_machine_that_is_killed_under_load_comes_back_with_every_acknowledged_
     assert eventually(lambda: keeper(database, "backup"))["id"]
 
 
-@at_length
+@at_length("minutes")
 def test_its_data_moves_to_this_machine_and_the_move_is_taken_back(database: Database, tmp_path: Path):
     images.ensure(["postgres:17", "postgres:17.7", "redis:8"])
     environment = {**os.environ, **database.environment, "XDG_DATA_HOME": str(tmp_path)}

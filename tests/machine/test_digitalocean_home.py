@@ -21,7 +21,7 @@ import pytest
 
 from rehearsal import certificates, server, stack
 from rehearsal.digitalocean import api, machines, registry
-from tests.machine.conftest import APP, ROOT, App, Cloud, eventually
+from tests.machine.conftest import APP, ROOT, App, Cloud, at_length, eventually
 from tests.machine.load import Load
 
 pytestmark = pytest.mark.docker
@@ -300,7 +300,7 @@ def test_a_rollback_at_100_requests_a_second_loses_none_and_needs_no_registry(ap
     assert served["app-1"] == json.loads(left)["before"]
 
 
-@pytest.mark.skipif(not os.environ.get("BERTH_EVERY_MOMENT"), reason="a minute more; BERTH_EVERY_MOMENT=1 runs it")
+@at_length("a minute")
 def test_a_rollback_that_is_done_changes_nothing_and_a_release_can_be_named(app: Droplets):
     again = app.playbook("rollback.yml")
     assert not any(changes(again.stdout).values()), again.stdout
@@ -339,7 +339,7 @@ def test_a_token_that_may_only_look_and_a_key_that_does_not_fit_are_said_so(app:
     assert app.ready()
 
 
-@pytest.mark.skipif(not os.environ.get("BERTH_EVERY_MOMENT"), reason="a minute more; BERTH_EVERY_MOMENT=1 runs it")
+@at_length("a minute")
 def test_a_droplet_that_does_not_answer_leaves_the_others_alone(app: Droplets):
     machine = machines.of(app.droplet("app-2")["id"])
     machine.pause()
@@ -390,7 +390,7 @@ def test_a_data_droplet_that_restarts_comes_back_by_itself_with_its_data(app: Dr
     eventually(lambda: app.ready() and app.result(20) == 10946, 60)
 
 
-@pytest.mark.skipif(not os.environ.get("BERTH_EVERY_MOMENT"), reason="two minutes more; BERTH_EVERY_MOMENT=1 runs it")
+@at_length("two minutes")
 def test_a_lost_data_droplet_gets_its_data_back_on_a_volume_that_grew(app: Droplets):
     stack.account().droplets.destroy(app.droplet("data-1")["id"])
     done = app.playbook("site.yml", "-e", json.dumps({"digitalocean_droplets": WANTED}), "-e", "app_release=second")
@@ -400,7 +400,7 @@ def test_a_lost_data_droplet_gets_its_data_back_on_a_volume_that_grew(app: Dropl
     assert " 22G" in app.on("data-1", "df -h /mnt/data")
 
 
-@pytest.mark.skipif(not os.environ.get("BERTH_EVERY_MOMENT"), reason="three minutes more; BERTH_EVERY_MOMENT=1 runs it")
+@at_length("three minutes")
 def test_droplets_come_grow_and_go_without_a_lost_request(app: Droplets):
     wanted = [
         DATA,

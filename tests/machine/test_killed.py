@@ -6,7 +6,6 @@ By default a sample of the moments; BERTH_EVERY_MOMENT=1 takes every one, which 
 from __future__ import annotations
 
 import json
-import os
 import urllib.request
 from typing import Any
 
@@ -14,12 +13,11 @@ import pytest
 
 from rehearsal import demo, faults
 from tests.machine.account import photograph
-from tests.machine.conftest import APP, Cloud, eventually
+from tests.machine.conftest import APP, EVERY, Cloud, at_length, eventually
 from tests.machine.interrupted import sweep_changes, sweep_tasks
 from tests.machine.test_aws_home import left_over
 
 pytestmark = pytest.mark.docker
-EVERY = bool(os.environ.get("BERTH_EVERY_MOMENT"))
 SMALL = ("-e", "aws_profile=small")
 
 
@@ -104,7 +102,7 @@ def test_with_requests_throttled_failing_and_breaking_off_every_playbook_gets_th
     assert left_over(cloud, "berth-fibonacci-rough") == []
 
 
-@pytest.mark.skipif(not EVERY, reason="takes minutes; BERTH_EVERY_MOMENT=1 runs it")
+@at_length("minutes")
 @pytest.mark.parametrize("done", [True, False], ids=["made, and the answer lost", "not made"])
 def test_a_restore_killed_at_changes_leaves_the_app_serving_until_the_restored_stores_take_over(cloud: Cloud, done: bool):
     name = "kept" if done else "held"

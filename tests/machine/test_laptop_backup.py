@@ -14,7 +14,7 @@ import pytest
 
 from rehearsal import images
 from rehearsal.aws.faults import kill_tree
-from tests.machine.conftest import ROOT
+from tests.machine.conftest import ROOT, at_length
 
 pytestmark = pytest.mark.docker
 
@@ -171,7 +171,7 @@ def test_a_damaged_or_newer_backup_is_found_first(laptop: Laptop):
     assert laptop.sql("select count(*) from pg_database where datname ~ 'restored'") == "0"
 
 
-@pytest.mark.skipif(not os.environ.get("BERTH_EVERY_MOMENT"), reason="most of a minute; BERTH_EVERY_MOMENT=1 runs it")
+@at_length("most of a minute")
 def test_killed_in_the_middle_nothing_half_done_is_taken(laptop: Laptop):
     laptop.sql("create table wide as select i, repeat(md5(i::text), 30) as text from generate_series(1, 30000) i")
     laptop.run("backup")

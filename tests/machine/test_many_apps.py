@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import threading
 import urllib.request
@@ -15,7 +14,7 @@ import pytest
 
 from rehearsal import images
 from tests.machine.account import photograph
-from tests.machine.conftest import ROOT, Cloud, eventually
+from tests.machine.conftest import EVERY, ROOT, Cloud, eventually
 from tests.machine.test_aws_home import changed, left_over
 
 pytestmark = pytest.mark.docker
@@ -95,7 +94,7 @@ def test_nobody_pays_for_a_store_that_the_app_does_not_have(apps: dict[str, Exam
 
 
 def test_a_second_run_changes_nothing(apps: dict[str, Example]):
-    for name in ("counter", "notes") if os.environ.get("BERTH_EVERY_MOMENT") else ("counter",):
+    for name in ("counter", "notes") if EVERY else ("counter",):
         done = apps[name].playbook("site.yml")
         assert done.returncode == 0, done.stdout
         assert changed(done.stdout) == 0, done.stdout

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 import pytest
 
 from rehearsal import images, server
-from tests.machine.conftest import Cloud
+from tests.machine.conftest import Cloud, at_length
 from tests.machine.database import Database
 from tests.machine.moving import DROPLETS, NAME, OnDroplet, Writers, written
 
 # The way without faults is in test_migrate_around.py.
 pytestmark = [
     pytest.mark.docker,
-    pytest.mark.skipif(not os.environ.get("BERTH_EVERY_MOMENT"), reason="five minutes; BERTH_EVERY_MOMENT=1 runs it"),
+    at_length("five minutes"),
 ]
 
 

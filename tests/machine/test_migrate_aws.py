@@ -10,13 +10,13 @@ from collections.abc import Iterator
 import pytest
 
 from rehearsal import images
-from tests.machine.conftest import Cloud
+from tests.machine.conftest import Cloud, at_length
 from tests.machine.moving import NAME, OnAws, Writers, written
 
 # The way without faults, by way of a droplet, is in test_migrate_around.py.
 pytestmark = [
     pytest.mark.docker,
-    pytest.mark.skipif(not os.environ.get("BERTH_EVERY_MOMENT"), reason="eight minutes; BERTH_EVERY_MOMENT=1 runs it"),
+    at_length("eight minutes"),
 ]
 TOLD = {"aws_profile": "small", "postgres_rds_parameters": {"rds.logical_replication": "1"}}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rehearsal import server
-from tests.machine.conftest import Cloud
+from tests.machine.conftest import EVERY, Cloud, at_length
 
 pytestmark = pytest.mark.docker
 ROOT = Path(__file__).parents[2]
@@ -19,7 +19,7 @@ SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/mole
 # They share a droplet, which the platform's own takes away.
 ON_DROPLETS = ["app_compose", "machine", "postgres_container", "redis_container", "platform_digitalocean"]
 # Of what these do, test_aws_home.py sees more.
-LEFT_OUT = [] if os.environ.get("BERTH_EVERY_MOMENT") else ["postgres_rds", "app_beanstalk"]
+LEFT_OUT = [] if EVERY else ["postgres_rds", "app_beanstalk"]
 ELSEWHERE = [name for name in SCENARIOS if name not in ON_DROPLETS + LEFT_OUT]
 Done = subprocess.CompletedProcess[str]
 
@@ -44,10 +44,7 @@ def runs(cloud: Cloud) -> Iterator[dict[str, Future[Done]]]:
         }
 
 
-left_out = pytest.mark.skip(reason="a minute; BERTH_EVERY_MOMENT=1 runs it")
-
-
-@pytest.mark.parametrize("scenario", [*(pytest.param(each, marks=left_out) for each in LEFT_OUT), *ELSEWHERE, *ON_DROPLETS])
+@pytest.mark.parametrize("scenario", [*(pytest.param(each, marks=at_length("a minute")) for each in LEFT_OUT), *ELSEWHERE, *ON_DROPLETS])
 def test_scenario(runs: dict[str, Future[Done]], scenario: str):
     done = runs[scenario].result()
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-3000:]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ import pytest
 
 from rehearsal import server
 from rehearsal.digitalocean import machines
-from tests.machine.conftest import Cloud, eventually
+from tests.machine.conftest import Cloud, at_length, eventually
 from tests.machine.database import Database, Writer, project
 
 NAME = "standby-test"
@@ -20,9 +19,7 @@ DROPLETS = [
     {"name": "db-2", "groups": ["postgres", "app"], "size": "s-2vcpu-2gb", "volumes": [{"name": "data", "size": 1}]},
 ]
 GIVEN = {"digitalocean_ip_range": "10.122.0.0/20", "machine_timeout": 15, "postgres_container_synchronous": True}
-# Minutes more, which not every run has.
-at_length = pytest.mark.skipif(not os.environ.get("BERTH_EVERY_MOMENT"), reason="takes minutes; BERTH_EVERY_MOMENT=1 runs it")
-pytestmark = [pytest.mark.docker, at_length]
+pytestmark = [pytest.mark.docker, at_length("minutes")]
 
 
 @pytest.fixture(scope="module")
