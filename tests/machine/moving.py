@@ -27,7 +27,7 @@ COMPOSE = """services:
     command: [postgres, -c, wal_level=logical]
     environment: {POSTGRES_USER: shop, POSTGRES_DB: shop, POSTGRES_PASSWORD: "geheim'1"}
     volumes: [rows:/var/lib/postgresql/data]
-    healthcheck: {test: [CMD-SHELL, pg_isready --host 127.0.0.1 --username shop], interval: 1s}
+    healthcheck: {test: [CMD-SHELL, pg_isready --host 127.0.0.1 --username shop], interval: 1s, retries: 60}
   queue:
     image: redis:8
     command: [redis-server, --requirepass, geheim, --appendonly, "yes"]
