@@ -16,9 +16,11 @@ _PLUGINS = str(Path(__file__).resolve().parents[1])
 if _PLUGINS not in ansible.plugins.__path__:
     ansible.plugins.__path__.append(_PLUGINS)
 
+from ansible.plugins.plugin_utils import aws_sdk  # noqa: E402
 from ansible.plugins.plugin_utils.in_process import InProcess  # noqa: E402
 
 display = Display()
+aws_sdk.prepare("beanstalk_environment")
 _SLICE_SECONDS = 8
 
 

@@ -1,1 +1,1 @@
-../plugin_utils/action.py
+../plugin_utils/aws_action.py

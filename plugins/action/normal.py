@@ -8,6 +8,7 @@ import of boto3.
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -29,4 +30,7 @@ class ActionModule(InProcess, _Normal):
     """The action that stands before the module."""
 
     def _here(self, task_vars: dict[str, Any]) -> bool:
-        return self._task.action.startswith(_COLLECTIONS) and super()._here(task_vars)
+        here = self._task.action.startswith(_COLLECTIONS) and super()._here(task_vars)
+        if here:
+            importlib.import_module("ansible.plugins.plugin_utils.aws_sdk")
+        return here

@@ -33,10 +33,6 @@ from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as core_version
 from ansible.utils.display import Display
 
-with contextlib.suppress(ImportError):  # each module says itself that one is missing
-    import boto3  # noqa: F401
-    from ansible_collections.amazon.aws.plugins.module_utils import modules, policy, rds, retries, s3, waiters  # noqa: F401
-
 _UTILITIES = str(Path(__file__).resolve().parents[1] / "module_utils")
 _PROFILE = "legacy"
 display = Display()

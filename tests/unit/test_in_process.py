@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
-from tests.modules import run
+from tests.modules import ROOT, run
 
 SOUND = {"AWSEBDockerrunVersion": "1", "Image": {"Name": "shop/web:1"}, "Ports": [{"ContainerPort": 80}]}
 OWN_PROCESS = {**os.environ, "ANSIBLE_KEEP_REMOTE_FILES": "1"}
@@ -68,3 +70,42 @@ def test_a_module_of_nobody_s_cloud_has_a_process_as_ever(tmp_path):
     assert code == 0
     assert result["stat"]["exists"]
     assert "EXEC" in printed
+
+
+def test_every_module_of_aws_has_the_sdk_read_before_ansible_forks():
+    for module in sorted((ROOT / "plugins" / "modules").glob("*.py")):
+        action = ROOT / "plugins" / "action" / module.name
+        if "AnsibleAWSModule" in module.read_text(encoding="utf-8"):
+            assert "aws_sdk.prepare(" in action.read_text(encoding="utf-8"), f"{action} is to be a link to plugin_utils/aws_action.py"
+        elif action.exists():
+            assert "aws_sdk" not in action.read_text(encoding="utf-8"), f"{action} is to be a link to plugin_utils/action.py"
+
+
+_OPENED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, str(Path("plugins/plugin_utils")))
+import aws_sdk
+aws_sdk.prepare("rds_instance_plan")
+opened = []
+sys.addaudithook(lambda event, given: opened.append(str(given[0])) if event == "open" else None)
+import boto3
+session = boto3.session.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="eu-west-1")
+assert session.client("rds").meta.service_model.service_name == "rds"
+print([path for path in opened if "botocore" in path and ".json" in path])
+"""
+
+
+def _second_client(**more):
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")} | more
+    return subprocess.run([sys.executable, "-c", _OPENED], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_second_client_of_a_service_reads_none_of_the_sdk_s_files():
+    assert _second_client().stdout.strip() == "[]"
+
+
+def test_what_is_wrong_with_the_user_s_settings_is_left_to_the_module():
+    complaint = _second_client(AWS_PROFILE="not-there").stderr
+    assert "ProfileNotFound" in complaint
+    assert "aws_sdk" not in complaint
