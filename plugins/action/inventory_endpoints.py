@@ -49,5 +49,5 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                     for line in (done.stdout + done.stderr).splitlines()
                     if line.strip() and not line.startswith(("PLAY RECAP", "TASK", "ok:"))
                 ]
-                raise AnsibleActionFail(f"{inventory} cannot be asked where its stores are:\n" + "\n".join(said[-12:]))
+                raise AnsibleActionFail(f"{inventory}: {given['playbook']} failed:\n" + "\n".join(said[-12:]))
             return {**result, "changed": False, **json.loads(file.read_text())}

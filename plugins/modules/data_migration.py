@@ -79,6 +79,10 @@ lines:
   type: list
   elements: str
   returned: success
+serving:
+  description: Name of the home that takes writes since this phase; empty where that is who took them before.
+  type: str
+  returned: success
 """
 
 from pathlib import Path
@@ -110,12 +114,14 @@ def main() -> None:
         source = migration_stores.Stores(params["source_name"], params["source"], params["database"], fresh=False)
         target = migration_stores.Stores(params["target_name"], params["target"], "", fresh=True)
         move = migration.Migration(source, target, Path(params["note"]))
+        switched = move.state["phase"] == migration.SWITCHED
         more = {"back": {"lose": params["lose"]}, "verify": {}, "finish": {}}.get(phase, {"replace": params["replace"]})
         lines = getattr(move, phase)(**more)
     except BerthError as problem:
         module.fail_json(msg=str(problem))
         raise AssertionError("fail_json returned") from None
-    module.exit_json(changed=phase not in ("check", "verify"), lines=lines)
+    serving = {"switch": params["target_name"], "back": params["source_name"] if switched else ""}.get(phase, "")
+    module.exit_json(changed=phase not in ("check", "verify"), lines=lines, serving=serving)
 
 
 if __name__ == "__main__":

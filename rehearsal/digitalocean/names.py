@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from .. import certificates
 from ..aws.clock import later
-from .routing import Answer, Call, Cloud, new_id, now, refused, route
+from .routing import Answer, ApiError, Call, Cloud, new_id, now, refused, route
 
 _LETS_ENCRYPT_DAYS = 90
 
@@ -34,6 +35,67 @@ def delete_domain(call: Call, name: str) -> Answer:
     """Have it managed no more."""
     call.cloud.get("domains", name)
     del call.cloud.all("domains")[name]
+    return 204, None
+
+
+_ALONE = ("A", "AAAA", "CNAME")
+
+
+def _records(cloud: Cloud, name: str) -> dict[str, Any]:
+    """A domain's records, by id."""
+    cloud.get("domains", name)
+    found: dict[str, Any] = cloud.all("records").setdefault(name, {})
+    return found
+
+
+def _taken(call: Call, kept: Mapping[str, Any], own: str) -> dict[str, Any]:
+    """A record as it is asked for. Raises :class:`ApiError`, 422."""
+    body: dict[str, Any] = {key: call.body[key] for key in ("type", "name", "data", "ttl") if key in call.body}
+    others = [each for uid, each in kept.items() if uid != own and each["name"] == body.get("name") and each["type"] in _ALONE]
+    if body.get("type") == "CNAME" and body.get("name") == "@":
+        raise refused("CNAME records cannot be created for the root of a domain")
+    if others and "CNAME" in (body.get("type"), *(each["type"] for each in others)):
+        raise refused("CNAME records cannot share a name with other records")
+    if body.get("type") == "CNAME" and not str(body.get("data")).endswith("."):
+        raise refused("Data needs to end with a dot (.)")
+    return body
+
+
+@route("GET", "/v2/domains/<name>/records")
+def list_records(call: Call, name: str) -> Answer:
+    """Records of a domain, of one name where that is given, which is then the whole one."""
+    found = list(_records(call.cloud, name).values())
+    if wanted := call.query.get("name"):
+        found = [each for each in found if (name if each["name"] == "@" else f"{each['name']}.{name}") == wanted]
+    return call.page("domain_records", [each for each in found if each["type"] == call.query.get("type", each["type"])])
+
+
+@route("POST", "/v2/domains/<name>/records")
+def create_record(call: Call, name: str) -> Answer:
+    """Have one more record."""
+    kept = _records(call.cloud, name)
+    for field in ("type", "name", "data"):
+        call.need(field)
+    uid = str(3352892 + len(kept) + sum(map(len, call.cloud.all("records").values())))
+    kept[uid] = {"id": int(uid), "ttl": 1800, "priority": None, "port": None, "weight": None, **_taken(call, kept, "")}
+    return 201, {"domain_record": kept[uid]}
+
+
+@route("PUT", "/v2/domains/<name>/records/<uid>")
+def update_record(call: Call, name: str, uid: str) -> Answer:
+    """Change a record, also its type."""
+    kept = _records(call.cloud, name)
+    if uid not in kept:
+        raise ApiError(404, "not_found", "The resource you were accessing could not be found.")
+    kept[uid] = {**kept[uid], **_taken(call, kept, uid)}
+    return 200, {"domain_record": kept[uid]}
+
+
+@route("DELETE", "/v2/domains/<name>/records/<uid>")
+def delete_record(call: Call, name: str, uid: str) -> Answer:
+    """Have it no more."""
+    if _records(call.cloud, name).pop(uid, None) is None:
+        raise ApiError(404, "not_found", "The resource you were accessing could not be found.")
     return 204, None
 
 

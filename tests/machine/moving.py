@@ -39,6 +39,9 @@ COMPOSE = """services:
       DATABASE_URL: "postgresql://shop:geheim%271@db/shop"
       REDIS_URL: redis://:geheim@queue:6379/0
     depends_on: {db: {condition: service_healthy}}
+  page:
+    image: nginx:1.28
+    ports: ["80"]
 volumes: {rows: , jobs: }
 """
 TABLES = """create table sold (number int primary key, note text, at timestamptz default now());

@@ -23,6 +23,7 @@ import pytest
 
 from rehearsal import containers, faults
 from tests.machine.conftest import APP, EVERY, ROOT, App, Cloud, at_length, eventually
+from tests.machine.interrupted import KILLED, killed_at_change
 
 pytestmark = pytest.mark.docker
 NAME = "fibonacci-test"
@@ -458,16 +459,57 @@ def test_scaling_is_a_changed_variable_that_says_what_it_interrupts(app: Stack):
     assert eventually(lambda: app.result(21)) == 17711
 
 
+def test_the_name_of_visitors_leads_to_the_environment_in_one_step(app: Stack, tmp_path: Path):
+    client = app.cloud.client("route53")
+    zone = client.create_hosted_zone(Name="example.com", CallerReference="told")["HostedZone"]["Id"]
+    name = {"app_domain": "shop.example.com", "app_dns": "route53"}
+
+    def record() -> dict[str, Any]:
+        found = client.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+        return next(each for each in found if each["Name"] == "shop.example.com.")
+
+    done = app.playbook("name.yml", "-e", json.dumps(name))
+    assert done.returncode == 0, done.stdout
+    assert "shop.example.com leads to" in done.stdout
+    assert (record()["TTL"], record()["Type"]) == (60, "A")
+    request = urllib.request.Request(f"http://{record()['ResourceRecords'][0]['Value']}/", headers={"Host": "shop.example.com"})
+    with urllib.request.urlopen(request, timeout=10) as response:
+        assert "<title>Fibonacci</title>" in response.read().decode()
+    # A real environment has a name, which is none of a rehearsal's.
+    real = {
+        "dns_domain": "shop.example.com",
+        "dns_zone": "example.com",
+        "dns_target": "shop.eu-central-1.elasticbeanstalk.com",
+        "dns_ttl": 60,
+    }
+    play = tmp_path / "play.yml"
+    tasks = [{"ansible.builtin.include_role": {"name": "dns", "tasks_from": "route53.yml"}}]
+    play.write_text(json.dumps([{"hosts": "aws_account", "gather_facts": False, "tasks": tasks}]))
+    words = ["ansible-playbook", "-i", "inventories/aws", str(play), "-e", json.dumps(real)]
+    for changes in (1, 0):
+        done = subprocess.run(words, cwd=ROOT, env=app.cloud.environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+        assert changed(done.stdout) == changes
+        alias = record()["AliasTarget"]
+        assert (record()["Type"], alias["HostedZoneId"]) == ("A", "Z1FRNW7UH4DEZJ")
+        assert alias["DNSName"].rstrip(".") == "shop.eu-central-1.elasticbeanstalk.com"
+    client.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": [{"Action": "DELETE", "ResourceRecordSet": record()}]})
+    client.delete_hosted_zone(Id=zone)
+
+
 def test_drills_restore_both_stores_into_throwaway_ones_and_say_how_that_went(app: Stack):
     app.submit(33)
     assert eventually(lambda: app.result(33)) == 5702887
     app.cache("set", "before", "1")
-    done = app.playbook("backup.yml", "-e", "postgres_rds_copy_region=eu-west-1", "-e", "redis_elasticache_copy_region=eu-west-1")
+    copies = ("-e", "postgres_rds_copy_region=eu-west-1", "-e", "redis_elasticache_copy_region=eu-west-1")
+    code, said, _request = killed_at_change(app.cloud, 2, "backup.yml", "-e", f"app_name={NAME}", *copies, done=True)
+    assert code == KILLED, said
+    done = app.playbook("backup.yml", *copies)
     assert done.returncode == 0, done.stdout
     told = app.cloud.client("rds").describe_event_subscriptions()["EventSubscriptionsList"]
     assert [(each["SourceIdsList"], "failure" in each["EventCategoriesList"]) for each in told] == [([FULL], True)]
-    copies = app.cloud.client("rds", region="eu-west-1").describe_db_snapshots(DBInstanceIdentifier=FULL)["DBSnapshots"]
-    assert [(each["Status"], each["Encrypted"]) for each in copies] == [("available", True)]
+    there = app.cloud.client("rds", region="eu-west-1").describe_db_snapshots(DBInstanceIdentifier=FULL)["DBSnapshots"]
+    assert {(each["Status"], each["Encrypted"]) for each in there} == {("available", True)}
     said = " ".join(done.stdout.split())
     assert re.search(rf"postgres +{FULL}-\d+-\d+, manual", said) and "available, in eu-west-1" in said
     assert re.search(rf"redis +{FULL}-\d+-\d+, manual", said)
@@ -529,13 +571,16 @@ def test_both_stores_are_restored_beside_the_running_ones_and_take_their_places_
     app.submit(32)
     assert eventually(lambda: app.result(32)) == 3524578
     app.cache("set", "after", "1")
+    torn(app, 1, "-e", f"restore_to={between}")
     said = restored(app, "-e", f"restore_to={between}")
     assert "The running instance was not touched" in said
     assert {31, 32} <= indices(app)
     # Of the backup that was taken before the drills.
+    cut_off(app, "elasticache:CreateReplicationGroup", "-e", "restore_store=redis", "-e", "restore_to=latest")
     said = restored(app, "-e", "restore_store=redis", "-e", "restore_to=latest")
     assert f"{FULL}-r2 holds what was asked for" in said
     assert app.cache("exists", "before", "after") == "2"
+    torn(app, 2, "-e", f"restore={NAME}")
     for store in ("postgres", "redis"):
         restored(app, "-e", f"restore_store={store}", "-e", f"restore={NAME}")
     # The restored ones have other passwords, and here other addresses.
@@ -555,6 +600,26 @@ def test_both_stores_are_restored_beside_the_running_ones_and_take_their_places_
     there = app.cloud.client("elasticache").describe_replication_groups()["ReplicationGroups"]
     assert [each["ReplicationGroupId"] for each in there] == [f"{FULL}-r2"]
     assert app.cache("exists", "before") == "1"
+
+
+def torn(app: Stack, at: int, *arguments: str) -> None:
+    """Let restore.yml be killed at one of its changes, whose answer nobody gets any more."""
+    code, said, _request = killed_at_change(app.cloud, at, "restore.yml", "-e", f"app_name={NAME}", *arguments, done=True)
+    assert code == KILLED, said
+
+
+def cut_off(app: Stack, operation: str, *arguments: str) -> None:
+    """Let restore.yml have no network any more from one of its changes on."""
+    faults.add("drop", operation=operation)
+    try:
+        done = app.playbook("restore.yml", *arguments)
+    finally:
+        faults.clear()
+    said = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode != 0
+    print(said[said.index("[ERROR]") :].split("Origin")[0])
+    assert "Traceback" not in said
+    assert app.ready()
 
 
 def restored(app: Stack, *arguments: str) -> str:

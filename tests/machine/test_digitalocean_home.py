@@ -339,6 +339,34 @@ def test_a_token_that_may_only_look_and_a_key_that_does_not_fit_are_said_so(app:
     assert app.ready()
 
 
+def test_the_name_of_visitors_leads_to_the_load_balancer_where_the_app_answers(app: Droplets):
+    account = stack.account()
+    account.domains.create(body={"name": "example.com"})
+
+    def named(**more: Any) -> tuple[int, str]:
+        done = app.playbook("name.yml", "-e", json.dumps({"app_domain": "shop.example.com", "app_dns": "digitalocean", **more}))
+        return done.returncode, " ".join(done.stdout.split())
+
+    try:
+        code, said = named(dns_target="127.0.0.9", dns_wait=0)
+        assert code != 0
+        assert "The app does not answer at 127.0.0.9 yet" in said and "leads to where it did before" in said
+        assert account.domains.list_records("example.com")["domain_records"] == []
+        code, said = named()
+        assert code == 0, said
+        record = account.domains.list_records("example.com", name="shop.example.com")["domain_records"][0]
+        assert (record["type"], record["ttl"]) == ("A", 60)
+        # What a resolver would tell a browser.
+        connection = http.client.HTTPConnection(record["data"], timeout=10)
+        connection.request("GET", "/", headers={"Host": "shop.example.com"})
+        assert "<title>Fibonacci</title>" in connection.getresponse().read().decode()
+        code, said = named()
+        assert code == 0 and not re.search(r"changed=[1-9]", said), said
+        assert f"shop.example.com leads to {record['data']}" in said
+    finally:
+        account.domains.delete("example.com")
+
+
 @at_length("a minute")
 def test_a_droplet_that_does_not_answer_leaves_the_others_alone(app: Droplets):
     machine = machines.of(app.droplet("app-2")["id"])

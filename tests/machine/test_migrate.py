@@ -22,7 +22,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def homes(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnDroplet]:
-    images.ensure(["postgres:17", "postgres:17.7", "redis:8"])
+    images.ensure(["postgres:17", "postgres:17.7", "redis:8", "nginx:1.28"])
     server.digitalocean()
     root = tmp_path_factory.mktemp("moved")
     environment = {**os.environ, **cloud.environment, "XDG_DATA_HOME": str(root / "data")}

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from rehearsal import images, server
+from rehearsal import images, server, stack
 from tests.machine.conftest import Cloud
 from tests.machine.database import Database, Writer
 from tests.machine.moving import DROPLETS, NAME, OnAws, OnDroplet, Writers, written
@@ -23,6 +23,7 @@ pytestmark = pytest.mark.docker
 LOCAL, DROPLET, AWS = "inventories/local", "inventories/digitalocean", "inventories/aws"
 # What lets changes be read from a log; the local one is told so in its Compose file.
 ON_DROPLETS = {"digitalocean_ip_range": "10.128.0.0/20", "backup_bucket": "", "postgres_container_settings": {"wal_level": "logical"}}
+NAMED = {"app_domain": "shop.example.org", "app_dns": "digitalocean"}
 ON_AWS = {"aws_profile": "small", "postgres_rds_parameters": {"rds.logical_replication": "1"}}
 
 
@@ -33,7 +34,7 @@ class Homes(OnDroplet, OnAws):
 
 @pytest.fixture(scope="module")
 def homes(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Homes]:
-    images.ensure(["postgres:17", "postgres:17.7", "redis:8"])
+    images.ensure(["postgres:17", "postgres:17.7", "redis:8", "nginx:1.28"])
     server.digitalocean()
     root = tmp_path_factory.mktemp("moved")
     folder = root / "project"
@@ -48,14 +49,21 @@ def homes(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ho
 
     try:
         found.start()
+        stack.account().domains.create(body={"name": "example.org"})
         with ThreadPoolExecutor() as pool:
             for each in [pool.submit(droplet.run, "site.yml"), pool.submit(stores_of_aws)]:
                 each.result()
         yield found
     finally:
+        stack.account().domains.delete("example.org")
         droplet.run("destroy.yml", "-e", f"destroy={NAME}", "-e", f"destroy_volumes={NAME}")
         found.playbook(AWS, "destroy.yml", "-e", f"destroy={NAME}")
         found.stop()
+
+
+def leads() -> str:
+    """Where visitors are led."""
+    return str(stack.account().domains.list_records("example.org", name=NAMED["app_domain"])["domain_records"][0]["data"])
 
 
 def told(said: str) -> None:
@@ -75,8 +83,10 @@ def test_with_five_writers_all_moves_to_a_droplet(homes: Homes):
     assert "changes were brought along" in said and "serves as before" in said
     while len(writers.acknowledged) < 100:
         time.sleep(0.1)
-    said = homes.move("switch", to=DROPLET)
+    said = homes.move("switch", to=DROPLET, **NAMED)
     told(said)
+    assert f"shop.example.org leads to {leads()}; who asked before" in said
+    assert leads() == homes.droplet.address("db-1")
     acknowledged = writers.stop()
     assert re.search(r"the last \d+ changes were brought along", said) and "are the same on both sides" in said
     moved = written(homes.droplet.ask("select writer, number from loose where writer > 0"))
@@ -94,9 +104,12 @@ def test_it_moves_on_to_aws_and_what_was_written_there_comes_back(homes: Homes):
     writer = Writer(homes.droplet)
     writer.start()
     homes.move("follow", **way)
-    said = homes.move("switch", **way)
+    said = homes.move("switch", **way, **NAMED)
     told(said)
     acknowledged = writer.stop()
+    # There is no app yet.
+    assert "has no address here that a name could lead to" in said
+    assert leads() == homes.droplet.address("db-1")
     assert "are the same on both sides" in said
     assert len(acknowledged) > 10 and set(acknowledged) <= {int(each) for each in homes.there("select number from written").split()}
     assert (homes.keys("get", "job"), homes.keys("hget", "hash", "field")) == ("first", "\x01\x02")

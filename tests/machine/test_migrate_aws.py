@@ -23,7 +23,7 @@ TOLD = {"aws_profile": "small", "postgres_rds_parameters": {"rds.logical_replica
 
 @pytest.fixture(scope="module")
 def homes(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnAws]:
-    images.ensure(["postgres:17", "postgres:17.7", "redis:8"])
+    images.ensure(["postgres:17", "postgres:17.7", "redis:8", "nginx:1.28"])
     root = tmp_path_factory.mktemp("moved")
     environment = {**os.environ, **cloud.environment, "XDG_DATA_HOME": str(root / "data")}
     found = OnAws("inventories/aws", root / "project", environment, TOLD, cloud=cloud)

@@ -24,23 +24,24 @@ ELSEWHERE = [name for name in SCENARIOS if name not in ON_DROPLETS + LEFT_OUT]
 Done = subprocess.CompletedProcess[str]
 
 
-def run(scenario: str, environment: Mapping[str, str]) -> Done:
-    # A run that was killed has left what the next one would take for prepared.
-    subprocess.run(["molecule", "reset", "--scenario-name", scenario], cwd=ROOT, env=environment, capture_output=True, check=False)
+def run(scenario: str, environment: Mapping[str, str], folder: Path) -> Done:
+    # A run that was killed would have left what the next one takes for prepared.
+    settings = {**environment, "XDG_CACHE_HOME": str(folder)}
     command = ["molecule", "test", "--scenario-name", scenario]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
-def runs(cloud: Cloud) -> Iterator[dict[str, Future[Done]]]:
+def runs(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Done]]]:
     """All scenarios, in two lanes: those on the droplet one after another, and beside them the others, which mostly wait for AWS."""
     server.digitalocean(["nginx:1.28"])
+    folder = tmp_path_factory.mktemp("molecule")
     with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(1) as second:
         # Those that are not of a cloud do not see what leads to the rehearsal.
         cloudy = ("_aws", "_rds", "_elasticache", "_beanstalk")
         yield {
-            **{name: first.submit(run, name, cloud.environment) for name in ON_DROPLETS},
-            **{name: second.submit(run, name, cloud.environment if name.endswith(cloudy) else os.environ) for name in ELSEWHERE},
+            **{name: first.submit(run, name, cloud.environment, folder) for name in ON_DROPLETS},
+            **{name: second.submit(run, name, cloud.environment if name.endswith(cloudy) else os.environ, folder) for name in ELSEWHERE},
         }
 
 

@@ -180,3 +180,45 @@ def test_what_another_token_may_not_do_is_said(account: Any):
         other = pydo.Client(token, endpoint=found["DIGITALOCEAN_API_URL"], retry_total=0)
         assert refusal(other.tags.create, body={"name": "none"})[0] == status
     assert "none" not in [each["name"] for each in account.tags.list(per_page=200)["tags"]]
+
+
+def test_a_name_has_one_record_whatever_it_led_to_before(account: Any, cloud: Cloud):
+    zone = "example.net"
+    account.domains.create(body={"name": zone})
+
+    def leads(kind: str, data: str, **more: Any) -> dict[str, Any]:
+        return cloud.succeed("digitalocean_record", {"name": f"shop.{zone}", "zone": zone, "type": kind, "data": data, **more}, "--diff")
+
+    def records() -> list[tuple[str, str, int]]:
+        found = account.domains.list_records(zone, name=f"shop.{zone}")["domain_records"]
+        return [(each["type"], each["data"], each["ttl"]) for each in found]
+
+    try:
+        assert leads("A", "192.0.2.1")["changed"]
+        assert records() == [("A", "192.0.2.1", 60)]
+        account.domains.create_record(zone, body={"type": "A", "name": "shop", "data": "192.0.2.9"})
+        account.domains.create_record(zone, body={"type": "TXT", "name": "shop", "data": "kept"})
+        assert leads("A", "192.0.2.2")["changed"]
+        assert sorted(records()) == [("A", "192.0.2.2", 60), ("TXT", "kept", 1800)]
+        assert not leads("A", "192.0.2.2")["changed"]
+        account.domains.delete_record(zone, account.domains.list_records(zone, type="TXT")["domain_records"][0]["id"])
+        number = account.domains.list_records(zone)["domain_records"][0]["id"]
+        assert leads("CNAME", "shop.eu-central-1.elasticbeanstalk.com")["changed"]
+        assert records() == [("CNAME", "shop.eu-central-1.elasticbeanstalk.com.", 60)]
+        # In one step: it is the same record.
+        assert account.domains.list_records(zone)["domain_records"][0]["id"] == number
+        assert not leads("CNAME", "shop.eu-central-1.elasticbeanstalk.com")["changed"]
+        assert leads("A", "192.0.2.3", ttl=30)["changed"]
+        assert records() == [("A", "192.0.2.3", 30)]
+        for given, words in (
+            ({"name": "shop.example.org"}, "is not in the zone example.net"),
+            ({"zone": "org", "name": "x.org"}, "the account keeps no domain org; it keeps example.net"),
+            ({"name": zone, "type": "CNAME"}, "can have no CNAME; choose a name in it, such as www.example.net"),
+        ):
+            code, result, _said = cloud.module(
+                "digitalocean_record", {"name": "a.example.net", "zone": zone, "type": "A", "data": "x", **given}
+            )
+            assert code != 0
+            assert words in result["msg"]
+    finally:
+        account.domains.delete(zone)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from berth.migration_seen import questions
 from berth.postgres_changes import Change, Table, parsed, script, statement
 from berth.problems import BerthError
 from hypothesis import given
@@ -90,3 +93,34 @@ def test_a_script_is_one_transaction_that_keeps_how_far_it_got():
     lines = script([change], PEOPLE, "0/16B3748", '"shop_incoming"').splitlines()
     assert lines[:2] == ["set session_replication_role = replica;", "begin;"]
     assert lines[-2:] == ["comment on database \"shop_incoming\" is '0/16B3748';", "commit;"]
+
+
+def test_of_what_changed_each_row_is_asked_for_once_before_and_after_by_its_key():
+    tables = {
+        "public.sold": Table(frozenset({"number"})),
+        '"My shop".pairs': Table(frozenset({"a", '"B"'})),
+        "public.loose": Table(),
+        "public.emptied": Table(frozenset({"i"})),
+    }
+    changes = [
+        Change("INSERT", ("public.sold",), {}, {"number": "'1'", "note": "'a'"}),
+        Change("UPDATE", ("public.sold",), {"number": "'1'"}, {"number": "'2'", "note": "'a'"}),
+        Change("DELETE", ("public.sold",), {}, {"number": "'2'"}),
+        Change("UPDATE", ('"My shop".pairs',), {}, {"a": "'it''s'", '"B"': "'7'", "c": None}),
+        Change("UPDATE", ("public.loose",), {"x": "'1'"}, {"x": "'2'"}),
+        Change("INSERT", ("public.emptied",), {}, {"i": "'1'"}),
+        Change("TRUNCATE", ("public.emptied",), {}, {}),
+    ]
+    found = [re.sub(r"count.*? from ", "", each) for each in questions(changes, tables)]
+    assert found == [
+        "select 'public.emptied', public.emptied t ;",
+        "select 'public.loose', public.loose t ;",
+        """select '"My shop".pairs', "My shop".pairs t where ("B", a) in (('7', 'it''s'));""",
+        "select 'public.sold', public.sold t where (number) in (('1'), ('2'));",
+    ]
+
+
+def test_many_rows_are_asked_for_in_parts():
+    changes = [Change("DELETE", ("public.sold",), {}, {"number": f"'{number}'"}) for number in range(4500)]
+    found = list(questions(changes, {"public.sold": Table(frozenset({"number"}))}))
+    assert [len(re.findall(r"\('\d+'\)", each)) for each in found] == [2000, 2000, 500]

@@ -66,7 +66,7 @@ class Postgres(Store):
         roles = backup.file(self.service, "roles.sql").read_text()
         self.discard()
         there = {row[0] for row in self.server.sql("select rolname from pg_roles")}
-        self.server.sql("\n".join(line for line in roles.splitlines() if (role := _role(line)) and role not in there))
+        self.server.sql("\n".join(line for line in roles.split("\n") if (role := _role(line)) and role not in there))
         try:
             for name, each in kept["databases"].items():
                 self.server.make(name + _FRESH, each, each["owner"])

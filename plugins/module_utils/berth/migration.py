@@ -13,8 +13,9 @@ from typing import Any
 
 from . import migration_back, migration_postgres, migration_redis, progress
 from .migration_follow import BACK, Followed
-from .migration_postgres import ASIDE, FRESH, Database
+from .migration_postgres import ASIDE, FRESH, Database, DifferenceError
 from .migration_redis import Keys
+from .migration_seen import Seen
 from .migration_stores import Stores, compared
 from .problems import BerthError, refuse
 
@@ -109,17 +110,10 @@ class Migration:
         self.check(replace=replace, following=True)
         said = []
         if self.state["phase"] != FOLLOWING or not followed.there():
-            self._begin(FOLLOWING)
+            self._begin(FOLLOWING, seen=None)
             size, seconds = followed.begin()
             said.append(f"postgres: {size / 1e6:.1f} MB (compressed) in {seconds:.1f} s")
-        total = 0
-        for _each in range(_ROUNDS):
-            begin = time.monotonic()
-            total += (changes := followed.catch_up())
-            progress.say(f"postgres: {total} changes were brought along")
-            if not changes or time.monotonic() - begin < 1:
-                break
-        said.append(f"postgres: {total} changes were brought along; {followed.lag() / 1e3:.0f} KB of the log are left")
+        said += self._brought_on(followed)
         if self._keys:
             said.append(f"redis: {migration_redis.copy(*self._keys)} keys")
         return [
@@ -127,6 +121,26 @@ class Migration:
             f"{self.source.title} serves as before, and keeps its log for the copy: go on soon with -e migrate=switch, or once more with -e "
             "migrate=follow, or end it with -e migrate=back",
         ]
+
+    def _brought_on(self, followed: Followed) -> list[str]:
+        """Bring the copy on while the source serves, and compare both sides where the last time is too long ago."""
+        total = 0
+        for _each in range(_ROUNDS):
+            begin = time.monotonic()
+            total += (changes := followed.catch_up())
+            progress.say(f"postgres: {total} changes were brought along")
+            if not changes or time.monotonic() - begin < 1:
+                break
+        said = [f"postgres: {total} changes were brought along; {followed.lag() / 1e3:.0f} KB of the log are left"]
+        if not (seen := Seen(followed)).near(self.state.get("seen")):
+            self.keep(FOLLOWING, seen=None)
+            try:
+                known = seen.compare()
+            except DifferenceError as problem:
+                refuse(f"{problem}. {self.source.title} serves as before, and nothing was switched; begin again with -e migrate=back")
+            self.keep(FOLLOWING, seen=known)
+            said.append(f"postgres: {known['summary']} are the same on both sides as of {known['at']} UTC, with their sums")
+        return said
 
     def _begin(self, phase: str, **known: Any) -> None:
         """Note that something is written on the other side from now on, and whether there were keys before."""
@@ -159,6 +173,8 @@ class Migration:
         if followed and not followed.there():
             refuse("the copy that followed is not there any more; begin it anew with -e migrate=follow, or leave it with -e migrate=back")
         self.check(replace=replace)
+        if followed and self.state["phase"] == FOLLOWING:
+            self._brought_on(followed)
         begin = time.monotonic()
         # Of this very attempt: what stands behind the name of what is moved aside, and the comment of what takes its place.
         stamp = f"{datetime.now(UTC):%Y%m%d_%H%M%S}"
@@ -166,7 +182,7 @@ class Migration:
             self._begin(SWITCHING, aside=ASIDE + stamp, moved=f"moved from {self.source.title}, {stamp}", followed=bool(followed))
             self.source.writes(allowed=False)
             progress.say(f"{self.source.title} takes no writes now")
-            said = [*(self._drained(followed) if followed else self._copy()), *self._compared(behind=FRESH)]
+            said = [*(self._drained(followed) if followed else self._copy()), *self._alike(followed)]
             if self._databases:
                 said += migration_back.kept_open(*self._databases)
                 target = self._databases[1]
@@ -180,7 +196,7 @@ class Migration:
                     f"{problem}. {self.source.title} could not be told to take writes again ({other}), and nothing was switched: -e migrate=back "
                     "opens it, -e migrate=switch goes on"
                 )
-            self.keep(FOLLOWING if followed else COPIED)
+            self.keep(FOLLOWING if followed else COPIED, seen=None)
             refuse(f"{problem}. {self.source.title} takes writes again, and nothing was switched")
         seconds = time.monotonic() - begin
         self._end_following()
@@ -201,14 +217,25 @@ class Migration:
         return [*said, f"redis: {keys.result()} keys"] if keys else said
 
     def _end_following(self) -> None:
-        if self._followed:
-            self._followed.drop()
+        if followed := self._followed:
+            Seen(followed).drop()
+            followed.drop()
 
     def _open_source(self, *, keep_copy: bool = False) -> None:
         self.source.writes(allowed=True)
         if self._databases and not keep_copy:
             self._end_following()
             migration_postgres.discard(self._databases[1])
+
+    def _alike(self, followed: Followed | None) -> list[str]:
+        """Compare the copy with what it was made of: what was written since both were last found to be alike, or all."""
+        if followed and (known := self.state.get("seen")):
+            progress.say("what was written lately is compared")
+            with ThreadPoolExecutor() as beside:
+                keys = beside.submit(compared, None, self._keys)
+                if (said := Seen(followed).compared(known)) is not None:
+                    return [*said, *keys.result()]
+        return self._compared(behind=FRESH)
 
     def _compared(self, behind: str = "") -> list[str]:
         """Compare both sides. Raises :class:`DifferenceError` where they differ."""

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from . import migration_redis, progress
 from .migration_follow import BACK, Followed
-from .migration_postgres import FRESH, Database
+from .migration_postgres import FRESH, Database, DifferenceError
 from .migration_redis import Keys
-from .migration_stores import DifferenceError, compared
+from .migration_stores import compared
 from .problems import BerthError
 
 

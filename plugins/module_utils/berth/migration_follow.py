@@ -21,8 +21,12 @@ from .postgres_server import literal, quoted
 from .problems import BerthError, refuse
 
 SLOT = "berth_move"
+# From where on both sides have to be compared again.
+SEEN = "berth_seen"
 # Of the way back: it begins where both hold the same.
 BACK = "berth_back"
+# The first two are in one server at a time.
+_SLOTS = 2
 # The way back leads into a database that is closed for its app.
 _WRITING = f"{ALIKE} set default_transaction_read_only = off;"
 # Changes that are read at once; a transaction is never parted.
@@ -66,9 +70,10 @@ class Followed(NamedTuple):
             found.append(
                 f"the user that moves data may not read the log of {title}: it lacks REPLICATION (on RDS: the role rds_replication)"
             )
-        free = "select current_setting('max_replication_slots')::int - count(*) from pg_replication_slots where slot_name <> "
-        if int(server.one(free + literal(self.slot))) < 1:
-            found.append(f"{title} has no replication slot left; raise max_replication_slots there and restart it")
+        ours = ", ".join(map(literal, (SLOT, SEEN, BACK)))
+        free = f"select current_setting('max_replication_slots')::int - count(*) from pg_replication_slots where slot_name not in ({ours})"
+        if int(server.one(free)) < _SLOTS:
+            found.append(f"{title} has fewer than {_SLOTS} replication slots left; raise max_replication_slots there and restart it")
         rows = server.sql(_TABLES, name)
         if bare := [row[0] for row in rows if row[1] == "n" or (row[1] in "di" and not row[2])]:
             said = ", ".join(bare[:8]) + (f" and {len(bare) - 8} more" if len(bare) > 8 else "")
@@ -86,16 +91,17 @@ class Followed(NamedTuple):
 
     def there(self) -> bool:
         """Whether there is a copy that can be brought on."""
-        return self.target.server.exists(self.fresh) and bool(self._slot()) and bool(self.target.server.note(self.fresh))
+        return self.target.server.exists(self.fresh) and self.slot_there() and bool(self.target.server.note(self.fresh))
 
-    def _slot(self) -> str:
+    def slot_there(self) -> bool:
+        """Whether the source keeps its log for it."""
         query = "select slot_name from pg_replication_slots where database = {} and slot_name = {}"
-        return self.source.server.one(query.format(literal(self.source.name), literal(self.slot)))
+        return bool(self.source.server.one(query.format(literal(self.source.name), literal(self.slot))))
 
     def drop(self) -> None:
         """Follow no more: the source keeps its log no longer."""
         end = time.monotonic() + 30
-        while self._slot():
+        while self.slot_there():
             try:
                 self.source.server.one(f"select pg_drop_replication_slot({literal(self.slot)})", self.source.name)
             except BerthError:
@@ -107,7 +113,7 @@ class Followed(NamedTuple):
     def begin(self) -> tuple[int, float]:
         """Copy the database as of a place in its log, from where on it is kept. Returns the bytes that went over, and the seconds."""
         self.drop()
-        with self._snapshot() as (place, snapshot):
+        with self.snapshot() as (place, snapshot):
             size, seconds = migration_postgres.copy(self.source, self.target, snapshot=snapshot)
         self._note(place)
         return size, seconds
@@ -126,7 +132,7 @@ class Followed(NamedTuple):
         )
 
     @contextlib.contextmanager
-    def _snapshot(self) -> Iterator[tuple[str, str]]:
+    def snapshot(self) -> Iterator[tuple[str, str]]:
         """Make the slot. Yields its place, and the snapshot of that, which lasts as long as the connection."""
         words = ["psql", "--no-psqlrc", "--no-align", "--tuples-only", "--quiet", "--field-separator=|"]
         words.append(f"--dbname=dbname={_connecting(self.source.name)} replication=database")
@@ -158,12 +164,14 @@ class Followed(NamedTuple):
         rows = self.source.server.sql(_TABLES, self.source.name)
         return {row[0]: postgres_changes.Table(names(row[2]), names(row[3]), names(row[4])) for row in rows}
 
-    def catch_up(self) -> int:
-        """Do what was done in the source since, until nothing is left that was done when this began to look. Returns how many changes."""
+    def catch_up(self, upto: str = "") -> int:
+        """Do what was done in the source since, until nothing is left that was done when this began to look, or just up to a place in its log.
+        Returns how many changes.
+        """
         total, tables = 0, self.tables()
-        end = self.source.server.one("select pg_current_wal_lsn()")
+        end = upto or self.source.server.one("select pg_current_wal_lsn()")
         while True:
-            changes, place = self._read()
+            changes, place, _lines = self._read(self.target.server.note(self.fresh), upto, _SOME)
             # Without a change in it the log may be far on: what comes next is there alone.
             if changes:
                 done = postgres_changes.script(changes, tables, place, quoted(self.fresh))
@@ -174,26 +182,36 @@ class Followed(NamedTuple):
             if not place or self.source.server.one(f"select {literal(place)}::pg_lsn >= {literal(end)}::pg_lsn") == "t":
                 return total
 
-    def _read(self) -> tuple[list[postgres_changes.Change], str]:
-        """The next changes that the copy has not, and the place after them; empty where there are none."""
-        applied = self.target.server.note(self.fresh)
+    def peek(self, most: int) -> list[postgres_changes.Change] | None:
+        """What the source's log holds since it is kept; None where that is about as much as ``most`` changes, or more."""
+        changes, _place, lines = self._read("", "", most)
+        return changes if lines < most else None
+
+    def _read(self, applied: str, upto: str, most: int) -> tuple[list[postgres_changes.Change], str, int]:
+        """The next changes that were not ``applied`` yet, the place after them (empty where there are none), and how many lines were read.
+
+        ``most``: lines, after which no other transaction is begun; the beginning and the end of each is one, too.
+        """
         # Base64: a text may hold line ends, and whatever else would part the answer.
         query = (
-            f"select lsn, translate(encode(convert_to(data, 'UTF8'), 'base64'), E'\\n', '') from pg_logical_slot_peek_changes({literal(self.slot)}, null, "
-            f"{_SOME}, 'include-xids', '0', 'skip-empty-xacts', '1')"
+            f"select lsn, translate(encode(convert_to(data, 'UTF8'), 'base64'), E'\\n', '') from pg_logical_slot_peek_changes({literal(self.slot)}, "
+            f"{literal(upto) if upto else 'null'}, {most}, 'include-xids', '0', 'skip-empty-xacts', '1')"
         )
         found: list[postgres_changes.Change] = []
         transaction: list[postgres_changes.Change] = []
         place = ""
-        for lsn, data in self.source.server.sql(f"{ALIKE}\n{query}", self.source.name):
+        rows = self.source.server.sql(f"{ALIKE}\n{query}", self.source.name)
+        for lsn, data in rows:
             line = base64.b64decode(data).decode()
             if line == "COMMIT":
+                if upto and _number(lsn) > _number(upto):
+                    break
                 if _number(lsn) > _number(applied):
                     found += transaction
                 transaction, place = [], lsn
             elif change := postgres_changes.parsed(line):
                 transaction.append(change)
-        return found, place
+        return found, place, len(rows)
 
     def _forget(self, place: str) -> None:
         """Let the source keep its log from a place on only."""
@@ -208,9 +226,9 @@ class Followed(NamedTuple):
         if sets:
             self.target.server.sql("\n".join([_WRITING, *sets]), self.fresh)
 
-    def lag(self) -> int:
-        """Bytes of the source's log that the copy has not."""
-        applied = self.target.server.note(self.fresh) or "0/0"
+    def lag(self, place: str = "") -> int:
+        """Bytes of the source's log that the copy has not, or that come after a place."""
+        applied = place or self.target.server.note(self.fresh) or "0/0"
         return max(0, int(self.source.server.one(f"select pg_current_wal_lsn() - {literal(applied)}::pg_lsn").split(".")[0]))
 
 

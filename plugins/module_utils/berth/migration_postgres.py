@@ -28,6 +28,17 @@ _LARGE = "select 'large objects', count(*), coalesce(sum(hashtextextended(encode
 ALIKE = "set client_encoding = 'UTF8'; set extra_float_digits = 1; set timezone = 'UTC'; set datestyle = 'ISO'; set intervalstyle = 'postgres'; set bytea_output = 'hex';"
 
 
+class DifferenceError(BerthError):
+    """Two sides do not hold the same."""
+
+
+def need_alike(found: list[str]) -> None:
+    """Raise :class:`DifferenceError` where something was found in which two sides differ."""
+    if found:
+        more = f" and {len(found) - 8} more" if len(found) > 8 else ""
+        raise DifferenceError(f"the two sides differ: {'; '.join(found[:8])}{more}")
+
+
 class Content(NamedTuple):
     """What a database holds: by table, sequence and the like, a number and a sum."""
 
@@ -36,8 +47,18 @@ class Content(NamedTuple):
     @property
     def summary(self) -> str:
         """It, in a few words."""
-        tables = [count for name, (count, _sum) in self.parts.items() if name != "large objects" and not name.startswith("sequence ")]
-        return f"{sum(tables)} rows in {len(tables)} tables"
+        tables = [name for name in self.parts if name != "large objects" and not name.startswith("sequence ")]
+        return f"{self.number} rows in {len(tables)} tables"
+
+    @property
+    def rows(self) -> Content:
+        """Without the sequences, which are in no log."""
+        return Content({name: part for name, part in self.parts.items() if not name.startswith("sequence ")})
+
+    @property
+    def number(self) -> int:
+        """How many rows."""
+        return sum(count for name, (count, _sum) in self.parts.items() if name != "large objects" and not name.startswith("sequence "))
 
     def differs(self, other: Content) -> list[str]:
         """What is not alike, in words."""
@@ -67,12 +88,22 @@ class Database(NamedTuple):
         """For people."""
         return self.server.beside.title
 
-    def content(self, *, behind: str = "") -> Content:
-        """What it holds, as of one moment; ``behind`` its name: of the copy."""
+    def content(self, *, behind: str = "", snapshot: str = "") -> Content:
+        """What it holds, as of one moment, or of a ``snapshot`` that is exported; ``behind`` its name: of the copy."""
         name = self.name + behind
+        as_of = f"set transaction snapshot {literal(snapshot)};" if snapshot else ""
         queries = [row[0] for row in self.server.sql(_TABLES, name)]
-        text = [ALIKE, "begin isolation level repeatable read read only;", *queries, _SEQUENCES, _LARGE, "commit;"]
+        text = [ALIKE, "begin isolation level repeatable read read only;", as_of, *queries, _SEQUENCES, _LARGE, "commit;"]
         return Content({row[0]: (int(row[1]), row[2]) for row in self.server.sql("\n".join(text), name)})
+
+    def some(self, queries: str, *, behind: str = "") -> Content:
+        """The rows that queries like those of all tables ask for, several to a table, with every table that there is, and the sequences."""
+        names = f"select n.nspname || '.' || c.relname || ' (that there is one)', 0, 0 {_CLASSES} and c.relkind = 'r' order by 1;"
+        found: dict[str, tuple[int, str]] = {}
+        for name, count, summed in self.server.sql("\n".join([ALIKE, names, queries, _SEQUENCES]), self.name + behind):
+            before = found.get(name, (0, "0"))
+            found[name] = (before[0] + int(count), str(int(before[1]) + int(summed)))
+        return Content(found)
 
     def tables(self) -> int:
         """How many tables it has; 0 where it is not there."""

@@ -13,14 +13,10 @@ from .beside import Beside
 from .cache_writes import gate
 from .compose_backups import running
 from .compose_redis import CLIENT
-from .migration_postgres import Database
+from .migration_postgres import Database, need_alike
 from .migration_redis import Keys
 from .postgres_server import Server
-from .problems import BerthError, refuse
-
-
-class DifferenceError(BerthError):
-    """Two sides do not hold the same."""
+from .problems import refuse
 
 
 class Stores:
@@ -73,7 +69,5 @@ def compared(databases: tuple[Database, Database] | None, keys: tuple[Keys, Keys
     if keys and unlike:
         found += [f"redis: {each}" for each in unlike.result()]
         said.append(f"redis: {keys[0].count()} keys are the same on both sides")
-    if found:
-        more = f" and {len(found) - 8} more" if len(found) > 8 else ""
-        raise DifferenceError(f"the two sides differ: {'; '.join(found[:8])}{more}")
+    need_alike(found)
     return said

@@ -25,7 +25,9 @@ class Server:
     def sql(self, text: str, database: str = "template1") -> list[list[str]]:
         """Rows of what SQL answers, as text. The SQL is given on standard input, and ends at its first error."""
         words = ["psql", "--no-psqlrc", "--set=ON_ERROR_STOP=1", "--no-align", "--tuples-only", "--field-separator=\x1f", "--quiet"]
-        return [line.split("\x1f") for line in self.beside.ask(*words, f"--dbname={database}", stdin=text).splitlines()]
+        # Not splitlines(), which would part names and texts that hold what else may end a line.
+        lines = self.beside.ask(*words, f"--dbname={database}", stdin=text).removesuffix("\n").split("\n")
+        return [line.split("\x1f") for line in lines] if lines != [""] else []
 
     def one(self, text: str, database: str = "template1") -> str:
         """The first field of the first row; empty where there is none."""
