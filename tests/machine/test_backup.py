@@ -122,7 +122,7 @@ REFUSED = {
     "before the first backup": ("2001-01-01", "the first backup ended at"),
     "what is no time": ("yesterday", "give latest, a time such as"),
     "another name": ("restore=other", f"this stack is called {NAME}"),
-    "backups of another release": ("postgres_container_version=16", "the backups are of Postgres 17"),
+    "backups of another release": ("postgres_container_version=16", "the data on db-1-postgres is that of 17"),
     "another passphrase": ("backup_passphrase=another", "backup_passphrase is not the one that it was made with"),
 }
 
@@ -202,13 +202,18 @@ def _damage() -> None:
     client.put_object(Bucket=spaces.BUCKET, Key=newest["Key"], Body=bytes(content))
 
 
-def test_an_object_store_that_is_full_is_said_and_the_database_goes_on(database: Database, alarms: tuple[str, list[str]]):
+def test_an_object_store_that_is_full_or_gone_is_said_and_the_database_goes_on(database: Database, alarms: tuple[str, list[str]]):
     spaces.fail("full")
     try:
         assert "the object store is full" in keeper(database, "backup")["msg"]
         database.ask("insert into written values (5)")
         keeper(database, "watch")
         assert "the object store is full" in alarms[1][-1]
+        spaces.fail("gone")
+        folder = database.on("db-1", "ls /mnt/data; docker ps --all --quiet")
+        assert "the object store does not answer" in keeper(database, "restore latest")["msg"]
+        assert database.on("db-1", "ls /mnt/data; docker ps --all --quiet") == folder
+        assert 5 in database.written()
     finally:
         spaces.fail()
     assert keeper(database, "backup")["id"]

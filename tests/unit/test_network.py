@@ -7,6 +7,7 @@ import ipaddress
 import pytest
 from berth import aws, aws_account, network
 from berth.problems import BerthError
+from botocore.exceptions import ConnectionClosedError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -102,3 +103,17 @@ def test_an_error_of_awss_comes_with_its_remedy(code, words):
     error = Exception("said AWS")
     error.response = {"Error": {"Code": code}}
     assert words in aws.remedy(error)
+
+
+def test_a_connection_that_breaks_is_an_error_that_says_what_to_do():
+    # Which has a response, that is None.
+    broken = ConnectionClosedError(endpoint_url="https://elasticache.eu-central-1.amazonaws.com")
+
+    def call():
+        raise broken
+
+    with pytest.raises(ConnectionClosedError):
+        aws.made(call)
+    with pytest.raises(ConnectionClosedError):
+        aws.looking_again(call)
+    assert "run it once more" in aws.remedy(broken)

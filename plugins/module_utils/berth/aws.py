@@ -49,6 +49,8 @@ def remedy(error: Any) -> str:
         return " (no credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
     if name in ("EndpointConnectionError", "ConnectTimeoutError"):
         return " (is the region right, and is there a network?)"
+    if name in ("ConnectionClosedError", "ReadTimeoutError"):
+        return " (the network broke off, also when asked again; run it once more)"
     return ""
 
 
@@ -60,8 +62,12 @@ def fail_aws(module: Any, error: Exception, what: str) -> NoReturn:
 
 def error_code(error: Exception) -> str:
     """The code by which AWS names an error, or the empty string."""
-    response: dict[str, Any] = getattr(error, "response", {})
-    return str(response.get("Error", {}).get("Code", ""))
+    return _said(error, "Code")
+
+
+def _said(error: Exception, what: str) -> str:
+    # A connection that breaks is an error with a response that is None.
+    return str((getattr(error, "response", None) or {}).get("Error", {}).get(what, ""))
 
 
 # A request whose answer got lost is asked again by botocore, and then AWS says that the work is done.
@@ -71,8 +77,7 @@ _GONE_ALREADY = re.compile(r"NotFound|NoSuchEntity|NoSuch")
 
 def done_already(error: Exception) -> bool:
     """Whether AWS says that what a request makes is there."""
-    said = str(getattr(error, "response", {}).get("Error", {}).get("Message", ""))
-    return bool(_DONE_ALREADY.search(error_code(error)) or "already exists" in said)
+    return bool(_DONE_ALREADY.search(error_code(error)) or "already exists" in _said(error, "Message"))
 
 
 def made(call: Callable[..., Any], **given: Any) -> Any:
