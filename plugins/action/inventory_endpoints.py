@@ -1,6 +1,6 @@
 # Copyright: Berth contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Another inventory's answers, by a run of its own: its variables and this run's do not mix."""
+"""Other inventories' answers, by runs of their own: their variables and this run's do not mix."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,28 +27,40 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result: dict[str, Any] = super().run(tmp, task_vars)
         _valid, given = self.validate_argument_spec(
             {
-                "inventory": {"type": "str", "required": True},
+                "inventories": {"type": "list", "elements": "str", "required": True},
                 "playbook": {"type": "str", "required": True},
                 "close": {"type": "bool", "default": False},
             }
         )
-        inventory = str(given["inventory"])
-        if not (_ROOT / inventory).exists():
-            known = ", ".join(sorted(f"inventories/{path.name}" for path in (_ROOT / "inventories").iterdir()))
-            raise AnsibleActionFail(f"{inventory} is no inventory; there are {known}")
-        with tempfile.TemporaryDirectory(prefix="berth-endpoints-") as folder:
-            file = Path(folder) / "endpoints.json"
-            words = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", inventory, given["playbook"]]
-            # Those of this run, and the file's name over them.
-            own = {"endpoints_file": str(file), "endpoints_close": given["close"]}
-            for each in [*context.CLIARGS.get("extra_vars", ()), json.dumps(own)]:
-                words += ["-e", each]
-            done = subprocess.run(words, cwd=_ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-            if done.returncode != 0 or not file.is_file():
-                said = [
-                    line
-                    for line in (done.stdout + done.stderr).splitlines()
-                    if line.strip() and not line.startswith(("PLAY RECAP", "TASK", "ok:"))
-                ]
-                raise AnsibleActionFail(f"{inventory}: {given['playbook']} failed:\n" + "\n".join(said[-12:]))
-            return {**result, "changed": False, **json.loads(file.read_text())}
+        for each in given["inventories"]:
+            if not (_ROOT / each).exists():
+                known = ", ".join(sorted(f"inventories/{path.name}" for path in (_ROOT / "inventories").iterdir()))
+                raise AnsibleActionFail(f"{each} is no inventory; there are {known}")
+        with ThreadPoolExecutor() as pool:
+            asked = [pool.submit(_told, each, given["playbook"], close=given["close"]) for each in given["inventories"]]
+            answers = [each.result() for each in asked]
+        # Also of those that answered where another did not: the ways that they opened have to be closed.
+        result.update({"changed": False, "told": [each for each in answers if "problem" not in each]})
+        if problems := [each["problem"] for each in answers if "problem" in each]:
+            result.update({"failed": True, "msg": "\n".join(problems)})
+        return result
+
+
+def _told(inventory: str, playbook: str, *, close: bool) -> dict[str, Any]:
+    """What the playbook wrote with an inventory, or as ``problem`` why it did not."""
+    with tempfile.TemporaryDirectory(prefix="berth-endpoints-") as folder:
+        file = Path(folder) / "endpoints.json"
+        words = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", inventory, playbook]
+        # Those of this run, and the file's name over them.
+        own = {"endpoints_file": str(file), "endpoints_close": close}
+        for each in [*context.CLIARGS.get("extra_vars", ()), json.dumps(own)]:
+            words += ["-e", each]
+        done = subprocess.run(words, cwd=_ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if done.returncode != 0 or not file.is_file():
+            said = [
+                line
+                for line in (done.stdout + done.stderr).splitlines()
+                if line.strip() and not line.startswith(("PLAY RECAP", "TASK", "ok:"))
+            ]
+            return {"problem": f"{inventory}: {playbook} failed:\n" + "\n".join(said[-12:])}
+        return {"inventory": inventory, **json.loads(file.read_text())}

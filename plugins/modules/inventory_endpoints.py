@@ -5,16 +5,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: inventory_endpoints
-short_description: Ask another inventory where its stores are
+short_description: Ask other inventories where their stores are
 version_added: 0.1.0
 description:
-  - Runs a playbook with another inventory and the same extra variables as this run, and returns what it wrote into the file whose name it
-    gets as C(endpoints_file). A run has one inventory, and a move has two.
-  - Where this machine does not reach the stores, the playbook opens a way to them. Whoever asked closes it.
+  - Runs a playbook with each of other inventories, all at once, and the same extra variables as this run, and returns what it wrote into the
+    file whose name it gets as C(endpoints_file). A run has one inventory, and a move has two.
+  - Where this machine does not reach the stores, the playbook opens a way to them. Whoever asked closes it, also when this failed for another
+    inventory.
 options:
-  inventory:
-    description: The other inventory.
-    type: str
+  inventories:
+    description: The other inventories.
+    type: list
+    elements: str
     required: true
   playbook:
     description: Playbook that asks, relative to the project.
@@ -38,18 +40,17 @@ author:
 EXAMPLES = r"""
 - name: Where is the data?
   inventory_endpoints:
-    inventory: inventories/digitalocean
+    inventories: [inventories/digitalocean, inventories/aws]
     playbook: playbooks/endpoints.yml
   register: there
 """
 
 RETURN = r"""
-endpoints:
-  description: What the roles of its slots tell, by slot.
-  type: dict
-  returned: success
-relay:
-  description: Whether a way to them was opened, which has to be closed.
-  type: bool
-  returned: success
+told:
+  description:
+    - Of each inventory that answered, in their order, C(inventory), and what its playbook wrote. For stores that is C(endpoints), what the
+      roles of its slots tell, by slot, and C(relay), whether a way to them was opened, which has to be closed.
+  type: list
+  elements: dict
+  returned: always
 """

@@ -41,7 +41,7 @@ COMPOSE = """services:
     depends_on: {db: {condition: service_healthy}}
   page:
     image: nginx:1.28
-    ports: ["80"]
+    ports: ["127.0.0.1:18099:80"]
 volumes: {rows: , jobs: }
 """
 TABLES = """create table sold (number int primary key, note text, at timestamptz default now());

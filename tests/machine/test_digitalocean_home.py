@@ -350,7 +350,7 @@ def test_the_name_of_visitors_leads_to_the_load_balancer_where_the_app_answers(a
     try:
         code, said = named(dns_target="127.0.0.9", dns_wait=0)
         assert code != 0
-        assert "The app does not answer at 127.0.0.9 yet" in said and "leads to where it did before" in said
+        assert "The app does not answer at http://127.0.0.9/ yet (nobody does)" in said and "leads to where it did before" in said
         assert account.domains.list_records("example.com")["domain_records"] == []
         code, said = named()
         assert code == 0, said

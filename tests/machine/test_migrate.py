@@ -23,7 +23,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def homes(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnDroplet]:
     images.ensure(["postgres:17", "postgres:17.7", "redis:8", "nginx:1.28"])
-    server.digitalocean()
+    server.digitalocean(["nginx:1.28"])
     root = tmp_path_factory.mktemp("moved")
     environment = {**os.environ, **cloud.environment, "XDG_DATA_HOME": str(root / "data")}
     given = {"digitalocean_ip_range": "10.127.0.0/20", "backup_bucket": ""}

@@ -35,7 +35,7 @@ class Homes(OnDroplet, OnAws):
 @pytest.fixture(scope="module")
 def homes(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Homes]:
     images.ensure(["postgres:17", "postgres:17.7", "redis:8", "nginx:1.28"])
-    server.digitalocean()
+    server.digitalocean(["nginx:1.28"])
     root = tmp_path_factory.mktemp("moved")
     folder = root / "project"
     environment = {**os.environ, **cloud.environment, "XDG_DATA_HOME": str(root / "data")}
