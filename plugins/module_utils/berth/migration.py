@@ -15,15 +15,13 @@ from . import migration_back, migration_postgres, migration_redis, progress
 from .migration_follow import BACK, Followed
 from .migration_postgres import ASIDE, FRESH, Database, DifferenceError
 from .migration_redis import Keys
-from .migration_seen import Seen
+from .migration_seen import Seen, caught_up
 from .migration_stores import Stores, compared
 from .problems import BerthError, refuse
 
 PHASES = ("check", "copy", "follow", "switch", "verify", "finish", "back")
 # Where a move is. Nothing, when there is none.
 NONE, COPIED, FOLLOWING, SWITCHING, SWITCHED = "", "copied", "following", "switching", "switched"
-# How often what was written meanwhile is brought along, until little is left.
-_ROUNDS = 20
 
 
 class Migration:
@@ -124,13 +122,7 @@ class Migration:
 
     def _brought_on(self, followed: Followed) -> list[str]:
         """Bring the copy on while the source serves, and compare both sides where the last time is too long ago."""
-        total = 0
-        for _each in range(_ROUNDS):
-            begin = time.monotonic()
-            total += (changes := followed.catch_up())
-            progress.say(f"postgres: {total} changes were brought along")
-            if not changes or time.monotonic() - begin < 1:
-                break
+        total = caught_up(followed)
         said = [f"postgres: {total} changes were brought along; {followed.lag() / 1e3:.0f} KB of the log are left"]
         if not (seen := Seen(followed)).near(self.state.get("seen")):
             self.keep(FOLLOWING, seen=None)
@@ -144,8 +136,9 @@ class Migration:
 
     def _begin(self, phase: str, **known: Any) -> None:
         """Note that something is written on the other side from now on, and whether there were keys before."""
-        empty = self.state.get("no_keys", bool(self._keys and self._keys[1].count() == 0))
-        self.keep(phase, no_keys=empty, **known)
+        if "no_keys" not in self.state:
+            known["no_keys"] = bool(self._keys and self._keys[1].count() == 0)
+        self.keep(phase, **known)
         if self._keys:
             self._keys[1].writes(allowed=True)
 
@@ -175,16 +168,17 @@ class Migration:
         self.check(replace=replace)
         if followed and self.state["phase"] == FOLLOWING:
             self._brought_on(followed)
-        begin = time.monotonic()
+        closed = migration_back.in_the_way(*self._databases) if followed and self._databases else None
         # Of this very attempt: what stands behind the name of what is moved aside, and the comment of what takes its place.
         stamp = f"{datetime.now(UTC):%Y%m%d_%H%M%S}"
         try:
             self._begin(SWITCHING, aside=ASIDE + stamp, moved=f"moved from {self.source.title}, {stamp}", followed=bool(followed))
+            begin = time.monotonic()
             self.source.writes(allowed=False)
             progress.say(f"{self.source.title} takes no writes now")
             said = [*(self._drained(followed) if followed else self._copy()), *self._alike(followed)]
             if self._databases:
-                said += migration_back.kept_open(*self._databases)
+                said += migration_back.kept_open(*self._databases, closed)
                 target = self._databases[1]
                 target.server.swap([target.name], FRESH, self.state["aside"], self.state["moved"])
         except BerthError as problem:

@@ -12,10 +12,21 @@ from .migration_stores import compared
 from .problems import BerthError
 
 
-def kept_open(source: Database, target: Database) -> list[str]:
-    """Keep the target's log from the switch on, so that what is written there can come back. Returns what is said of it."""
-    back = Followed(target._replace(name=target.name + FRESH), source, "", BACK)
-    if not (found := back.obstacles()):
+def _opened(source: Database, target: Database) -> Followed:
+    return Followed(target._replace(name=target.name + FRESH), source, "", BACK)
+
+
+def in_the_way(source: Database, target: Database) -> list[str]:
+    """What will keep changes from coming back, for :func:`kept_open`, where the copy is there before writes pause: asking takes a while."""
+    return _opened(source, target).obstacles()
+
+
+def kept_open(source: Database, target: Database, known: list[str] | None) -> list[str]:
+    """Keep the target's log from the switch on, so that what is written there can come back. Returns what is said of it. ``known``: what is in
+    the way of that, or None where nobody has asked.
+    """
+    back = _opened(source, target)
+    if not (found := back.obstacles() if known is None else known):
         try:
             back.mark()
             return [f"postgres: until -e migrate=finish, changes can come back: {target.title} keeps its log for that"]

@@ -8,6 +8,7 @@ which rows may differ since, and compares those: how long that takes goes by wha
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -19,11 +20,24 @@ from .migration_postgres import need_alike
 from .postgres_changes import Change, Table
 from .problems import refuse
 
+_ROUNDS = 20
 # Up to so many changes, and so many bytes of the log, are read while writes pause; with more, all is compared anew before.
 _CHANGES = 200_000
 _BYTES = 256 * 2**20
 # Rows that are asked for at once: by a key of one column, and of several.
 _ROWS, _ROWS_BY_SEVERAL = 2000, 200
+
+
+def caught_up(followed: Followed) -> int:
+    """Do what was written in the source since, and what was written meanwhile, until little is left. Returns how many changes."""
+    total = 0
+    for _each in range(_ROUNDS):
+        begin = time.monotonic()
+        total += (changes := followed.catch_up())
+        progress.say(f"postgres: {total} changes were brought along")
+        if not changes or time.monotonic() - begin < 1:
+            break
+    return total
 
 
 class Seen(NamedTuple):
