@@ -8,7 +8,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from rehearsal.digitalocean import machines
 from tests.machine.test_digitalocean_home import Droplets
@@ -69,11 +69,15 @@ def project(folder: Path, more: str = "") -> Path:
 class Writer(threading.Thread):
     """Writes one number after another, and remembers which were acknowledged."""
 
+    # Those that a test which failed has left writing.
+    every: ClassVar[list[Writer]] = []
+
     def __init__(self, database: Database, first: int = 1) -> None:
         super().__init__(daemon=True)
         self.first = first
         self.database, self.acknowledged, self.ended = database, [], threading.Event()
         self.gap, self._last = 0.0, time.monotonic()
+        self.every.append(self)
 
     def run(self) -> None:
         number = self.first - 1
@@ -91,3 +95,9 @@ class Writer(threading.Thread):
         self.ended.set()
         self.join(30)
         return self.acknowledged
+
+    @classmethod
+    def stop_all(cls) -> None:
+        """None of them writes any more."""
+        while cls.every:
+            cls.every.pop().stop()

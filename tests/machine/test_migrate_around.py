@@ -55,6 +55,7 @@ def homes(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ho
                 each.result()
         yield found
     finally:
+        Writer.stop_all()
         stack.account().domains.delete("example.org")
         droplet.run("destroy.yml", "-e", f"destroy={NAME}", "-e", f"destroy_volumes={NAME}")
         found.playbook(AWS, "destroy.yml", "-e", f"destroy={NAME}")
