@@ -117,8 +117,8 @@ def converge(params: dict[str, Any], account: Any, *, check: bool) -> dict[str, 
     changed = not same or bool(others)
     record: dict[str, Any] = {**(kept or {}), **wanted}
     if not check:
-        # A CNAME stands alone.
-        for each in others if params["type"] == "CNAME" else []:
+        # First, since a CNAME stands alone; the one that is kept answers meanwhile.
+        for each in others:
             digitalocean.ask(f"Removing a record of {name}", account.domains.delete_record, zone, each["id"])
         if kept is None:
             record = digitalocean.ask(f"Making the record of {name}", account.domains.create_record, zone, body=wanted)["domain_record"]
@@ -126,8 +126,6 @@ def converge(params: dict[str, Any], account: Any, *, check: bool) -> dict[str, 
             record = digitalocean.ask(f"Changing the record of {name}", account.domains.update_record, zone, kept["id"], body=wanted)[
                 "domain_record"
             ]
-        for each in others if params["type"] != "CNAME" else []:
-            digitalocean.ask(f"Removing a record of {name}", account.domains.delete_record, zone, each["id"])
     before = "".join(line(name, each) for each in there)
     return {"changed": changed, "record": record, "diff": {"before": before, "after": line(name, wanted)}}
 

@@ -35,6 +35,7 @@ def delete_domain(call: Call, name: str) -> Answer:
     """Have it managed no more."""
     call.cloud.get("domains", name)
     del call.cloud.all("domains")[name]
+    call.cloud.all("records").pop(name, None)
     return 204, None
 
 
@@ -76,7 +77,7 @@ def create_record(call: Call, name: str) -> Answer:
     kept = _records(call.cloud, name)
     for field in ("type", "name", "data"):
         call.need(field)
-    uid = str(3352892 + len(kept) + sum(map(len, call.cloud.all("records").values())))
+    uid = str(max((int(each) for records in call.cloud.all("records").values() for each in records), default=3352891) + 1)
     kept[uid] = {"id": int(uid), "ttl": 1800, "priority": None, "port": None, "weight": None, **_taken(call, kept, "")}
     return 201, {"domain_record": kept[uid]}
 

@@ -609,7 +609,7 @@ def torn(app: Stack, at: int, *arguments: str) -> None:
 
 
 def cut_off(app: Stack, operation: str, *arguments: str) -> None:
-    """Let restore.yml have no network any more from one of its changes on."""
+    """Let the connection break whenever restore.yml asks for one of its changes."""
     faults.add("drop", operation=operation)
     try:
         done = app.playbook("restore.yml", *arguments)

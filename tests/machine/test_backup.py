@@ -123,7 +123,7 @@ REFUSED = {
     "before the first backup": ("2001-01-01", "the first backup ended at"),
     "what is no time": ("yesterday", "give latest, a time such as"),
     "another name": ("restore=other", f"this stack is called {NAME}"),
-    "backups of another release": ("postgres_container_version=16", "the data on db-1-postgres is that of 17"),
+    "another major release": ("postgres_container_version=16", "the data on db-1-postgres is that of 17"),
     "another passphrase": ("backup_passphrase=another", "backup_passphrase is not the one that it was made with"),
 }
 

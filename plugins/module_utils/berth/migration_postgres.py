@@ -19,8 +19,9 @@ FRESH, ASIDE = "_incoming", "_before_"
 _OURS = f"({FRESH}|{ASIDE}[0-9_]+|_restored)$"
 _USERS = "n.nspname not in ('pg_catalog', 'information_schema') and n.nspname not like 'pg\\_%'"
 _CLASSES = f"from pg_class c join pg_namespace n on n.oid = c.relnamespace where {_USERS}"
-# Every table with its number of rows and a sum over them, which does not depend on their order.
-_TABLES = f"""select format('select %L, count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0) from %I.%I t;',
+# How many rows ``t`` has, and a sum over them, which does not depend on their order.
+SUMMED = "count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)"
+_TABLES = f"""select format('select %L, {SUMMED} from %I.%I t;',
  n.nspname || '.' || c.relname, n.nspname, c.relname) {_CLASSES} and c.relkind = 'r' order by 1;"""
 _SEQUENCES = "select 'sequence ' || schemaname || '.' || sequencename, coalesce(last_value, 0), 0 from pg_sequences order by 1;"
 _LARGE = "select 'large objects', count(*), coalesce(sum(hashtextextended(encode(lo_get(oid), 'hex'), 0)::numeric), 0) from pg_largeobject_metadata;"

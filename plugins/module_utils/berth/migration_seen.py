@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 
 from . import progress
 from .migration_follow import SEEN, Followed
-from .migration_postgres import need_alike
+from .migration_postgres import SUMMED, need_alike
 from .postgres_changes import Change, Table
+from .postgres_server import literal
 from .problems import refuse
 
 _ROUNDS = 20
@@ -133,5 +134,4 @@ def questions(changes: Sequence[Change], tables: Mapping[str, Table]) -> Iterato
 
 
 def _ask(name: str, which: str) -> str:
-    text = name.replace("'", "''")
-    return f"select '{text}', count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0) from {name} t {which};"
+    return f"select {literal(name)}, {SUMMED} from {name} t {which};"
