@@ -205,3 +205,13 @@ def take_away(of: str = state.NAME) -> int:
     for net in engine.networks.list(filters=wanted):
         net.remove()
     return len(found)
+
+
+def take_abandoned_networks() -> int:
+    """Remove networks of rehearsals that have no container left, as one whose checkout was deleted leaves them. Returns how many."""
+    engine = client()
+    living = {each.labels[_OF] for each in engine.containers.list(all=True, filters={"label": _OF}, ignore_removed=True)}
+    abandoned = [each for each in engine.networks.list(filters={"label": _OF}) if each.attrs["Labels"][_OF] not in {*living, state.NAME}]
+    for each in abandoned:
+        each.remove()
+    return len(abandoned)

@@ -23,6 +23,16 @@ def network_name(uid: str) -> str:
     return containers.full_name(f"vpc-{uid[:8]}")
 
 
+def _connect(uid: str, network: ipaddress.IPv4Network) -> None:
+    settings = IPAMConfig(pool_configs=[IPAMPool(subnet=str(network))])
+    labels = {containers.LABEL: "vpc", f"{containers.LABEL}.of": state.NAME}
+    containers.client().networks.create(network_name(uid), driver="bridge", internal=True, ipam=settings, labels=labels)
+
+
+def _taken(error: docker.errors.APIError) -> ApiError:
+    return refused(f"This range/size overlaps with a network of this machine: {error.explanation}")
+
+
 @route("GET", "/v2/vpcs")
 def list_vpcs(call: Call) -> Answer:
     """VPCs."""
@@ -50,14 +60,16 @@ def create(call: Call) -> Answer:
         if network.overlaps(ipaddress.IPv4Network(each["ip_range"])):
             raise refused("This range/size overlaps with another VPC network in your account")
     uid = new_id()
-    pool = IPAMPool(subnet=str(network))
-    labels = {containers.LABEL: "vpc", f"{containers.LABEL}.of": state.NAME}
     try:
-        containers.client().networks.create(
-            network_name(uid), driver="bridge", internal=True, ipam=IPAMConfig(pool_configs=[pool]), labels=labels
-        )
+        _connect(uid, network)
     except docker.errors.APIError as error:
-        raise refused(f"This range/size overlaps with a network of this machine: {error.explanation}") from None
+        # Ranges are an account's own at DigitalOcean; here, checkouts that are gone may have left theirs on the engine.
+        if not containers.take_abandoned_networks():
+            raise _taken(error) from None
+        try:
+            _connect(uid, network)
+        except docker.errors.APIError as again:
+            raise _taken(again) from None
     vpc = {
         "id": uid,
         "urn": f"do:vpc:{uid}",

@@ -25,8 +25,8 @@ Done = subprocess.CompletedProcess[str]
 
 
 def run(scenario: str, environment: Mapping[str, str], folder: Path) -> Done:
-    # A run that was killed would have left what the next one takes for prepared.
-    settings = {**environment, "XDG_CACHE_HOME": str(folder)}
+    # What an earlier run left where Molecule keeps its state, killed or not, would be taken for prepared.
+    settings = {**environment, "MOLECULE_EPHEMERAL_DIRECTORY": str(folder / scenario)}
     command = ["molecule", "test", "--scenario-name", scenario]
     return subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, check=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -79,6 +80,9 @@ def test_a_visitor_is_told_when_the_server_is_away(demo: App, browser: webdriver
     try:
         ask(browser, "26")
         WebDriverWait(browser, SECONDS).until(lambda page: "could not be asked for" in page.find_element(By.ID, "message").text)
+        # The page asks for its list every 2 s meanwhile, in vain.
+        time.sleep(8)
+        assert "could not be asked for" in browser.find_element(By.ID, "message").text
     finally:
         demo.compose("start", "postgres")
     WebDriverWait(browser, SECONDS).until(lambda page: page.find_element(By.ID, "message").text == "")

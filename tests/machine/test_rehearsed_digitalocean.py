@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import subprocess
@@ -10,11 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import docker.errors
 import pydo
 import pytest
 from azure.core.exceptions import HttpResponseError
+from docker.types import IPAMConfig, IPAMPool
 
-from rehearsal import server, stack
+from rehearsal import containers, server, stack
 from rehearsal.digitalocean import api
 from tests.machine.conftest import Cloud, eventually
 
@@ -113,6 +116,27 @@ def test_a_droplet_that_cannot_be_had_is_refused(account: Any, more: dict[str, A
 def test_what_is_not_there_is_not_found(account: Any):
     assert refusal(account.droplets.get, 1)[0] == 404
     assert refusal(account.volumes.get, "00000000-0000-0000-0000-000000000000")[0] == 404
+
+
+def test_a_network_that_an_abandoned_rehearsal_left_is_in_nobodys_way(account: Any):
+    engine, there = containers.client(), []
+    for name, subnet, labels in (
+        ("berth-test-left", "10.251.16.0/24", {f"{containers.LABEL}.of": "berth-test-gone"}),
+        ("berth-test-another", "10.251.17.0/24", {}),
+    ):
+        ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)])
+        there.append(engine.networks.create(name, ipam=ipam, labels=labels))
+    body = {"name": "in-the-way", "region": "fra1"}
+    try:
+        number, said = refusal(account.vpcs.create, body={**body, "ip_range": "10.251.17.0/24"})
+        assert number == 422 and "network of this machine" in said
+        vpc = account.vpcs.create(body={**body, "ip_range": "10.251.16.0/24"})["vpc"]
+        account.vpcs.delete(vpc["id"])
+        assert [each.name for each in engine.networks.list(names=["berth-test-left", "berth-test-another"])] == ["berth-test-another"]
+    finally:
+        for each in there:
+            with contextlib.suppress(docker.errors.NotFound):
+                each.remove()
 
 
 def test_a_droplet_is_a_machine_that_its_user_data_has_prepared(account: Any, droplet: dict[str, Any]):

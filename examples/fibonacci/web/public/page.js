@@ -40,7 +40,8 @@ async function refresh() {
     if (values.some((entry) => entry.value === null)) wait = 500;
     if (message.classList.contains('error')) say('');
   } catch (error) {
-    say(`The list could not be loaded: ${error.message}. Trying again.`, true);
+    // What became of the visitor's own request is more than that.
+    if (!message.classList.contains('error')) say(`The list could not be loaded: ${error.message}. Trying again.`, true);
     wait = 2000;
   }
   timer = setTimeout(refresh, wait);
