@@ -19,15 +19,17 @@ from rehearsal import containers
 from rehearsal.aws.faults import kill_tree
 from tests.machine.conftest import ROOT
 
-NAME = "moved"
+# Of this worker: another may move a project of its own meanwhile.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+NAME = f"moved{_WORKER or ''}"
 DROPLETS = [{"name": "db-1", "groups": ["postgres", "redis", "app"], "size": "s-2vcpu-2gb", "volumes": [{"name": "data", "size": 2}]}]
-COMPOSE = """services:
+COMPOSE = f"""services:
   db:
     image: postgres:17
     command: [postgres, -c, wal_level=logical]
-    environment: {POSTGRES_USER: shop, POSTGRES_DB: shop, POSTGRES_PASSWORD: "geheim'1"}
+    environment: {{POSTGRES_USER: shop, POSTGRES_DB: shop, POSTGRES_PASSWORD: "geheim'1"}}
     volumes: [rows:/var/lib/postgresql/data]
-    healthcheck: {test: [CMD-SHELL, pg_isready --host 127.0.0.1 --username shop], interval: 1s, retries: 60}
+    healthcheck: {{test: [CMD-SHELL, pg_isready --host 127.0.0.1 --username shop], interval: 1s, retries: 60}}
   queue:
     image: redis:8
     command: [redis-server, --requirepass, geheim, --appendonly, "yes"]
@@ -38,11 +40,11 @@ COMPOSE = """services:
     environment:
       DATABASE_URL: "postgresql://shop:geheim%271@db/shop"
       REDIS_URL: redis://:geheim@queue:6379/0
-    depends_on: {db: {condition: service_healthy}}
+    depends_on: {{db: {{condition: service_healthy}}}}
   page:
     image: nginx:1.28
-    ports: ["127.0.0.1:18099:80"]
-volumes: {rows: , jobs: }
+    ports: ["127.0.0.1:{18099 + _WORKER}:80"]
+volumes: {{rows: , jobs: }}
 """
 TABLES = """create table sold (number int primary key, note text, at timestamptz default now());
 create table loose (writer int, number int, weight numeric, raw bytea);

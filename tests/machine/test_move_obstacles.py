@@ -77,6 +77,15 @@ def test_between_servers_that_are_alike_nothing_is_in_the_way():
 
 
 @pytest.mark.usefixtures("servers")
+def test_a_target_of_an_older_major_version_is_refused(monkeypatch: pytest.MonkeyPatch):
+    source = stores(OLD)
+    # There is one version here; what the next one says of itself is what differs.
+    monkeypatch.setattr(source.server, "version", lambda: "18.1")
+    said = obstacles(source, stores(NEW))
+    assert f"Postgres of {NEW} runs Postgres 17, and Postgres of {OLD} 18; Postgres does not go back: raise the version there" in said
+
+
+@pytest.mark.usefixtures("servers")
 def test_an_extension_that_the_target_lacks_is_named():
     file = "/usr/share/postgresql/17/extension/pg_trgm.control"
     docker("exec", NEW, "mv", file, f"{file}.away")
