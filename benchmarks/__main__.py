@@ -18,7 +18,7 @@ os.environ.setdefault("BERTH_REHEARSAL_SECONDS", "1")
 
 import yaml  # noqa: E402
 
-from benchmarks import aws, backups, droplets, moves  # noqa: E402
+from benchmarks import aws, backups, droplets, homes, moves  # noqa: E402
 from rehearsal import demo, engine, projects  # noqa: E402
 
 APP = ROOT / "examples" / "fibonacci"
@@ -100,6 +100,8 @@ if __name__ == "__main__":
         print("\n".join(droplets.deployments(seconds)), flush=True)
         print("\n".join(backups.measure(seconds)), flush=True)
         print("\n".join(moves.measure(seconds)), flush=True)
+        for line in homes.measure():
+            print(line, flush=True)
         print(f"projects still remembered for make down: {', '.join(projects.remembered()) or 'none'}")
     else:
         print("no change: skipped, no Docker engine answers")

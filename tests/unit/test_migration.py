@@ -10,6 +10,7 @@ import pytest
 from berth import migration, migration_redis, redis_values
 from berth.beside import Beside
 from berth.migration_postgres import Content
+from berth.migration_stores import Stores
 from berth.postgres_server import Server
 from berth.problems import BerthError
 from hypothesis import given
@@ -55,33 +56,29 @@ def test_another_machines_shell_gets_each_word_whole():
     assert shlex.split(command) == ["docker", "exec", "store", "sh", "-c", ':; exec "$@"', "sh", "psql", "--command", "select 'a b'"]
 
 
-class Store:
+class Store(Stores):
     """A home with nothing that could be asked."""
 
     def __init__(self, title: str) -> None:
-        self.title, self.postgres, self.redis = title, None, object()
+        super().__init__(title, {}, "", fresh=True)
+        self.redis = migration_redis.Keys(Beside(title, []), [])
 
 
 def test_a_move_that_is_under_way_is_not_mixed_with_another(tmp_path: Path):
     note = tmp_path / "shop.json"
     note.write_text(json.dumps({"phase": "copied", "from": "inventories/a", "to": "inventories/b"}))
     with pytest.raises(BerthError, match="a move from inventories/a to inventories/b is copied; end it first"):
-        migration.Migration(Store("inventories/b"), Store("inventories/c"), note)  # type: ignore[arg-type]
-    move = migration.Migration(Store("inventories/a"), Store("inventories/b"), note)  # type: ignore[arg-type]
+        migration.Migration(Store("inventories/b"), Store("inventories/c"), note)
+    move = migration.Migration(Store("inventories/a"), Store("inventories/b"), note)
     for phase in (move.verify, move.finish):
         with pytest.raises(BerthError, match="nothing has been switched"):
             phase()
 
 
 def test_what_was_moved_away_from_is_not_opened_without_a_word(tmp_path: Path):
-    move = migration.Migration(Store("inventories/a"), Store("inventories/b"), tmp_path / "shop.json")  # type: ignore[arg-type]
+    move = migration.Migration(Store("inventories/a"), Store("inventories/b"), tmp_path / "shop.json")
     with pytest.raises(BerthError, match="no move from inventories/a to inventories/b is under way"):
         move.back(lose=False)
-
-
-def test_a_home_that_cannot_be_moved_yet_says_so():
-    with pytest.raises(BerthError, match="no data from or to there yet"):
-        migration.Stores("inventories/x", {"postgres": {"refused": "no data from or to there yet"}}, "", fresh=False)
 
 
 class Gated(migration_redis.Keys):

@@ -14,6 +14,7 @@ from berth import cache_writes, migration, progress
 from berth.beside import Beside
 from berth.migration import Migration
 from berth.migration_redis import Key, Keys
+from berth.migration_stores import Stores
 from berth.problems import BerthError
 from botocore.exceptions import ClientError
 
@@ -57,16 +58,14 @@ class Memory(Keys):
         return {(0, name): ("string", False, value) for name, value in self.held.items()}
 
 
-class Home:
+class Home(Stores):
     """A home with keys alone."""
 
-    postgres = None
+    redis: Memory
 
     def __init__(self, title: str, **held: bytes) -> None:
-        self.title, self.redis = title, Memory(title, **held)
-
-    def writes(self, *, allowed: bool) -> None:
-        self.redis.writes(allowed=allowed)
+        super().__init__(title, {}, "", fresh=True)
+        self.redis = Memory(title, **held)
 
 
 @pytest.fixture
@@ -76,7 +75,7 @@ def homes() -> tuple[Home, Home]:
 
 def move(homes: tuple[Home, Home], folder: Path) -> Migration:
     """A run's view of the move."""
-    return Migration(*homes, folder / "note.json")  # type: ignore[arg-type]
+    return Migration(*homes, folder / "note.json")
 
 
 def phase(folder: Path) -> str:
@@ -95,6 +94,20 @@ def test_the_target_takes_over_and_the_source_reads_only(homes: tuple[Home, Home
     assert not (tmp_path / "note.json").exists()
     with pytest.raises(BerthError, match="no move from old to new is under way"):
         move(homes, tmp_path).back(lose=False)
+
+
+def test_a_store_that_one_home_lacks_is_in_the_way_only_where_the_other_has_it(homes: tuple[Home, Home], tmp_path: Path):
+    old, new = homes
+    new.missing = {"postgres": "There is no RDS instance berth-shop"}
+    move(homes, tmp_path).switch(replace=False)
+    assert new.redis.held == old.redis.held
+    new.missing = {"redis": "There is no replication group berth-shop; run playbooks/data_tier.yml there first"}
+    new.redis = None  # type: ignore[assignment]
+    with pytest.raises(BerthError, match=r"new: There is no replication group berth-shop; .* there first\. Nothing was touched"):
+        move(homes, tmp_path)
+    new.missing = {}
+    with pytest.raises(BerthError, match="old and new have no store of the same kind"):
+        move(homes, tmp_path)
 
 
 def test_what_was_written_in_the_target_comes_back(homes: tuple[Home, Home], tmp_path: Path):

@@ -29,8 +29,7 @@ class Migration:
 
     def __init__(self, source: Stores, target: Stores, note: Path) -> None:
         self.source, self.target, self.note = source, target, note
-        if not (source.postgres and target.postgres) and not (source.redis and target.redis):
-            refuse(f"{source.title} and {target.title} have no store of the same kind. Nothing was touched")
+        source.matches(target)
         try:
             self.state: dict[str, Any] = json.loads(note.read_text())
         except FileNotFoundError:

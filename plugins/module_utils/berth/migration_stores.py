@@ -26,15 +26,27 @@ class Stores:
         self.title = title
         self.postgres: Database | None = None
         self.redis: Keys | None = None
+        # By the slots of stores that are not there, why not.
+        self.missing: dict[str, str] = {}
         for slot, each in told.items():
             if each.get("refused"):
-                refuse(f"{title}: {each['refused']}. Nothing was touched")
+                self.missing[slot] = each["refused"]
+                continue
             beside, client = _place(title, each)
             if slot == "postgres":
                 self.postgres = migration_postgres.find(Server(beside), each, named, fresh=fresh)
             else:
                 closed_by = gate(each["parameter_group"], each["region"]) if each.get("parameter_group") else None
                 self.redis = Keys(beside, client, closed_by)
+
+    def matches(self, other: Stores) -> None:
+        """Refuse a store that one home lacks and the other has, and homes with none of the same kind. Raises :class:`BerthError`."""
+        for here, there in ((self, other), (other, self)):
+            for slot, why in here.missing.items():
+                if getattr(there, slot):
+                    refuse(f"{here.title}: {why}. Nothing was touched")
+        if not (self.postgres and other.postgres) and not (self.redis and other.redis):
+            refuse(f"{self.title} and {other.title} have no store of the same kind. Nothing was touched")
 
     def writes(self, *, allowed: bool) -> None:
         """Let the stores take writes, or not."""
