@@ -35,6 +35,11 @@ def client() -> Any:
     return docker.from_env(timeout=120)
 
 
+def labels(kind: str, owner: str | None = None) -> dict[str, str]:
+    """What marks a container, volume or network as this rehearsal's. ``owner``: of which resource of a cloud it is."""
+    return {LABEL: kind, _OF: state.NAME} | ({} if owner is None else {_OWNER: owner})
+
+
 def network() -> Any:
     """The rehearsal's network, made where it is missing. Its lower half is for fixed addresses."""
     engine = client()
@@ -47,9 +52,7 @@ def network() -> Any:
         lower, upper = ipaddress.IPv4Network(subnet).subnets()
         pool = IPAMPool(subnet=subnet, iprange=str(upper), gateway=str(next(lower.hosts())))
         try:
-            return engine.networks.create(
-                NETWORK, driver="bridge", ipam=IPAMConfig(pool_configs=[pool]), labels={LABEL: "network", _OF: state.NAME}
-            )
+            return engine.networks.create(NETWORK, driver="bridge", ipam=IPAMConfig(pool_configs=[pool]), labels=labels("network"))
         except docker.errors.APIError as error:  # another network has the subnet
             problem = error
     raise ContainerError(f"no network for the rehearsal: {', '.join(_SUBNETS)} are all in use ({problem})")
@@ -100,10 +103,10 @@ def create(
     name = full_name(name)
     remove(name)
     endpoint = engine.api.create_endpoint_config(ipv4_address=address, aliases=aliases, links=links)
-    labels = {**settings.pop("labels", {}), LABEL: kind, _OF: state.NAME, _OWNER: owner}
+    marks = {**settings.pop("labels", {}), **labels(kind, owner)}
     try:
         container = engine.containers.create(
-            image, name=name, labels=labels, network=net.name, networking_config={net.name: endpoint}, **settings
+            image, name=name, labels=marks, network=net.name, networking_config={net.name: endpoint}, **settings
         )
     except docker.errors.ImageNotFound:
         raise ContainerError(f"image {image} is not on this machine") from None
@@ -122,7 +125,7 @@ def full_name(name: str) -> str:
 def volume(name: str, owner: str) -> str:
     """A volume of the rehearsal, made where it is missing. Returns its full name."""
     full = full_name(name)
-    client().volumes.create(full, labels={LABEL: "volume", _OF: state.NAME, _OWNER: owner})
+    client().volumes.create(full, labels=labels("volume", owner))
     return full
 
 
@@ -210,8 +213,12 @@ def take_away(of: str = state.NAME) -> int:
 def take_abandoned_networks() -> int:
     """Remove networks of rehearsals that have no container left, as one whose checkout was deleted leaves them. Returns how many."""
     engine = client()
-    living = {each.labels[_OF] for each in engine.containers.list(all=True, filters={"label": _OF}, ignore_removed=True)}
-    abandoned = [each for each in engine.networks.list(filters={"label": _OF}) if each.attrs["Labels"][_OF] not in {*living, state.NAME}]
-    for each in abandoned:
-        each.remove()
-    return len(abandoned)
+    living = {each.labels[_OF] for each in engine.containers.list(all=True, filters={"label": _OF}, ignore_removed=True)} | {state.NAME}
+    taken = 0
+    for each in engine.networks.list(filters={"label": _OF}):
+        if each.attrs["Labels"][_OF] in living:
+            continue
+        with contextlib.suppress(docker.errors.APIError):  # something is attached to it, or another took it away
+            each.remove()
+            taken += 1
+    return taken

@@ -45,7 +45,7 @@ def create(droplet: dict[str, Any], keys: list[str], user_data: str, vpc_network
         next(each["ip_address"] for each in droplet["networks"]["v4"] if each["type"] == kind) for kind in ("public", "private")
     )
     number = int(droplet["id"])
-    labels = {containers.LABEL: "droplet", f"{containers.LABEL}.of": state.NAME, f"{containers.LABEL}.owner": str(number)}
+    labels = containers.labels("droplet", str(number))
     words = ["docker", "create", "--name", name_of(number), "--hostname", droplet["name"], *_RIGHTS]
     for key, value in labels.items():
         words += ["--label", f"{key}={value}"]

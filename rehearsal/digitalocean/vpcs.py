@@ -9,7 +9,7 @@ from typing import Any
 import docker.errors
 from docker.types import IPAMConfig, IPAMPool
 
-from .. import containers, state
+from .. import containers
 from . import catalog
 from .routing import Answer, ApiError, Call, Cloud, new_id, now, refused, route
 
@@ -25,7 +25,7 @@ def network_name(uid: str) -> str:
 
 def _connect(uid: str, network: ipaddress.IPv4Network) -> None:
     settings = IPAMConfig(pool_configs=[IPAMPool(subnet=str(network))])
-    labels = {containers.LABEL: "vpc", f"{containers.LABEL}.of": state.NAME}
+    labels = containers.labels("vpc")
     containers.client().networks.create(network_name(uid), driver="bridge", internal=True, ipam=settings, labels=labels)
 
 

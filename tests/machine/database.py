@@ -41,13 +41,17 @@ class Database(Droplets):
         assert (done.returncode == 0) is succeeds, done.stdout[-5000:] + done.stderr[-1000:]
         return " ".join((done.stdout + done.stderr).split())
 
+    def client(self, command: str) -> list[str]:
+        """The words that run a command in the app's own client."""
+        find = "docker ps --quiet --filter label=com.docker.compose.service=writer --latest"
+        name = next(each["name"] for each in self.droplets if "app" in each["groups"])
+        inside = f"docker exec -i $({find}) sh -c '{command}'"
+        return ["docker", "exec", "-i", machines.name_of(self.droplet(name)["id"]), "sh", "-c", inside]
+
     def ask(self, query: str, seconds: int = 5) -> str:
         """What the app's own client is answered, by way of the variables that the app has. Raises :class:`OSError`."""
-        find = "docker ps --quiet --filter label=com.docker.compose.service=writer --latest"
-        command = f'docker exec $({find}) sh -c \'PGCONNECT_TIMEOUT=2 timeout {seconds} psql -qAt "$DATABASE_URL" -c "{query}"\''
-        name = next(each["name"] for each in self.droplets if "app" in each["groups"])
-        words = ["docker", "exec", machines.name_of(self.droplet(name)["id"]), "sh", "-c", command]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+        words = self.client(f'PGCONNECT_TIMEOUT=2 timeout {seconds} psql -qAt "$DATABASE_URL" -c "{query}"')
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
         if done.returncode:
             raise OSError(done.stderr[-500:])
         return done.stdout.strip()

@@ -100,10 +100,10 @@ class Project:
         assert "geheim" not in said
         return said
 
-    def killed(self, after: str, seconds: float, phase: str = "switch") -> None:
+    def killed(self, after: str, seconds: float, phase: str = "switch", **given: object) -> None:
         """Begin a phase, and kill it some seconds after it has noted where it is."""
         run = subprocess.Popen(
-            self.command(migrate=phase), cwd=ROOT, env=self.environment, stdout=subprocess.DEVNULL, start_new_session=True
+            self.command(migrate=phase, **given), cwd=ROOT, env=self.environment, stdout=subprocess.DEVNULL, start_new_session=True
         )
         self._wait(run, after, seconds)
         kill_tree(run.pid)
@@ -141,12 +141,18 @@ class Project:
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
 
 
-class Client:
-    """A session in the project's own Postgres, as an app has one: it lasts until the server ends it."""
+Session = tuple[list[str], dict[str, str]]
+HERE: Session = (["docker", "exec", "-i", f"{NAME}-db-1", "psql", "-U", "shop", "-qAt", "-v", "ON_ERROR_STOP=1"], {})
 
-    def __init__(self) -> None:
-        words = ["docker", "exec", "-i", f"{NAME}-db-1", "psql", "-U", "shop", "-qAt", "-v", "ON_ERROR_STOP=1"]
-        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+class Client:
+    """A session in a Postgres, as an app has one: it lasts until the server ends it."""
+
+    def __init__(self, session: Session) -> None:
+        words, more = session
+        self.process = subprocess.Popen(
+            words, env={**os.environ, **more}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
 
     def do(self, statement: str) -> None:
         """Returns when the server has acknowledged it. Raises :class:`OSError` when it has not."""
@@ -162,17 +168,20 @@ class Client:
 
 
 class Writers:
-    """Five clients that write into the project's own Postgres, ten times a second each, and remember what was acknowledged."""
+    """Five clients that write into a Postgres, ten times a second each, and remember what was acknowledged; by default the project's own.
 
-    def __init__(self) -> None:
-        self.ended = threading.Event()
+    ``first``: the number of the first, so that those of one move are not those of another.
+    """
+
+    def __init__(self, session: Session = HERE, first: int = 1) -> None:
+        self.ended, self.session = threading.Event(), session
         self.acknowledged: set[tuple[int, int]] = set()
-        self.threads = [threading.Thread(target=self._write, args=(each,), daemon=True) for each in range(1, 6)]
+        self.threads = [threading.Thread(target=self._write, args=(each,), daemon=True) for each in range(first, first + 5)]
         for each in self.threads:
             each.start()
 
     def _write(self, writer: int) -> None:
-        number, client = 0, Client()
+        number, client = 0, Client(self.session)
         while not self.ended.wait(0.1):
             number += 1
             try:
@@ -183,9 +192,18 @@ class Writers:
                 if number % 5 == 0:
                     client.do(f"delete from loose where writer = 0 and number = {writer * 20 - number % 20}")
             except OSError:
+                # Whoever was refused connects anew, and not at once.
                 client.end()
-                client = Client()
+                self.ended.wait(0.5)
+                client = Client(self.session)
         client.end()
+
+    def wait_for(self, count: int) -> None:
+        """Until so many writes more were acknowledged."""
+        end, enough = time.monotonic() + 60, len(self.acknowledged) + count
+        while len(self.acknowledged) < enough:
+            assert time.monotonic() < end, f"{len(self.acknowledged)} writes of {enough} were acknowledged"
+            time.sleep(0.05)
 
     def stop(self) -> set[tuple[int, int]]:
         self.ended.set()
@@ -217,13 +235,17 @@ class OnAws(Project):
 
     cloud: Any = None
 
-    def there(self, query: str) -> str:
-        """What RDS answers to the app's own user. Raises :class:`OSError`."""
+    def session_there(self) -> Session:
+        """How the app's own user has a session in RDS."""
         secret = self.cloud.secrets(f"berth/{NAME}/postgres")[f"berth/{NAME}/postgres"]
         where = f"host={secret['host']} port={secret['port']} sslmode=require user={secret['username']} dbname={secret['dbname']}"
-        words = ["docker", "run", "--rm", "--network", "host", "--env", "PGPASSWORD", "postgres:17", "psql", "-qAt", "-c", query, where]
-        settings = {**os.environ, "PGPASSWORD": secret["password"]}
-        done = subprocess.run(words, env=settings, capture_output=True, text=True, check=False)
+        words = ["docker", "run", "--rm", "-i", "--network", "host", "--env", "PGPASSWORD", "postgres:17"]
+        return [*words, "psql", "-qAt", "-v", "ON_ERROR_STOP=1", where], {"PGPASSWORD": secret["password"]}
+
+    def there(self, query: str) -> str:
+        """What RDS answers to the app's own user. Raises :class:`OSError`."""
+        words, more = self.session_there()
+        done = subprocess.run(words, input=query, env={**os.environ, **more}, capture_output=True, text=True, check=False)
         if done.returncode:
             raise OSError(done.stderr)
         return done.stdout.strip()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -74,8 +73,7 @@ def test_a_switch_that_is_killed_can_be_taken_back(homes: OnDroplet):
 
 def test_with_five_writers_nothing_that_was_acknowledged_is_missing(homes: OnDroplet):
     writers = Writers()
-    while len(writers.acknowledged) < 30:
-        time.sleep(0.1)
+    writers.wait_for(30)
     # Killed in the middle, and done again.
     homes.killed("switching", 1.5)
     said = homes.move("switch")

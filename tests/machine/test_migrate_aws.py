@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -48,8 +47,7 @@ def test_with_five_writers_all_comes_into_the_vpc_and_the_way_is_closed(homes: O
     homes.killed("following", 4, phase="follow")
     said = homes.move("follow")
     assert "changes were brought along" in said and "serves as before" in said
-    while len(writers.acknowledged) < 100:
-        time.sleep(0.1)
+    writers.wait_for(100)
     said = homes.cut(1)
     assert "takes writes again, and nothing was switched" in said, said[-3000:]
     homes.here("insert into sold values (9050)")

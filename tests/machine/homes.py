@@ -1,0 +1,99 @@
+"""All three homes of one project at once, each by its inventory, and how its data gets from the one to the other."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from rehearsal import images, server
+from rehearsal.aws.faults import kill_tree
+from tests.machine.conftest import ROOT, Cloud
+from tests.machine.database import Database, Writer
+from tests.machine.moving import DROPLETS, HERE, NAME, OnAws, OnDroplet, Session
+
+LOCAL, DROPLET, AWS = "inventories/local", "inventories/digitalocean", "inventories/aws"
+# Each way once, and each begins where the one before ended.
+WAYS = list(pairwise((LOCAL, DROPLET, AWS, LOCAL, AWS, DROPLET, LOCAL)))
+# What lets changes be read from a log; the local one is told so in its Compose file.
+ON_DROPLETS = {"digitalocean_ip_range": "10.128.0.0/20", "backup_bucket": "", "postgres_container_settings": {"wal_level": "logical"}}
+ON_AWS = {"aws_profile": "small", "postgres_rds_parameters": {"rds.logical_replication": "1"}}
+
+
+@dataclass
+class Homes(OnDroplet, OnAws):
+    """All three."""
+
+    def session(self, home: str) -> Session:
+        """How the app has a session in a home's Postgres."""
+        if home == DROPLET:
+            return self.droplet.client('exec psql -qAt -v ON_ERROR_STOP=1 "$DATABASE_URL"'), {}
+        return HERE if home == LOCAL else self.session_there()
+
+    def ask(self, home: str, query: str) -> str:
+        """What a home's Postgres answers to the app. Raises :class:`OSError`."""
+        return str({LOCAL: self.here, DROPLET: self.droplet.ask, AWS: self.there}[home](query))
+
+    def key(self, home: str, *words: str) -> str:
+        """What a home's Redis answers to the app."""
+        if home == DROPLET:
+            return self.droplet_keys(" ".join(words))
+        return (self.queue if home == LOCAL else self.keys)(*words)
+
+    def writable(self, home: str) -> bool:
+        """Whether a home's Postgres takes the app's writes."""
+        try:
+            self.ask(home, "insert into written values (0); delete from written where number = 0")
+        except OSError as error:
+            assert "read-only" in str(error) or "does not exist" in str(error), error
+            return False
+        return True
+
+    def shot(self, phase: str, seconds: float, **way: object) -> bool:
+        """Begin a phase, and kill it within so many seconds. Returns whether it was killed before its end."""
+        run = subprocess.Popen(
+            self.command(migrate=phase, **way), cwd=ROOT, env=self.environment, stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        time.sleep(random.uniform(1, seconds))
+        running = run.poll() is None
+        kill_tree(run.pid)
+        run.wait()
+        return running
+
+
+@contextmanager
+def everywhere(cloud: Cloud, root: Path) -> Iterator[Homes]:
+    """The project on this machine, with data, and on a droplet and on AWS, with empty stores."""
+    images.ensure(["postgres:17", "postgres:17.7", "redis:8", "nginx:1.28"])
+    server.digitalocean(["nginx:1.28"])
+    folder = root / "project"
+    environment = {**os.environ, **cloud.environment, "XDG_DATA_HOME": str(root / "data")}
+    droplet = Database(NAME, "", environment, "", "digitalocean", project=folder, droplets=DROPLETS, given=ON_DROPLETS)
+    told = {"digitalocean_droplets": DROPLETS, **ON_DROPLETS, **ON_AWS}
+    found = Homes(AWS, folder, environment, told, cloud=cloud, droplet=droplet)
+
+    def stores_of_aws() -> None:
+        found.playbook(AWS, "platform.yml")
+        found.playbook(AWS, "data_tier.yml")
+
+    try:
+        found.start()
+        with ThreadPoolExecutor() as pool:
+            for each in [pool.submit(droplet.run, "site.yml"), pool.submit(stores_of_aws)]:
+                each.result()
+        yield found
+    finally:
+        Writer.stop_all()
+        with ThreadPoolExecutor() as pool:
+            gone = [pool.submit(droplet.run, "destroy.yml", "-e", f"destroy={NAME}", "-e", f"destroy_volumes={NAME}")]
+            gone.append(pool.submit(found.playbook, AWS, "destroy.yml", "-e", f"destroy={NAME}"))
+            found.stop()
+            for each in gone:
+                each.result()
