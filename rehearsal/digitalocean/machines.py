@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from .. import containers, images, state
+from .. import containers, images
 from . import registry
 
 IMAGE = "berth/droplet"
