@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -58,8 +58,10 @@ class Home:
     inventory: str
     database: str
     shell: list[str]
+    # The user that the app has there, where that is another.
+    user: str = ""
     # Whether a shell on the way reads the command once more.
-    quoted: bool = field(default=False)
+    quoted: bool = False
 
     def words(self, command: str) -> list[str]:
         if self.quoted:
@@ -114,7 +116,7 @@ def _droplet() -> Home:
 def _aws() -> Home:
     """Its server itself, which on AWS nobody reaches: what is typed by hand there takes longer."""
     found = containers.find("rds", f"berth-{NAME}")[0].name
-    return Home(AWS, NAME, ["docker", "exec", "-i", "--user", "postgres", "--env", "PGUSER=rdsadmin", found])
+    return Home(AWS, NAME, ["docker", "exec", "-i", "--user", "postgres", "--env", "PGUSER=rdsadmin", found], user=NAME)
 
 
 def by_hand(source: Home, target: Home) -> float:
@@ -157,11 +159,13 @@ def pair(title: str, source: Home, target: Home, given: str) -> str:
     bare = by_hand(source, target)
     said, whole = migrate(given, source, target, "copy")
     copied = re.search(r"MB \(compressed\) in ([0-9.]+) s", said)
-    writing = source.words(f"exec pgbench --no-vacuum --client=5 --rate=50 --time=600 {source.database}")
+    client = f"exec pgbench --no-vacuum --client=5 --rate=50 --time=600 {source.database}"
+    writing = source.words(f"export PGUSER={source.user}; {client}" if source.user else client)
     with subprocess.Popen(writing, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as writers:
         _said, followed = migrate(given, source, target, "follow")
         said, _seconds = migrate(given, source, target, "switch")
-        writers.wait()
+        # Their sessions were ended.
+        writers.wait(30)
     migrate(given, source, target, "finish")
     paused = re.search(r"writes paused for ([0-9.]+) s", said)
     ours = float(copied[1]) if copied else float("nan")
