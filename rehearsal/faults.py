@@ -8,7 +8,7 @@ import urllib.request
 from typing import Any
 
 from . import server
-from .aws.faults import CALLS, CONTROL, KINDS, Rule
+from .rules import CALLS, CONTROL, KINDS, Rule
 
 _NUMBERS = {"share": float, "seconds": float, "times": int, "skip": int, "seed": int, "pid": int}
 

@@ -11,6 +11,8 @@ from . import certificates, state
 from .aws import serving
 from .digitalocean import spaces
 from .digitalocean.api import Api
+from .digitalocean.faults import Faults
+from .rules import Rules
 
 
 def serve(aws_port: int, digitalocean_port: int, spaces_port: int) -> None:
@@ -22,9 +24,11 @@ def serve(aws_port: int, digitalocean_port: int, spaces_port: int) -> None:
         (folder / name).touch(mode=0o600)
         (folder / name).write_bytes(content)
     pair = (str(folder / "api.pem"), str(folder / "api.key"))
-    second = make_server("127.0.0.1", digitalocean_port, Api(), threaded=True, request_handler=WSGIRequestHandler, ssl_context=pair)
+    rules = Rules()
+    account = Faults(Api(), rules)
+    second = make_server("127.0.0.1", digitalocean_port, account, threaded=True, request_handler=WSGIRequestHandler, ssl_context=pair)
     threading.Thread(target=second.serve_forever, daemon=True).start()
-    application = serving.server(aws_port)
+    application = serving.server(aws_port, rules)
     spaces.serve(spaces_port)
     application.serve_forever()
 

@@ -13,6 +13,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from moto.rds import urls as rds_urls
 from werkzeug.serving import make_server
 
+from ..rules import Rules
 from . import ec2, ecs, elasticache, rds, recovery, s3
 from .beanstalk import api as beanstalk
 from .ecr import RehearsedEcr
@@ -30,8 +31,8 @@ _OURS = {
 }
 
 
-def server(port: int) -> Any:
-    """A server of AWS's API on a port of the loopback address."""
+def server(port: int, rules: Rules) -> Any:
+    """A server of AWS's API on a port of the loopback address, which fails as ``rules`` say, and whose door they are changed by."""
     os.environ["BERTH_REHEARSAL_ENDPOINT"] = f"http://127.0.0.1:{port}"
     os.environ["MOTO_PORT"] = str(port)
     # Another account's bucket is closed, as it is by default.
@@ -43,5 +44,5 @@ def server(port: int) -> Any:
     for module in (beanstalk, ec2, ecs, elasticache, rds, s3):
         module.install()
     recovery.watch()
-    application = Faults(DomainDispatcherApplication(create_backend_app))
+    application = Faults(DomainDispatcherApplication(create_backend_app), rules)
     return make_server("127.0.0.1", port, application, threaded=True, request_handler=MotoRequestHandler)

@@ -123,9 +123,10 @@ def demo() -> Iterator[App]:
 
 @dataclass
 class Cloud:
-    """The rehearsed AWS, seen through its API."""
+    """The rehearsed AWS, seen through its API, or what another inventory leads to."""
 
     environment: dict[str, str] = field(repr=False)
+    inventory: str = "inventories/aws"
 
     def client(self, service: str, region: str = "") -> Any:
         return stack.client(service, region)
@@ -139,7 +140,7 @@ class Cloud:
         return result
 
     def playbook(self, name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        command = ["ansible-playbook", "-i", "inventories/aws", f"playbooks/{name}", *arguments]
+        command = ["ansible-playbook", "-i", self.inventory, f"playbooks/{name}", *arguments]
         settings = {**self.environment, **environment}
         return subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
 

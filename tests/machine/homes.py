@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from rehearsal import images, server
-from rehearsal.aws.faults import kill_tree
+from rehearsal.rules import kill_tree
 from tests.machine.conftest import ROOT, Cloud
 from tests.machine.database import Database, Writer
 from tests.machine.moving import DROPLETS, HERE, NAME, OnAws, OnDroplet, Session

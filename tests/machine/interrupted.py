@@ -6,7 +6,7 @@ import subprocess
 import threading
 
 from rehearsal import faults
-from rehearsal.aws.faults import kill_tree
+from rehearsal.rules import kill_tree
 from tests.machine.conftest import ROOT, Cloud
 
 KILLED = -9
@@ -15,7 +15,7 @@ SECONDS = 600
 
 def start(cloud: Cloud, playbook: str, *arguments: str) -> subprocess.Popen[str]:
     """A playbook that runs."""
-    command = ["ansible-playbook", "-i", "inventories/aws", f"playbooks/{playbook}", *arguments]
+    command = ["ansible-playbook", "-i", cloud.inventory, f"playbooks/{playbook}", *arguments]
     return subprocess.Popen(
         command,
         cwd=ROOT,
@@ -45,7 +45,7 @@ def killed_at_task(cloud: Cloud, number: int, playbook: str, *arguments: str) ->
 
 
 def killed_at_change(cloud: Cloud, number: int, playbook: str, *arguments: str, done: bool) -> tuple[int, str, str]:
-    """Kill a playbook at its ``number``-th request that changes something. ``done``: after AWS has done it, with the answer lost.
+    """Kill a playbook at its ``number``-th request that changes something. ``done``: after the cloud has done it, with the answer lost.
 
     Returns its exit code, what it said, and the request.
     """

@@ -16,7 +16,7 @@ from typing import Any
 import docker.errors
 
 from rehearsal import containers
-from rehearsal.aws.faults import kill_tree
+from rehearsal.rules import kill_tree
 from tests.machine.conftest import ROOT
 
 # Of this worker: another may move a project of its own meanwhile.

@@ -7,7 +7,9 @@ import json
 import re
 import socket
 import ssl
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,23 @@ from tests.machine.conftest import Cloud, eventually
 from tests.machine.test_digitalocean_home import Droplets, changes
 
 pytestmark = pytest.mark.docker
+# What answers at once, after ten seconds, or as a WebSocket, which it closes when it is told to end.
+SERVER = """
+const sockets = new Set(), said = "release " + process.env.RELEASE;
+const server = require("http").createServer((asked, answer) => setTimeout(() => answer.end(said), asked.url === "/slow" ? 10000 : 0));
+server.on("upgrade", (asked, socket) => {
+  const key = asked.headers["sec-websocket-key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+  const accept = require("crypto").createHash("sha1").update(key).digest("base64");
+  const head = "HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n";
+  socket.write(head + "Sec-WebSocket-Accept: " + accept + "\\r\\n\\r\\n");
+  sockets.add(socket);
+});
+process.on("SIGTERM", () => {
+  sockets.forEach((socket) => socket.end(Buffer.from([0x88, 2, 3, 0xe9])));
+  server.close(() => process.exit(0));
+});
+server.listen(80);
+"""
 NAME, DOMAIN = "https-test", "shop.example.com"
 # Long enough for a deploy, short enough to see a renewal: Caddy renews when a third is left.
 LIFETIME = 36
@@ -49,16 +68,17 @@ class Secured(Droplets):
         assert done.returncode == 0, done.stdout[-4000:]
         return done.stdout + done.stderr
 
-    def ask(self, scheme: str, domain: str = "") -> tuple[int, dict[str, str], str]:
+    def ask(self, scheme: str, domain: str = "", path: str = "/") -> tuple[int, dict[str, str], str]:
         """Status, headers and body, as a visitor has them who trusts the authority."""
         address = self.address("app-1")
         connection: http.client.HTTPConnection
         if scheme == "https":
             connection = http.client.HTTPSConnection(domain or self.domain, timeout=10)
             connection.sock = self.secured(domain or self.domain)
+            connection.sock.settimeout(30)
         else:
             connection = http.client.HTTPConnection(address, timeout=10)
-        connection.request("GET", "/", headers={"Host": domain or self.domain})
+        connection.request("GET", path, headers={"Host": domain or self.domain})
         answer = connection.getresponse()
         return answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read().decode()
 
@@ -75,8 +95,9 @@ class Secured(Droplets):
 def shop(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     project: Path = tmp_path_factory.mktemp("shop") / "shop"
     project.mkdir()
-    (project / "compose.yaml").write_text("services:\n  web:\n    image: nginx:1.28\n    ports: ['80:80']\n")
-    server.digitalocean(["nginx:1.28"])
+    service = {"image": "node:22-slim", "command": ["node", "-e", SERVER], "ports": ["80:80"], "environment": {"RELEASE": "1"}}
+    (project / "compose.yaml").write_text(json.dumps({"services": {"web": service}}))
+    server.digitalocean(["node:22-slim"])
     app = Secured(NAME, "", cloud.environment, "", "digitalocean", project=project, authority=authorities.start(LIFETIME))
     # The name leads nowhere yet.
     app.output = app.deploy("site.yml", app_compose_certificate_timeout=8)
@@ -92,7 +113,7 @@ def test_while_no_certificate_can_be_had_http_serves_and_it_is_said_why(shop: Se
     assert f"does the DNS record of {DOMAIN} lead to this machine, and is port 80 open to everyone?" in said
     assert f"URL: http://{DOMAIN}" in said
     status, headers, body = shop.ask("http")
-    assert (status, "nginx" in body) == (200, True)
+    assert (status, "release" in body) == (200, True)
     assert "strict-transport-security" not in headers
 
 
@@ -101,7 +122,7 @@ def test_once_the_name_leads_there_https_serves_and_http_is_led_to_it(shop: Secu
     said = " ".join(shop.deploy(app_env={"RELEASE": "2"}).split())
     assert f"URL: https://{DOMAIN}" in said
     status, headers, body = shop.ask("https")
-    assert (status, "nginx" in body) == (200, True)
+    assert (status, "release" in body) == (200, True)
     assert headers["strict-transport-security"].startswith("max-age=31536000")
     assert headers["x-content-type-options"] == "nosniff"
     status, headers, _body = shop.ask("http")
@@ -112,6 +133,37 @@ def test_a_second_run_changes_nothing_and_the_status_tells_until_when_the_certif
     assert not any(changes(shop.deploy(app_env={"RELEASE": "2"})).values())
     said = " ".join(shop.deploy("status.yml").split())
     assert re.search(rf"{DOMAIN}: HTTPS, certificate until \w+ \d+ \d\d:\d\d:\d\d \d{{4}} GMT", said), said
+
+
+def closing(connection: ssl.SSLSocket) -> int | None:
+    """The code with which a WebSocket is closed, once it is; None where it breaks off."""
+    said = b""
+    while part := connection.recv(4096):
+        said += part
+    found = re.search(rb"\r\n\r\n\x88\x02(..)", said, re.DOTALL)
+    return int.from_bytes(found[1]) if found else None
+
+
+def test_over_a_deploy_what_is_in_flight_is_answered_and_websockets_are_closed(shop: Secured):
+    opened = shop.secured(DOMAIN)
+    opened.settimeout(90)
+    words = f"GET / HTTP/1.1\r\nHost: {DOMAIN}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    opened.sendall(f"{words}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode())
+    with ThreadPoolExecutor(12) as pool:
+        closed = pool.submit(closing, opened)
+        deployed = pool.submit(shop.deploy, app_env={"RELEASE": "3"})
+        slow = []
+        # One after another, so that some are in flight at each of the deploy's steps.
+        while not deployed.done():
+            slow.append(pool.submit(shop.ask, "https", path="/slow"))
+            time.sleep(1)
+        deployed.result()
+        answers = [(each.result()[0], each.result()[2]) for each in slow]
+        assert {status for status, _body in answers} == {200}
+        assert {body for _status, body in answers} >= {"release 2"} and len(answers) > 3
+        # 1001: going away, which tells a browser to connect anew.
+        assert closed.result() in (1000, 1001)
+    assert shop.ask("https")[2] == "release 3"
 
 
 def test_the_certificate_is_renewed_without_anyone(shop: Secured):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rehearsal import images
-from rehearsal.aws.faults import kill_tree
+from rehearsal.rules import kill_tree
 from tests.machine.conftest import ROOT, at_length
 
 pytestmark = pytest.mark.docker
