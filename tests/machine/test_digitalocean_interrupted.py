@@ -113,9 +113,7 @@ def test_killed_at_every_change_and_run_again_everything_is_there_once(torn: Tor
     assert picture() | {"keys": 0} == empty | {"keys": 0}
 
 
-def test_killed_at_tasks_and_run_again_the_app_serves(
-    droplets: tuple[Cloud, tuple[str, ...]], empty: dict[str, Any], unbroken: dict[str, Any]
-):
+def test_killed_at_tasks_and_run_again_the_app_serves(torn: Torn, unbroken: dict[str, Any]):
     cloud, told, empty = torn
     assert sweep_tasks(cloud, 4, 6, "site.yml", *told) > 8
     assert picture() == unbroken
