@@ -72,29 +72,48 @@ class Home:
         return subprocess.run(self.words(command), capture_output=True, text=True, check=True).stdout
 
 
+@dataclass
+class Playbooks:
+    """Their variables, and the folder where a move notes where it is."""
+
+    given: dict[str, object]
+    folder: str
+
+    def run(self, name: str, inventory: str, **more: object) -> str:
+        """What one says, on one line."""
+        words = ("ansible-playbook", "-i", inventory, f"playbooks/{name}.yml", "-e", json.dumps({**self.given, **more}))
+        return " ".join(run(*words, environment={"XDG_DATA_HOME": self.folder}).split())
+
+    def migrate(self, source: Home, target: Home, phase: str) -> tuple[str, float]:
+        """What a phase says, and how long it takes, in seconds."""
+        way = {"from": source.inventory, "to": target.inventory, "migrate": phase, "migrate_replace": True}
+        begin = time.perf_counter()
+        return self.run("migrate", "localhost,", **way), time.perf_counter() - begin
+
+
 @contextmanager
-def homes() -> Iterator[tuple[dict[str, Home], str]]:
-    """The three of them, and the variables of every playbook."""
+def homes() -> Iterator[tuple[dict[str, Home], Playbooks]]:
+    """The three of them, and how playbooks are run on them."""
     server.down()
     images.ensure([IMAGE])
     with tempfile.TemporaryDirectory(prefix="berth-bench-") as root:
         project = Path(root) / "project"
         project.mkdir()
         (project / "compose.yaml").write_text(COMPOSE)
-        given = json.dumps({**GIVEN, "app_project": str(project)})
+        playbooks = Playbooks({**GIVEN, "app_project": str(project)}, root)
         try:
             server.digitalocean(["nginx:1.28"])
 
             def stores_of_aws() -> None:
                 for playbook in ("platform", "data_tier"):
-                    run("ansible-playbook", "-i", AWS, f"playbooks/{playbook}.yml", "-e", given)
+                    playbooks.run(playbook, AWS)
 
             with ThreadPoolExecutor() as pool:
                 begun = [pool.submit(stores_of_aws)]
-                begun += [pool.submit(run, "ansible-playbook", "-i", each, "playbooks/site.yml", "-e", given) for each in (LOCAL, DROPLET)]
+                begun += [pool.submit(playbooks.run, "site", each) for each in (LOCAL, DROPLET)]
                 for each in begun:
                     each.result()
-            yield {each.inventory: each for each in (_local(), _droplet(), _aws())}, given
+            yield {each.inventory: each for each in (_local(), _droplet(), _aws())}, playbooks
         finally:
             subprocess.run(["docker", "compose", "--project-name", NAME, "down", "--volumes"], capture_output=True, check=False)
             server.down()
@@ -130,43 +149,35 @@ def by_hand(source: Home, target: Home) -> float:
     return taken
 
 
-def migrate(given: str, source: Home, target: Home, phase: str) -> tuple[str, float]:
-    """What a phase says, on one line, and how long it takes, in seconds."""
-    way = json.dumps({"from": source.inventory, "to": target.inventory, "migrate": phase, "migrate_replace": True})
-    begin = time.perf_counter()
-    said = run("ansible-playbook", "playbooks/migrate.yml", "-e", given, "-e", way, environment={"XDG_DATA_HOME": tempfile.gettempdir()})
-    return " ".join(said.split()), time.perf_counter() - begin
-
-
 def measure() -> Iterator[str]:
     """A round through the three homes for each size; a line for each pair."""
     yield (
         "move of Postgres between homes | size | copied | pg_dump -Fd -j 2, its files taken over, pg_restore -j 2, analyze | throughput, ours / "
         "that | migrate.yml -e migrate=copy, whole | follow, whole | writes paused at the switch"
     )
-    with homes() as (found, given):
+    with homes() as (found, playbooks):
         for title, scale in SCALES.items():
             first = found[LOCAL]
             first.do(
                 f"pgbench --initialize --quiet --scale={scale} shop && psql -qc 'alter table pgbench_history replica identity full' shop"
             )
             for before, after in pairwise(ROUND):
-                yield pair(title, found[before], found[after], given)
+                yield pair(title, found[before], found[after], playbooks)
 
 
-def pair(title: str, source: Home, target: Home, given: str) -> str:
+def pair(title: str, source: Home, target: Home, playbooks: Playbooks) -> str:
     """A move and its measures, on a line."""
     bare = by_hand(source, target)
-    said, whole = migrate(given, source, target, "copy")
+    said, whole = playbooks.migrate(source, target, "copy")
     copied = re.search(r"MB \(compressed\) in ([0-9.]+) s", said)
     client = f"exec pgbench --no-vacuum --client=5 --rate=50 --time=600 {source.database}"
     writing = source.words(f"export PGUSER={source.user}; {client}" if source.user else client)
     with subprocess.Popen(writing, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as writers:
-        _said, followed = migrate(given, source, target, "follow")
-        said, _seconds = migrate(given, source, target, "switch")
+        _said, followed = playbooks.migrate(source, target, "follow")
+        said, _seconds = playbooks.migrate(source, target, "switch")
         # Their sessions were ended.
         writers.wait(30)
-    migrate(given, source, target, "finish")
+    playbooks.migrate(source, target, "finish")
     paused = re.search(r"writes paused for ([0-9.]+) s", said)
     ours = float(copied[1]) if copied else float("nan")
     way = " → ".join(each.inventory.removeprefix("inventories/") for each in (source, target))

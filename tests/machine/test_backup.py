@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
-import os
 import random
 import re
 import subprocess
@@ -13,15 +12,14 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
-from rehearsal import containers, images, server, stack
+from rehearsal import containers, server, stack
 from rehearsal.digitalocean import machines, spaces
-from tests.machine.conftest import EVERY, ROOT, Cloud, at_length, eventually
+from tests.machine.conftest import EVERY, Cloud, at_length, eventually
 from tests.machine.database import Database, Writer, project
 
 pytestmark = pytest.mark.docker
@@ -299,42 +297,6 @@ def test_a_machine_that_is_killed_under_load_comes_back_with_every_acknowledged_
         assert len(set(found)) == 1
     database.on("db-1", f"{postgres} dropdb --force load")
     assert eventually(lambda: keeper(database, "backup"))["id"]
-
-
-@at_length("minutes")
-def test_its_data_moves_to_this_machine_and_the_move_is_taken_back(database: Database, tmp_path: Path):
-    images.ensure(["postgres:17", "postgres:17.7", "redis:8"])
-    environment = {**os.environ, **database.environment, "XDG_DATA_HOME": str(tmp_path)}
-    told = {"app_name": NAME, "app_project": str(database.project), "digitalocean_droplets": DROPLETS, **database.given}
-    homes = {"from": "inventories/digitalocean", "to": "inventories/local"}
-
-    def run(*words: str, **given: str) -> str:
-        command = ["ansible-playbook", *words, "-e", json.dumps({**told, **given})]
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
-        return " ".join(done.stdout.split())
-
-    def here(*words: str) -> str:
-        done = subprocess.run(["docker", "exec", *words], capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
-    try:
-        run("-i", "inventories/local", "playbooks/site.yml")
-        before = database.written()
-        redis(database, "set kept 1")
-        said = run("playbooks/migrate.yml", migrate="switch", **homes)
-        assert "are the same on both sides" in said
-        rows = here(f"{NAME}-postgres-1", "psql", "-U", "postgres", "-qAt", "-c", "select number from written")
-        assert {int(each) for each in rows.split()} == before == database.written()
-        assert here(f"{NAME}-redis-1", "redis-cli", "get", "kept") == redis(database, "get kept") == "1"
-        with pytest.raises(OSError, match="read-only"):
-            database.ask("insert into written values (7)")
-        assert "NOREPLICAS" in redis(database, "set kept 2")
-        run("playbooks/migrate.yml", migrate="back", **homes)
-        database.ask("insert into written values (7)")
-        assert redis(database, "set kept 1") == "OK"
-    finally:
-        subprocess.run(["docker", "compose", "--project-name", NAME, "down", "--volumes"], capture_output=True, check=False)
 
 
 def test_a_machine_that_is_lost_with_its_volume_is_told_of_and_brought_back(database: Database, alarms: tuple[str, list[str]]):

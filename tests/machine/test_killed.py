@@ -14,7 +14,7 @@ import pytest
 from rehearsal import demo, faults
 from tests.machine.account import photograph
 from tests.machine.conftest import APP, EVERY, Cloud, at_length, eventually
-from tests.machine.interrupted import sweep_changes, sweep_tasks
+from tests.machine.interrupted import KILLED, killed_at_change, killed_at_task, sweep_changes, sweep_tasks
 from tests.machine.test_aws_home import left_over
 
 pytestmark = pytest.mark.docker
@@ -59,28 +59,42 @@ def unbroken(cloud: Cloud) -> Any:
     return whole
 
 
-def test_killed_at_tasks_and_run_again_everything_is_there_once(cloud: Cloud, unbroken: Any):
-    killed = sweep_tasks(cloud, 5, 1 if EVERY else 27, "site.yml", *stage("torn"))
-    assert killed >= (40 if EVERY else 2)
+@pytest.mark.skipif(EVERY, reason="every moment is taken one by one, below")
+def test_killed_at_some_tasks_and_changes_and_run_again_everything_is_there_once(cloud: Cloud, unbroken: Any):
+    site, gone = ("site.yml", *stage("torn")), ("destroy.yml", *typed("torn"))
+    for number, done in ((24, True), (31, False)):
+        assert killed_at_change(cloud, number, *site, done=done)[0] == KILLED
+    assert sweep_tasks(cloud, 32, 30, *site) >= 1
     assert picture(cloud, "torn") == unbroken
     before = cloud.secrets("berth/fibonacci-torn/")
-    killed = sweep_tasks(cloud, 9, 1 if EVERY else 28, "deploy.yml", *stage("torn"), "-e", "app_release=second")
-    assert killed >= 1
+    assert sweep_tasks(cloud, 9, 28, "deploy.yml", *stage("torn"), "-e", "app_release=second") >= 1
     assert cloud.secrets("berth/fibonacci-torn/") == before
     eventually(lambda: answers(cloud, "torn"))
-    sweep_tasks(cloud, 6, 1 if EVERY else 22, "destroy.yml", *typed("torn"))
+    assert killed_at_task(cloud, 6, *gone)[0] == KILLED
+    assert sweep_changes(cloud, [23], *gone, done=True)
     assert left_over(cloud, "berth-fibonacci-torn") == []
 
 
-@pytest.mark.parametrize("done", [True, False] if EVERY else [True], ids=lambda done: "made, and the answer lost" if done else "not made")
-def test_killed_at_changes_and_run_again_everything_is_there_once(cloud: Cloud, unbroken: Any, done: bool):
+@at_length("half an hour")
+def test_killed_at_every_task_and_run_again_everything_is_there_once(cloud: Cloud, unbroken: Any):
+    assert sweep_tasks(cloud, 5, 1, "site.yml", *stage("torn")) >= 40
+    assert picture(cloud, "torn") == unbroken
+    before = cloud.secrets("berth/fibonacci-torn/")
+    assert sweep_tasks(cloud, 9, 1, "deploy.yml", *stage("torn"), "-e", "app_release=second") >= 1
+    assert cloud.secrets("berth/fibonacci-torn/") == before
+    eventually(lambda: answers(cloud, "torn"))
+    sweep_tasks(cloud, 6, 1, "destroy.yml", *typed("torn"))
+    assert left_over(cloud, "berth-fibonacci-torn") == []
+
+
+@at_length("half an hour")
+@pytest.mark.parametrize("done", [True, False], ids=["made, and the answer lost", "not made"])
+def test_killed_at_every_change_and_run_again_everything_is_there_once(cloud: Cloud, unbroken: Any, done: bool):
     name = "late" if done else "early"
-    died = sweep_changes(cloud, [1] if EVERY else [24, 31], "site.yml", *stage(name), done=done)
-    assert len(died) >= (60 if EVERY else 2)
+    assert len(sweep_changes(cloud, [1], "site.yml", *stage(name), done=done)) >= 60
     assert picture(cloud, name) == unbroken
     eventually(lambda: answers(cloud, name))
-    died = sweep_changes(cloud, [1] if EVERY else [23], "destroy.yml", *typed(name), done=done)
-    assert died
+    assert sweep_changes(cloud, [1], "destroy.yml", *typed(name), done=done)
     assert left_over(cloud, f"berth-fibonacci-{name}") == []
 
 

@@ -19,7 +19,7 @@ SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/mole
 # They share a droplet, which the platform's own takes away.
 ON_DROPLETS = ["app_compose", "machine", "postgres_container", "redis_container", "platform_digitalocean"]
 # Of what these do, test_aws_home.py sees more.
-LEFT_OUT = [] if EVERY else ["postgres_rds", "app_beanstalk"]
+LEFT_OUT = [] if EVERY else ["postgres_rds", "redis_elasticache", "app_beanstalk"]
 ELSEWHERE = [name for name in SCENARIOS if name not in ON_DROPLETS + LEFT_OUT]
 Done = subprocess.CompletedProcess[str]
 
