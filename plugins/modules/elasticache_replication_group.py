@@ -38,9 +38,15 @@ options:
     type: str
     default: cache.t4g.small
   replicas:
-    description: How many replicas the primary has, 0 to 5.
+    description: How many replicas the primary has, or that of each shard, 0 to 5.
     type: int
     default: 1
+  shards:
+    description:
+      - Over how many primaries keys are spread (cluster mode). Changed in place, while all serve. Clients have to be cluster clients, also with 1.
+      - With 0, one primary has all keys, for any client. Cannot be changed in place from or to 0.
+    type: int
+    default: 0
   automatic_failover:
     description: Whether a replica takes over when the primary fails.
     type: bool
@@ -235,19 +241,26 @@ def apply(module: Any, client: Any, change: replication_group.Change, group: dic
             return wait(module, client, describe(module, client)) if module.params["wait"] else describe(module, client) or {}  # type: ignore[return-value]
         group = wait(module, client, group)
         assert group is not None
-        now = len(group["MemberClusters"]) - 1
-        steps = [("replicas", change.replicas), ("modify", change.modify)]
+        before = replication_group.current_state(group, None)
+        steps = [("shards", change.shards), ("replicas", change.replicas), ("modify", change.modify)]
         # Failover needs a replica: add before it is switched on, remove after it is switched off.
-        for what, value in steps if (change.replicas or 0) > now else reversed(steps):
-            if what == "replicas" and value is not None:
-                resize = client.increase_replica_count if value > now else client.decrease_replica_count
+        for what, value in steps if (change.replicas or 0) > before["replicas"] else reversed(steps):
+            if value is None or value == {}:
+                continue
+            if what == "shards":
+                # The last ones go.
+                gone = sorted(each["NodeGroupId"] for each in group["NodeGroups"])[value:]
+                client.modify_replication_group_shard_configuration(
+                    ReplicationGroupId=name, NodeGroupCount=value, ApplyImmediately=True, **({"NodeGroupsToRemove": gone} if gone else {})
+                )
+            elif what == "replicas":
+                resize = client.increase_replica_count if value > before["replicas"] else client.decrease_replica_count
                 resize(ReplicationGroupId=name, NewReplicaCount=value, ApplyImmediately=True)
-            elif what == "modify" and value:
+            else:
                 secret = {"AuthToken": token} if "AuthTokenUpdateStrategy" in value else {}
                 client.modify_replication_group(ReplicationGroupId=name, ApplyImmediately=True, **value, **secret)
-            else:
-                continue
             group = wait(module, client, describe(module, client)) if module.params["wait"] else describe(module, client)
+            assert group is not None
         if change.tags:
             client.add_tags_to_resource(aws_retry=True, ResourceName=(group or {})["ARN"], Tags=tag_list(change.tags))
     except AWS_ERRORS as error:
@@ -283,6 +296,7 @@ def main() -> None:
             "engine_version": {"type": "str", "default": "8.0"},
             "node_type": {"type": "str", "default": "cache.t4g.small"},
             "replicas": {"type": "int", "default": 1},
+            "shards": {"type": "int", "default": 0},
             "automatic_failover": {"type": "bool", "default": True},
             "multi_az": {"type": "bool", "default": True},
             "subnet_group": {"type": "str"},

@@ -39,13 +39,22 @@ class Server(NamedTuple):
         return f"{_IMAGES[self.engine]}:{self.version.split('.')[0]}"
 
     @property
+    def clustered(self) -> bool:
+        """Whether keys are spread over shards."""
+        return self.parameters.get("cluster-enabled") == "yes"
+
+    @property
     def command(self) -> str:
         """The name of the server program, and with -cli of its client."""
         return "valkey" if self.engine == "valkey" else "redis"
 
 
-def _configuration(server: Server, primary: str | None) -> bytes:
+def _configuration(server: Server, primary: str | None, address: str) -> bytes:
     lines = ["protected-mode no", "dir /data", 'save ""', "appendonly no", "maxmemory 256mb"]
+    if server.clustered:
+        lines += ["cluster-enabled yes", "cluster-node-timeout 2000", "cluster-require-full-coverage no", f"cluster-announce-ip {address}"]
+        # An emptied primary is taken away, and is not to follow another first.
+        lines += ["cluster-allow-replica-migration no", f"tls-cluster {'yes' if server.tls else 'no'}"]
     if server.tls:
         lines += ["port 0", f"tls-port {server.port}", "tls-auth-clients no", "tls-replication yes"]
         lines += [f"tls-cert-file {_FOLDER}/server.pem", f"tls-key-file {_FOLDER}/server.key", f"tls-ca-cert-file {_FOLDER}/ca.pem"]
@@ -54,7 +63,7 @@ def _configuration(server: Server, primary: str | None) -> bytes:
     if server.token:
         lines += [f'requirepass "{server.token}"', f'masterauth "{server.token}"']
     lines += [f"{name} {value}" for name, value in sorted(server.parameters.items()) if name in _SERVER and value != ""]
-    if primary:
+    if primary and not server.clustered:
         lines.append(f"replicaof {primary} {server.port}")
     return ("\n".join(lines) + "\n").encode()
 
@@ -68,7 +77,7 @@ def start(
         f"{_FOLDER}/server.pem": (certificate, 0o644, 0),
         f"{_FOLDER}/server.key": (key, 0o644, 0),
         f"{_FOLDER}/ca.pem": (certificates.authority().read_bytes(), 0o644, 0),
-        f"{_FOLDER}/server.conf": (_configuration(server, primary), 0o644, 0),
+        f"{_FOLDER}/server.conf": (_configuration(server, primary, address), 0o644, 0),
     }
     if snapshot and _snapshot_path(snapshot).is_file():
         files["/data/dump.rdb"] = (_snapshot_path(snapshot).read_bytes(), 0o644, 0)
@@ -113,7 +122,8 @@ def apply(server: Server, old: Server) -> None:
         if server.token != old.token:
             ask(old, node, "config", "set", "masterauth", server.token or "")
             ask(old, node, "config", "set", "requirepass", server.token or "")
-        containers.put(container, {f"{_FOLDER}/server.conf": (_configuration(server, None), 0o644, 0)})
+        address = container.attrs["NetworkSettings"]["Networks"][containers.NETWORK]["IPAddress"]
+        containers.put(container, {f"{_FOLDER}/server.conf": (_configuration(server, None, address), 0o644, 0)})
 
 
 def add_password(server: Server, token: str) -> None:
@@ -123,11 +133,17 @@ def add_password(server: Server, token: str) -> None:
 
 
 def fail_over(server: Server, old: str, new: str, address: str, spare: str) -> None:
-    """Let replica ``new`` take over the primary's ``address``; the old primary comes back as a replica at ``spare``."""
+    """Let replica ``new`` take over the primary's ``address``; the old primary comes back as a replica at ``spare``. In a cluster both keep
+    their addresses, and clients are told.
+    """
     nodes = find(server.group)
-    network = containers.network()
     if nodes[old].status == "running":
         nodes[old].kill()
+    if server.clustered:
+        ask(server, new, "cluster", "failover", "takeover")
+        nodes[old].start()
+        return
+    network = containers.network()
     network.disconnect(nodes[old], force=True)
     ask(server, new, "replicaof", "no", "one")
     network.disconnect(nodes[new])
@@ -135,7 +151,7 @@ def fail_over(server: Server, old: str, new: str, address: str, spare: str) -> N
     for node in nodes:
         if node not in (old, new):
             ask(server, node, "replicaof", address, str(server.port))
-    containers.put(nodes[old], {f"{_FOLDER}/server.conf": (_configuration(server, address), 0o644, 0)})
+    containers.put(nodes[old], {f"{_FOLDER}/server.conf": (_configuration(server, address, spare), 0o644, 0)})
     network.connect(nodes[old], ipv4_address=spare)
     nodes[old].start()
 
@@ -174,6 +190,13 @@ def keep_as(name: str, data: bytes) -> None:
     path.write_bytes(data)
 
 
+def parts(name: str) -> list[str]:
+    """The names under which a snapshot's data is kept: its own, or one for each shard."""
+    if _snapshot_path(name).is_file():
+        return [name]
+    return sorted(each.stem for each in state.folder("snapshots").glob(f"{name}-[0-9][0-9][0-9][0-9].rdb"))
+
+
 def kept(name: str) -> bytes:
     """A snapshot's data."""
     return _snapshot_path(name).read_bytes()
@@ -181,4 +204,5 @@ def kept(name: str) -> bytes:
 
 def drop(name: str) -> None:
     """Take a snapshot's data away."""
-    _snapshot_path(name).unlink(missing_ok=True)
+    for part in parts(name):
+        _snapshot_path(part).unlink()

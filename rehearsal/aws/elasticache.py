@@ -114,8 +114,6 @@ class RehearsedElastiCache(SaysWhatIsMissing, ElastiCacheResponse):
             )
         if name in here.groups:
             raise CacheError("ReplicationGroupAlreadyExists", f"Replication group {name} already exists.")
-        if int(given.get("NumNodeGroups") or 1) > 1:
-            raise CacheError("InvalidParameterCombination", "Groups with more than one shard are not rehearsed.")
         given.setdefault("Engine", "redis")
         given.setdefault("EngineVersion", list(cache_catalog.VERSIONS.get(given["Engine"], {"": ""}))[-1])
         given.setdefault("CacheNodeType", "cache.t4g.micro")
@@ -129,11 +127,7 @@ class RehearsedElastiCache(SaysWhatIsMissing, ElastiCacheResponse):
             raise CacheError(
                 "InvalidParameterCombination", f"The parameter group is of family {own['CacheParameterGroupFamily']}, not {family}"
             )
-        count = int(given.get("NumCacheClusters") or 1 + int(given.get("ReplicasPerNodeGroup") or 0))
-        if given.get("AutomaticFailoverEnabled") and count < 2:
-            raise CacheError("InvalidParameterCombination", "Replication group must have at least one replica for automatic failover.")
-        if given.get("MultiAZEnabled") and not given.get("AutomaticFailoverEnabled"):
-            raise CacheError("InvalidParameterCombination", "MultiAZ requires automatic failover.")
+        self._check_shards(given)
         if given.get("AuthToken") and not given.get("TransitEncryptionEnabled"):
             raise CacheError("InvalidParameterCombination", "AuthToken requires transit encryption.")
         snapshot = self._seed(given)
@@ -143,6 +137,19 @@ class RehearsedElastiCache(SaysWhatIsMissing, ElastiCacheResponse):
             self.elasticache_backend.add_tags_to_resource(group.arn, given["Tags"])
         group.change("creating", lambda: group.start(snapshot))
         return ActionResult({"ReplicationGroup": group.describe()})
+
+    def _check_shards(self, given: dict[str, Any]) -> None:
+        """Refuse what does not go together."""
+        count = int(given.get("NumCacheClusters") or 1 + int(given.get("ReplicasPerNodeGroup") or 0))
+        clustered = self._parameters(given["CacheParameterGroupName"]).get("cluster-enabled") == "yes"
+        if clustered != (given.get("ClusterMode") == "enabled" or int(given.get("NumNodeGroups") or 1) > 1):
+            raise CacheError("InvalidParameterCombination", "Cluster mode and the parameter group's cluster-enabled do not match.")
+        if clustered and (given.get("NumCacheClusters") or not given.get("AutomaticFailoverEnabled")):
+            raise CacheError("InvalidParameterCombination", "Cluster mode enabled needs node groups, and automatic failover.")
+        if not clustered and given.get("AutomaticFailoverEnabled") and count < 2:
+            raise CacheError("InvalidParameterCombination", "Replication group must have at least one replica for automatic failover.")
+        if given.get("MultiAZEnabled") and (not given.get("AutomaticFailoverEnabled") or count < 2):
+            raise CacheError("InvalidParameterCombination", "MultiAZ requires automatic failover, and a replica.")
 
     def _seed(self, given: dict[str, Any]) -> str:
         """The name of the data that a new group begins with; empty where it begins with none."""
@@ -164,7 +171,7 @@ class RehearsedElastiCache(SaysWhatIsMissing, ElastiCacheResponse):
         group, given = self._find(ready=True), self.given
         self._check(given, given.get("Engine") or group.given["Engine"])
         failover = given.get("AutomaticFailoverEnabled", group.given.get("AutomaticFailoverEnabled"))
-        if failover and len(group.nodes) < 2:
+        if failover and not group.clustered and not group.replicas:
             raise CacheError("InvalidParameterCombination", "Replication group must have at least one replica for automatic failover.")
         if given.get("TransitEncryptionMode") == "required" and not group.given.get("TransitEncryptionEnabled"):
             raise CacheError("InvalidParameterCombination", "Transit encryption goes through the mode preferred first.")
@@ -175,11 +182,9 @@ class RehearsedElastiCache(SaysWhatIsMissing, ElastiCacheResponse):
 
     def _resize(self, sign: int) -> ActionResult:
         group, wanted = self._find(ready=True), int(self.given.get("NewReplicaCount") or 0)
-        if (wanted + 1 - len(group.nodes)) * sign <= 0:
-            raise CacheError(
-                "InvalidParameterValue", f"The group has {len(group.nodes) - 1} replicas; {wanted} is no change in this direction."
-            )
-        if group.given.get("AutomaticFailoverEnabled") and wanted < 1:
+        if (wanted - group.replicas) * sign <= 0:
+            raise CacheError("InvalidParameterValue", f"The group has {group.replicas} replicas; {wanted} is no change in this direction.")
+        if group.given.get("AutomaticFailoverEnabled") and wanted < 1 and not group.clustered:
             raise CacheError("InvalidParameterCombination", "Automatic failover needs at least one replica.")
         group.change("modifying", lambda: group.resize(wanted))
         return ActionResult({"ReplicationGroup": group.describe()})
@@ -190,11 +195,32 @@ class RehearsedElastiCache(SaysWhatIsMissing, ElastiCacheResponse):
     def decrease_replica_count(self) -> ActionResult:
         return self._resize(-1)
 
+    def modify_replication_group_shard_configuration(self) -> ActionResult:
+        group, given = self._find(ready=True), self.given
+        count, there = int(given["NodeGroupCount"]), [each.id for each in group.shards]
+        gone = [str(each) for each in given.get("NodeGroupsToRemove") or []]
+        if kept := [str(each) for each in given.get("NodeGroupsToRetain") or []]:
+            gone = [each for each in there if each not in kept]
+        if not group.clustered:
+            raise CacheError("InvalidReplicationGroupState", f"Replication group {group.name} has cluster mode disabled.")
+        if count < 1 or count == len(there) or len(there) - len(gone) != min(count, len(there)) or not set(gone) <= set(there):
+            raise CacheError(
+                "InvalidParameterValue",
+                f"The group has shards {', '.join(there)}; {count} without {', '.join(gone) or 'none'} is no change.",
+            )
+        group.change("modifying", lambda: group.reshard(count, gone))
+        return ActionResult({"ReplicationGroup": group.describe()})
+
     def test_failover(self) -> ActionResult:
         group = self._find(ready=True)
+        shard = next((each for each in group.shards if each.id == self.given["NodeGroupId"]), None)
+        if shard is None:
+            raise CacheError("NodeGroupNotFoundFault", f"Node group {self.given['NodeGroupId']} not found.")
         if not group.given.get("AutomaticFailoverEnabled"):
             raise CacheError("InvalidParameterCombination", "Test failover needs automatic failover.")
-        group.change("modifying", group.fail_over)
+        if len(shard.nodes) < 2:
+            raise CacheError("InvalidParameterCombination", f"Node group {shard.id} has no replica.")
+        group.change("modifying", lambda: shard.fail_over("Test Failover API called"))
         return ActionResult({"ReplicationGroup": group.describe()})
 
     def delete_replication_group(self) -> ActionResult:
@@ -238,44 +264,21 @@ class RehearsedElastiCache(SaysWhatIsMissing, ElastiCacheResponse):
             "SnapshotSource": "manual",
             "EngineVersion": group.given["EngineVersion"],
             "CacheParameterGroupName": group.given["CacheParameterGroupName"],
-            "NumNodeGroups": 1,
-            "NodeSnapshots": [{"CacheClusterId": group.primary, "CacheNodeId": "0001", "SnapshotCreateTime": now(), "CacheSize": "1 MB"}],
+            "NumNodeGroups": len(group.shards),
+            "NodeSnapshots": [
+                {"CacheClusterId": each.primary, "CacheNodeId": "0001", "SnapshotCreateTime": now(), "CacheSize": "1 MB"}
+                for each in group.shards
+            ],
             "ARN": f"arn:aws:elasticache:{self.region}:{self.current_account}:snapshot:{name}",
         }
         self.here.snapshots[name] = entry
 
         def keep() -> None:
-            cache_nodes.keep(group.server, group.primary, name)
+            for each in group.shards:
+                cache_nodes.keep(group.server, each.primary, f"{name}-{each.id}" if group.clustered else name)
             entry["SnapshotStatus"] = "available"
 
         return keep
-
-    def create_snapshot(self) -> ActionResult:
-        group, name = self._find(ready=True), self.given["SnapshotName"]
-        if name in self.here.snapshots:
-            raise CacheError("SnapshotAlreadyExistsFault", f"Snapshot {name} already exists.")
-        group.change("snapshotting", self._snapshot(group, name))
-        if self.given.get("Tags"):
-            self.elasticache_backend.add_tags_to_resource(self.here.snapshots[name]["ARN"], self.given["Tags"])
-        return ActionResult({"Snapshot": self.here.snapshots[name]})
-
-    def describe_snapshots(self) -> ActionResult:
-        name, group = self.given.get("SnapshotName"), self.given.get("ReplicationGroupId")
-        found = [
-            each
-            for each in self.here.snapshots.values()
-            if name in (None, each["SnapshotName"]) and group in (None, each["ReplicationGroupId"])
-        ]
-        if name and not found:
-            raise CacheError("SnapshotNotFoundFault", f"Snapshot {name} not found.")
-        return ActionResult({"Snapshots": found})
-
-    def delete_snapshot(self) -> ActionResult:
-        name = self.given["SnapshotName"]
-        if name not in self.here.snapshots:
-            raise CacheError("SnapshotNotFoundFault", f"Snapshot {name} not found.")
-        cache_nodes.drop(name)
-        return ActionResult({"Snapshot": self.here.snapshots.pop(name) | {"SnapshotStatus": "deleting"}})
 
     def describe_events(self) -> ActionResult:
         events = [*self.here.past_events, *(event for group in self.here.groups.values() for event in group.events)]

@@ -1,4 +1,4 @@
-"""ElastiCache's snapshots as files in S3: exported into a bucket of the same region, and groups that begin with such a file.
+"""ElastiCache's snapshots, and as files in S3: exported into a bucket of the same region, and groups that begin with such a file.
 
 Source: https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_CopySnapshot.html
 """
@@ -29,6 +29,33 @@ _IMPORT = {"s3:GetObject", "s3:ListBucket", "s3:GetBucketAcl"}
 class RehearsedElastiCacheWithExports(RehearsedElastiCacheWithParameters):
     """Dispatches a request to the method of its operation."""
 
+    def create_snapshot(self) -> ActionResult:
+        group, name = self._find(ready=True), self.given["SnapshotName"]
+        if name in self.here.snapshots:
+            raise CacheError("SnapshotAlreadyExistsFault", f"Snapshot {name} already exists.")
+        group.change("snapshotting", self._snapshot(group, name))
+        if self.given.get("Tags"):
+            self.elasticache_backend.add_tags_to_resource(self.here.snapshots[name]["ARN"], self.given["Tags"])
+        return ActionResult({"Snapshot": self.here.snapshots[name]})
+
+    def describe_snapshots(self) -> ActionResult:
+        name, group = self.given.get("SnapshotName"), self.given.get("ReplicationGroupId")
+        found = [
+            each
+            for each in self.here.snapshots.values()
+            if name in (None, each["SnapshotName"]) and group in (None, each["ReplicationGroupId"])
+        ]
+        if name and not found:
+            raise CacheError("SnapshotNotFoundFault", f"Snapshot {name} not found.")
+        return ActionResult({"Snapshots": found})
+
+    def delete_snapshot(self) -> ActionResult:
+        name = self.given["SnapshotName"]
+        if name not in self.here.snapshots:
+            raise CacheError("SnapshotNotFoundFault", f"Snapshot {name} not found.")
+        cache_nodes.drop(name)
+        return ActionResult({"Snapshot": self.here.snapshots.pop(name) | {"SnapshotStatus": "deleting"}})
+
     def copy_snapshot(self) -> ActionResult:
         given = self.given
         name, target, bucket = given["SourceSnapshotName"], given["TargetSnapshotName"], given.get("TargetBucket")
@@ -39,16 +66,17 @@ class RehearsedElastiCacheWithExports(RehearsedElastiCacheWithParameters):
             raise CacheError("InvalidSnapshotStateFault", f"Snapshot {name} is {entry['SnapshotStatus']}.")
         if not bucket:
             raise CacheError("InvalidParameterCombination", "Copies of snapshots that are not exported are not rehearsed.")
-        key = f"{target}-0001.rdb"
+        parts = {f"{target}-{number:04}.rdb": cache_nodes.kept(part) for number, part in enumerate(cache_nodes.parts(name), 1)}
         store = self._bucket(bucket, _EXPORT)
-        if store.list_objects_v2(Bucket=bucket, Prefix=key).get("KeyCount"):
-            raise CacheError("InvalidParameterValue", f"The S3 bucket {bucket} already contains an object with key {key}.")
+        for key in parts:
+            if store.list_objects_v2(Bucket=bucket, Prefix=key).get("KeyCount"):
+                raise CacheError("InvalidParameterValue", f"The S3 bucket {bucket} already contains an object with key {key}.")
         # A file appears when all of it is there.
-        data = cache_nodes.kept(name)
         entry["SnapshotStatus"] = "copying"
 
         def export() -> None:
-            store.put_object(Bucket=bucket, Key=key, Body=data)
+            for key, data in parts.items():
+                store.put_object(Bucket=bucket, Key=key, Body=data)
             entry["SnapshotStatus"] = "available"
 
         clock.later(export)

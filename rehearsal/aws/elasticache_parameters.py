@@ -61,6 +61,10 @@ class RehearsedElastiCacheWithParameters(RehearsedElastiCache):
             problem = cache_catalog.problem(name, value)
             if problem:
                 raise CacheError("InvalidParameterValue", problem)
+        if "cluster-enabled" in wanted and any(
+            each.given["CacheParameterGroupName"] == group["CacheParameterGroupName"] for each in self.here.groups.values()
+        ):
+            raise CacheError("InvalidCacheParameterGroupState", "cluster-enabled cannot be changed while a replication group uses it.")
         self._apply(group, {**group["Parameters"], **wanted})
         return ActionResult({"CacheParameterGroupName": group["CacheParameterGroupName"]})
 

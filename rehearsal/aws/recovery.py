@@ -68,13 +68,18 @@ def _recover_group(group: ReplicationGroup, dead: dict[str, Any]) -> None:
     gone = {node: dead[name] for node in group.nodes if (name := containers.full_name(f"cache-{node}")) in dead}
     if not gone:
         return
-    takes_over = group.primary in gone and bool(group.given.get("AutomaticFailoverEnabled")) and len(gone) < len(group.nodes)
+    # Shards of which a replica is left to take over.
+    take_over = [
+        shard
+        for shard in group.shards
+        if shard.primary in gone and group.given.get("AutomaticFailoverEnabled") and not set(shard.nodes) <= set(gone)
+    ]
 
     def work() -> None:
-        time.sleep(clock.seconds("elasticache") * (1 if takes_over else _ALONE))
-        if takes_over:
-            del gone[group.primary]
-            group.fail_over("Automatic failover")
+        time.sleep(clock.seconds("elasticache") * (1 if take_over else _ALONE))
+        for shard in take_over:
+            del gone[shard.primary]
+            shard.fail_over("Automatic failover")
         for node, container in gone.items():
             container.start()
             group.event(f"Cache node {node} recovered")

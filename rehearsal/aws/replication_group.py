@@ -1,4 +1,4 @@
-"""A replication group: what the API tells of it, and how it changes. Its nodes are in :mod:`cache_nodes`."""
+"""A replication group: what the API tells of it, and how it changes. Its nodes are in :mod:`cache_shard` and :mod:`cache_nodes`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import containers
-from . import cache_nodes, clock
+from . import cache_cluster, cache_nodes, clock
 from .beanstalk.instances import now
+from .cache_shard import Shard
 
 _MOST_EVENTS = 500
 
 
 class ReplicationGroup:
-    """One group without shards: a primary and its replicas. ``given`` are the words of CreateReplicationGroup."""
+    """A primary and its replicas, or several of them, over which keys are spread. ``given`` are the words of CreateReplicationGroup."""
 
     def __init__(self, region: str, account: str, given: dict[str, Any], parameters: Callable[[str], dict[str, str]]) -> None:
         self.name = given["ReplicationGroupId"]
@@ -24,15 +25,25 @@ class ReplicationGroup:
         self.parameters = parameters
         self.status = "creating"
         self.created = now()
-        count = int(given.get("NumCacheClusters") or 1 + int(given.get("ReplicasPerNodeGroup") or 0))
-        self.nodes: dict[str, str | None] = {self.node(index): None for index in range(1, count + 1)}
-        self.primary = self.node(1)
+        self.clustered = parameters(given["CacheParameterGroupName"]).get("cluster-enabled") == "yes"
+        self.replicas = int(given.get("NumCacheClusters") or 1 + int(given.get("ReplicasPerNodeGroup") or 0)) - 1
+        self.shards = [self._shard(number) for number in range(1, int(given.get("NumNodeGroups") or 1) + 1)]
         self.events: list[dict[str, Any]] = []
         self.token_changed = now() if given.get("AuthToken") else None
 
-    def node(self, index: int) -> str:
-        """The name of the index-th node."""
-        return f"{self.name}-{index:03}"
+    def _shard(self, number: int) -> Shard:
+        name = f"{self.name}-{number:04}" if self.clustered else self.name
+        return Shard(number, name, self.replicas, lambda: self.server, self.event)
+
+    @property
+    def nodes(self) -> dict[str, str | None]:
+        """All nodes, and where they answer."""
+        return {node: address for shard in self.shards for node, address in shard.nodes.items()}
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """The nodes that run."""
+        return {node: address for shard in self.shards for node, address in shard.addresses.items()}
 
     @property
     def server(self) -> cache_nodes.Server:
@@ -73,44 +84,47 @@ class ReplicationGroup:
         clock.later(run)
 
     def start(self, snapshot: str) -> None:
-        """Start the primary, then its replicas."""
-        address = containers.free_address()
-        cache_nodes.start(self.server, self.primary, address, snapshot=snapshot)
-        self.nodes[self.primary] = address
-        for node in self.nodes:
-            if node != self.primary:
-                self._start_replica(node)
+        """Start the primaries, with what a snapshot holds, and their replicas."""
+        parts = cache_nodes.parts(snapshot) if snapshot else []
+        if len(parts) > len(self.shards):
+            raise containers.ContainerError(f"{snapshot} is of {len(parts)} shards; fewer of them are not rehearsed")
+        for number, shard in enumerate(self.shards):
+            shard.start(parts[number] if number < len(parts) else "")
+        if self.clustered:
+            cache_cluster.form(self.server, self.addresses)
+            if parts:
+                cache_cluster.even_out(self.server, self.shards[0].primary)
+        self._start_replicas()
         self.event("Replication group created")
 
-    def _start_replica(self, node: str) -> None:
-        address, primary = containers.free_address(), self.nodes[self.primary]
-        assert primary is not None
-        # A replica that takes over answers at the primary's address, so its certificate names that too.
-        cache_nodes.start(self.server, node, address, primary=primary, addresses=[primary])
-        containers.wait_until(lambda: cache_nodes.in_step(self.server, node), 60, f"{node} does not follow its primary")
-        self.nodes[node] = address
+    def _start_replicas(self) -> None:
+        for shard in self.shards:
+            shard.start_replicas(lambda: self.addresses)
 
     def resize(self, replicas: int) -> None:
-        """Add or remove replicas."""
-        wanted = 1 + replicas
-        while len(self.nodes) < wanted:
-            index = next(number for number in range(1, wanted + 1) if self.node(number) not in self.nodes)
-            self.nodes[self.node(index)] = None
-            self._start_replica(self.node(index))
-        for node in [node for node in sorted(self.nodes, reverse=True) if node != self.primary][: len(self.nodes) - wanted]:
-            del self.nodes[node]
-            cache_nodes.remove(node)
+        """Add or remove replicas, of each shard."""
+        self.replicas = replicas
+        for shard in self.shards:
+            shard.resize(replicas, lambda: self.addresses)
 
-    def fail_over(self, why: str = "Test Failover API called") -> None:
-        """Let the first replica that runs take over."""
-        old, new = self.primary, next(node for node in sorted(self.nodes) if node != self.primary)
-        address, spare = self.nodes[old], self.nodes[new]
-        assert address is not None and spare is not None
-        self.event(f"{why} for node group 0001; failover from primary node {old} to replica node {new} started")
-        cache_nodes.fail_over(self.server, old, new, address, spare)
-        self.nodes[old], self.nodes[new], self.primary = spare, address, new
-        containers.wait_until(lambda: cache_nodes.in_step(self.server, old), 60, f"{old} does not follow its primary")
-        self.event(f"Failover from primary node {old} to replica node {new} completed")
+    def reshard(self, count: int, gone: list[str]) -> None:
+        """Spread the keys over so many shards, of which the ``gone`` are none any more, while they serve."""
+        while len(self.shards) < count:
+            number = next(each for each in range(1, count + 1) if f"{each:04}" not in {shard.id for shard in self.shards})
+            fresh = self._shard(number)
+            fresh.start("")
+            self.shards.append(fresh)
+            cache_cluster.join(self.server, self.addresses, [fresh.primary])
+        stay, go = [each for each in self.shards if each.id not in gone], [each for each in self.shards if each.id in gone]
+        cache_cluster.even_out(self.server, stay[0].primary, [each.primary for each in go])
+        self._start_replicas()
+        if go:
+            staying = [node for each in stay for node in each.addresses]
+            cache_cluster.forget(self.server, staying, [node for each in go for node in each.addresses])
+        self.shards = sorted(stay, key=lambda each: each.id)
+        for each in go:
+            each.delete()
+        self.event(f"Resharding completed; the group has {len(stay)} shards")
 
     def reconfigure(self, given: dict[str, Any]) -> None:
         """Take over what ModifyReplicationGroup gave, and bring the nodes to it."""
@@ -131,21 +145,12 @@ class ReplicationGroup:
         """Take the nodes away, after a last snapshot where one is wanted."""
         if snapshot:
             snapshot()
-        for node in list(self.nodes):
-            cache_nodes.remove(node)
+        for shard in self.shards:
+            shard.delete()
 
     def describe(self) -> dict[str, Any]:
         """As DescribeReplicationGroups tells it."""
-        given, port = self.given, int(self.given.get("Port") or 6379)
-        primary = self.nodes[self.primary] if self.status not in ("creating", "create-failed") else None
-        replica = next((address for node, address in self.nodes.items() if node != self.primary and address), primary)
-        group: dict[str, Any] = {
-            "NodeGroupId": "0001",
-            "Status": self.status,
-            "NodeGroupMembers": [self._member(node) for node in self.nodes],
-        }
-        if primary:
-            group |= {"PrimaryEndpoint": {"Address": primary, "Port": port}, "ReaderEndpoint": {"Address": replica, "Port": port}}
+        given = self.given
         tls = bool(given.get("TransitEncryptionEnabled"))
         answer: dict[str, Any] = {
             "ReplicationGroupId": self.name,
@@ -153,13 +158,13 @@ class ReplicationGroup:
             "Status": self.status,
             "PendingModifiedValues": {},
             "MemberClusters": list(self.nodes),
-            "NodeGroups": [group],
+            "NodeGroups": [each.describe(self.status, self._port, clustered=self.clustered, zone=self._zone) for each in self.shards],
             "AutomaticFailover": "enabled" if given.get("AutomaticFailoverEnabled") else "disabled",
             "MultiAZ": "enabled" if given.get("MultiAZEnabled") else "disabled",
             "SnapshotRetentionLimit": int(given.get("SnapshotRetentionLimit") or 0),
             "SnapshotWindow": given.get("SnapshotWindow") or "05:00-06:00",
-            "ClusterEnabled": False,
-            "ClusterMode": "disabled",
+            "ClusterEnabled": self.clustered,
+            "ClusterMode": "enabled" if self.clustered else "disabled",
             "CacheNodeType": given["CacheNodeType"],
             "AuthTokenEnabled": bool(given.get("AuthToken")),
             "TransitEncryptionEnabled": tls,
@@ -176,6 +181,9 @@ class ReplicationGroup:
             "IpDiscovery": "ipv4",
             "Engine": given["Engine"],
         }
+        if self.clustered and self.status not in ("creating", "create-failed"):
+            # On AWS a name that leads to all of them.
+            answer["ConfigurationEndpoint"] = {"Address": next(iter(self.addresses.values())), "Port": self._port}
         if int(given.get("SnapshotRetentionLimit") or 0):
             answer["SnapshottingClusterId"] = sorted(self.nodes)[-1]
         if tls:
@@ -188,13 +196,12 @@ class ReplicationGroup:
             each.pop("Enabled", None)
         return answer
 
-    def _member(self, node: str) -> dict[str, Any]:
-        zone = f"{self.region}{'abc'[sorted(self.nodes).index(node) % 3]}"
-        member: dict[str, Any] = {"CacheClusterId": node, "CacheNodeId": "0001", "PreferredAvailabilityZone": zone}
-        if self.nodes[node]:
-            member |= {"ReadEndpoint": {"Address": self.nodes[node], "Port": int(self.given.get("Port") or 6379)}}
-            member |= {"CurrentRole": "primary" if node == self.primary else "replica"}
-        return member
+    @property
+    def _port(self) -> int:
+        return int(self.given.get("Port") or 6379)
+
+    def _zone(self, node: str) -> str:
+        return f"{self.region}{'abc'[sorted(self.nodes).index(node) % 3]}"
 
     def clusters(self) -> list[dict[str, Any]]:
         """The nodes, as DescribeCacheClusters tells them."""
@@ -209,7 +216,7 @@ class ReplicationGroup:
                 "EngineVersion": self.given["EngineVersion"] + ".0",
                 "CacheClusterStatus": self.status,
                 "NumCacheNodes": 1,
-                "PreferredAvailabilityZone": self._member(node)["PreferredAvailabilityZone"],
+                "PreferredAvailabilityZone": self._zone(node),
                 "CacheClusterCreateTime": self.created,
                 "PreferredMaintenanceWindow": self.given.get("PreferredMaintenanceWindow") or "sun:23:00-mon:01:30",
                 "PendingModifiedValues": {},
@@ -220,12 +227,15 @@ class ReplicationGroup:
                     "CacheNodeIdsToReboot": [],
                 },
                 "CacheSubnetGroupName": self.given.get("CacheSubnetGroupName") or "default",
-                "CacheNodes": [{"CacheNodeId": "0001", "CacheNodeStatus": self.status, "Endpoint": self._member(node).get("ReadEndpoint")}],
+                "CacheNodes": [{"CacheNodeId": "0001", "CacheNodeStatus": self.status, "Endpoint": self._endpoint(address)}],
                 "SecurityGroups": [{"SecurityGroupId": each, "Status": "active"} for each in self.given.get("SecurityGroupIds") or []],
                 "ARN": f"arn:aws:elasticache:{self.region}:{self.account}:cluster:{node}",
                 "NotificationConfiguration": {"TopicArn": self.given["NotificationTopicArn"], "TopicStatus": "active"}
                 if self.given.get("NotificationTopicArn")
                 else None,
             }
-            for node in self.nodes
+            for node, address in self.nodes.items()
         ]
+
+    def _endpoint(self, address: str | None) -> dict[str, Any] | None:
+        return {"Address": address, "Port": self._port} if address else None

@@ -15,6 +15,7 @@ PARAMS: dict[str, Any] = {
     "engine_version": "8.0",
     "node_type": "cache.t4g.small",
     "replicas": 1,
+    "shards": 0,
     "automatic_failover": True,
     "multi_az": True,
     "subnet_group": "berth-shop",
@@ -105,6 +106,39 @@ def test_what_can_be_changed_in_place_is(other, modify, replicas):
     assert (found.modify, found.replicas, found.refused) == (modify, replicas, "")
 
 
+# The same with two shards.
+SHARDED = {
+    **GROUP,
+    "ClusterEnabled": True,
+    "MemberClusters": [f"berth-shop-{shard}-{node}" for shard in ("0001", "0002") for node in ("001", "002")],
+    "ConfigurationEndpoint": {"Address": "x", "Port": 6379},
+    "NodeGroups": [{"NodeGroupId": each, "NodeGroupMembers": [{}, {}]} for each in ("0001", "0002")],
+}
+
+
+def test_shards_are_more_or_fewer_in_place_and_their_group_always_fails_over():
+    params = {**PARAMS, "shards": 2, "automatic_failover": False}
+    wanted = replication_group.desired_state(params)
+    assert not replication_group.problem(wanted, True)
+    made = replication_group.difference(None, wanted, {}, {}, True).create
+    assert made
+    assert (made["NumNodeGroups"], made["ReplicasPerNodeGroup"], made["AutomaticFailoverEnabled"]) == (2, 1, True)
+    assert not {"NumCacheClusters", "replicas", "shards"} & set(made)
+    current = replication_group.current_state(SHARDED, CLUSTER)
+    assert not replication_group.difference(current, wanted, {}, {}, True)
+    found = replication_group.difference(current, {**wanted, "shards": 3}, {}, {}, True)
+    assert (found.modify, found.replicas, found.shards, found.refused) == ({}, None, 3, "")
+    assert "while all serve" in found.after["shards (effect)"]
+
+
+@pytest.mark.parametrize(("there", "shards", "words"), [(GROUP, 2, "has no shards"), (SHARDED, 0, "has 2 shards")])
+def test_from_and_to_no_shards_is_another_group(there, shards, words):
+    wanted = replication_group.desired_state({**PARAMS, "shards": shards})
+    found = replication_group.difference(replication_group.current_state(there, CLUSTER), wanted, {}, {}, True)
+    assert words in found.refused
+    assert "from a snapshot of this one" in found.refused
+
+
 def test_the_difference_says_what_a_change_interrupts():
     found = change(node_type="cache.m7g.large")
     assert found.before == {"CacheNodeType": "cache.t4g.small"}
@@ -143,6 +177,10 @@ def test_a_new_password_is_set_by_its_digest_and_never_shown():
         ({"replicas": 0}, False, "at least one replica"),
         ({"automatic_failover": False}, False, "needs automatic_failover"),
         ({"replicas": 6}, False, "more than the 5"),
+        ({"shards": 251}, False, "502 nodes; a group has 500 at most"),
+        ({"shards": -1}, False, "-2 nodes"),
+        ({"shards": 2, "replicas": 0}, False, "with a replica in another zone"),
+        ({"shards": 2, "replicas": 0, "multi_az": False}, False, ""),
         ({"transit_encryption": "disabled"}, True, "needs transit_encryption"),
         ({}, True, ""),
     ],
@@ -158,6 +196,7 @@ KNOWN = [
     {"ParameterName": "activedefrag", "ParameterValue": "yes", "AllowedValues": "yes,no", "Source": "user"},
     {"ParameterName": "timeout", "ParameterValue": "0", "Source": "system"},
     {"ParameterName": "cluster-enabled", "ParameterValue": "no", "IsModifiable": False, "Source": "system"},
+    {"ParameterName": "databases", "ParameterValue": "16", "IsModifiable": False, "Source": "system"},
 ]
 
 
@@ -174,7 +213,8 @@ def test_parameters_are_set_and_set_back():
     [
         ({"maxmemory-polcy": "noeviction"}, "did you mean 'maxmemory-policy'"),
         ({"maxmemory-policy": "never"}, "'never' is not one of volatile-lru, noeviction"),
-        ({"cluster-enabled": True}, "does not let it be changed"),
+        ({"databases": 4}, "does not let it be changed"),
+        ({"cluster-enabled": True}, ""),
         ({"timeout": 5}, ""),
     ],
 )

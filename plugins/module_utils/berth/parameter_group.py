@@ -23,7 +23,8 @@ def problem(known: Iterable[Mapping[str, Any]], wanted: Mapping[str, Any]) -> st
     for name, value in sorted(wanted.items()):
         if name not in by_name:
             return f"parameters.{name}: the family has no such parameter{suggestion(name, by_name)}"
-        if not by_name[name].get("IsModifiable", True):
+        # Whether there are shards is settled while no group uses the parameters, though it is described as fixed.
+        if not by_name[name].get("IsModifiable", True) and name != "cluster-enabled":
             return f"parameters.{name}: AWS does not let it be changed"
         allowed = [each for each in str(by_name[name].get("AllowedValues") or "").split(",") if each]
         if len(allowed) > 1 and as_text(value) not in allowed:

@@ -19,33 +19,39 @@ EFFECTS = {
     "Engine": "node by node, with a failover: connections are lost once, for seconds, with replicas; it cannot go back",
     "CacheParameterGroupName": "nothing is interrupted by parameters that apply at once",
     "replicas": "nothing is interrupted; connections to a removed replica are lost",
+    "shards": "keys move from shard to shard while all serve, which costs processor and memory; clients are led to where a key is",
     "TransitEncryptionMode": "nothing is interrupted; clients without TLS are refused once it is required",
     "AuthToken": "nothing is interrupted; new connections take the new password",
 }
+# Source: https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/Replication.Redis-RedisCluster.html; an account begins with a quota of 90.
+_MOST_NODES = 500
 
 
 class Change(NamedTuple):
     """What leads from the current state to the desired one.
 
     ``create``: parameters of CreateReplicationGroup, or None. ``modify``: parameters of ModifyReplicationGroup. ``replicas``: the new
-    number, or None. ``tags``: to set. ``refused``: why it cannot be done in place, or the empty string. ``before`` and ``after``: what
+    number, or None; ``shards`` likewise. ``tags``: to set. ``refused``: why it cannot be done in place, or the empty string. ``before`` and ``after``: what
     differs.
     """
 
     create: dict[str, Any] | None
     modify: dict[str, Any]
     replicas: int | None
+    shards: int | None
     tags: dict[str, str]
     refused: str
     before: dict[str, Any]
     after: dict[str, Any]
 
     def __bool__(self) -> bool:
-        return bool(self.create or self.modify or self.replicas is not None or self.tags)
+        return bool(self.create or self.modify or self.replicas is not None or self.shards is not None or self.tags)
 
 
 def desired_state(params: Mapping[str, Any]) -> dict[str, Any]:
-    """The module's parameters in the words of CreateReplicationGroup, with ``replicas`` beside them; without the password."""
+    """The module's parameters in the words of CreateReplicationGroup, with ``replicas`` (of a shard) and ``shards`` (0: none, for clients that
+    know of no cluster) beside them; without the password.
+    """
     tls = params["transit_encryption"]
     result: dict[str, Any] = {
         "ReplicationGroupId": params["name"].lower(),
@@ -54,7 +60,9 @@ def desired_state(params: Mapping[str, Any]) -> dict[str, Any]:
         "EngineVersion": params["engine_version"],
         "CacheNodeType": params["node_type"],
         "replicas": params["replicas"],
-        "AutomaticFailoverEnabled": params["automatic_failover"],
+        "shards": params["shards"],
+        # Which a group with shards always has.
+        "AutomaticFailoverEnabled": params["automatic_failover"] or params["shards"] > 0,
         "MultiAZEnabled": params["multi_az"],
         "CacheSubnetGroupName": params["subnet_group"],
         "SecurityGroupIds": sorted(params["security_group_ids"] or []) or None,
@@ -91,21 +99,27 @@ def _logs(group: str | None) -> list[dict[str, Any]] | None:
 
 def problem(wanted: Mapping[str, Any], has_token: bool) -> str:
     """What ElastiCache would refuse for reasons that show before it is asked; empty when nothing does."""
-    if wanted.get("AutomaticFailoverEnabled") and wanted["replicas"] < 1:
+    replicas, shards = wanted["replicas"], wanted["shards"]
+    if wanted.get("AutomaticFailoverEnabled") and replicas < 1 and not shards:
         return "automatic_failover: needs at least one replica; set replicas to 1 or more"
-    if wanted.get("MultiAZEnabled") and not wanted.get("AutomaticFailoverEnabled"):
+    if wanted.get("MultiAZEnabled") and (not wanted.get("AutomaticFailoverEnabled") or replicas < 1):
         return "multi_az: needs automatic_failover, with a replica in another zone"
     if has_token and not wanted["TransitEncryptionEnabled"]:
         return "auth_token_secret: needs transit_encryption; a password in plain text could be read on the way"
-    if wanted["replicas"] > 5:
-        return f"replicas: {wanted['replicas']} is more than the 5 that a group without shards can have"
+    if replicas > 5:
+        return f"replicas: {replicas} is more than the 5 that a primary can have"
+    if not 0 <= shards * (replicas + 1) <= _MOST_NODES:
+        return f"shards: {shards} with {replicas} replicas each are {shards * (replicas + 1)} nodes; a group has {_MOST_NODES} at most"
     return ""
 
 
 def current_state(group: Mapping[str, Any], cluster: Mapping[str, Any] | None) -> dict[str, Any]:
     """DescribeReplicationGroups' answer, and DescribeCacheClusters' for one member, in the words of :func:`desired_state`."""
     member = cluster or {}
-    port = next((node.get("PrimaryEndpoint", {}).get("Port") for node in group.get("NodeGroups", [])), None)
+    shards = group.get("NodeGroups", [])
+    clustered = bool(group.get("ClusterEnabled") and shards)
+    endpoints = [group.get("ConfigurationEndpoint") or {}, *(each.get("PrimaryEndpoint") or {} for each in shards)]
+    port = next((each["Port"] for each in endpoints if each.get("Port")), None)
     version = str(member.get("EngineVersion") or "")
     return {
         "ReplicationGroupId": group["ReplicationGroupId"],
@@ -113,7 +127,9 @@ def current_state(group: Mapping[str, Any], cluster: Mapping[str, Any] | None) -
         "Engine": group.get("Engine") or member.get("Engine"),
         "EngineVersion": ".".join(version.split(".")[:2]),
         "CacheNodeType": group.get("CacheNodeType"),
-        "replicas": len(group.get("MemberClusters", [])) - 1,
+        # With shards, of the one that has fewest, where a change was cut off.
+        "replicas": (min(len(each["NodeGroupMembers"]) for each in shards) if clustered else len(group.get("MemberClusters", []))) - 1,
+        "shards": len(shards) if clustered else 0,
         "AutomaticFailoverEnabled": group.get("AutomaticFailover") in ("enabled", "enabling"),
         "MultiAZEnabled": group.get("MultiAZ") == "enabled",
         "CacheSubnetGroupName": member.get("CacheSubnetGroupName"),
@@ -152,9 +168,12 @@ def difference(
 ) -> Change:
     """Compare. ``tags`` are the group's; ``token``: whether the group has a password from a secret, whose digest is in the tags."""
     if current is None:
-        create = {key: value for key, value in wanted.items() if key != "replicas"}
-        create["NumCacheClusters"] = wanted["replicas"] + 1
-        return Change(create, {}, None, dict(wanted_tags), "", {}, dict(wanted))
+        create = {key: value for key, value in wanted.items() if key not in ("replicas", "shards")}
+        if wanted["shards"]:
+            create |= {"ClusterMode": "enabled", "NumNodeGroups": wanted["shards"], "ReplicasPerNodeGroup": wanted["replicas"]}
+        else:
+            create["NumCacheClusters"] = wanted["replicas"] + 1
+        return Change(create, {}, None, None, dict(wanted_tags), "", {}, dict(wanted))
     differing = [
         key for key in wanted if key not in ("SnapshotName", "SnapshotArns", "ReplicationGroupId") and current.get(key) != wanted[key]
     ]
@@ -162,7 +181,7 @@ def difference(
     for key in [key for key in differing if key in EFFECTS]:
         after[f"{key} (effect)"] = EFFECTS[key]
     refused = _refused(current, wanted, differing)
-    modify = {key: wanted[key] for key in differing if key not in ("replicas", *_FIXED)}
+    modify = {key: wanted[key] for key in differing if key not in ("replicas", "shards", *_FIXED)}
     new_tags = {key: value for key, value in sorted(wanted_tags.items()) if tags.get(key) != value}
     if token and TOKEN_TAG in new_tags:
         modify["AuthTokenUpdateStrategy"] = "SET"
@@ -170,11 +189,11 @@ def difference(
     if "EngineVersion" in modify or "Engine" in modify:
         # The service wants both together when the engine changes.
         modify |= {"Engine": wanted["Engine"], "EngineVersion": wanted["EngineVersion"]}
-    replicas = wanted["replicas"] if "replicas" in differing else None
+    replicas, shards = (wanted[key] if key in differing else None for key in ("replicas", "shards"))
     for key, value in new_tags.items():
         if key != TOKEN_TAG:
             before[f"tag {key}"], after[f"tag {key}"] = tags.get(key), value
-    return Change(None, modify, replicas, new_tags, refused, before, after)
+    return Change(None, modify, replicas, shards, new_tags, refused, before, after)
 
 
 def _refused(current: Mapping[str, Any], wanted: Mapping[str, Any], differing: list[str]) -> str:
@@ -186,6 +205,11 @@ def _refused(current: Mapping[str, Any], wanted: Mapping[str, Any], differing: l
         return (
             f"{_FIXED[key]}: {name} has {current.get(key)!r}, and AWS cannot change that to {wanted[key]!r} without replacing the data "
             f"store; {instead}"
+        )
+    if "shards" in differing and not (current.get("shards") and wanted["shards"]):
+        had = f"{current['shards']} shards" if current.get("shards") else "no shards"
+        return (
+            f"shards: {name} has {had}, and clients would have to speak to it in another way with {wanted['shards'] or 'none'}; {instead}"
         )
     if "Engine" in differing and (current.get("Engine"), wanted["Engine"]) != ("redis", "valkey"):
         return f"engine: {name} runs {current.get('Engine')}, and AWS cannot change that to {wanted['Engine']} in place; {instead}"
