@@ -71,6 +71,11 @@ class Client(threading.Thread):
 _PATH = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
+def even(shares: list[int], shards: int) -> bool:
+    """Whether all slots are spread over so many primaries, to within a few hundredths."""
+    return len(shares) == shards and sum(shares) == 16384 and max(shares) - min(shares) < 16384 // shards // 20
+
+
 class Stack:
     """The store's playbooks."""
 
@@ -102,14 +107,14 @@ def stack(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
 def test_keys_are_spread_and_more_shards_take_their_share_while_a_client_writes(stack: Stack):
     assert stack.nodes() == 4
     client = Client(stack.cloud.secrets(f"berth/{NAME}/redis")[f"berth/{NAME}/redis"]["password"])
-    assert eventually(lambda: client.shares() == [8192, 8192])
+    assert eventually(lambda: even(client.shares(), 2))
     client.start()
     said = stack.run("data_tier.yml", "--check", "--diff", redis_elasticache_shards=3)
     assert "keys move from shard to shard while all serve" in said
-    assert client.shares() == [8192, 8192]
+    assert even(client.shares(), 2)
     stack.run("data_tier.yml", redis_elasticache_shards=3)
     assert stack.nodes() == 6
-    assert [round(each, -2) for each in client.shares()] == [5500, 5500, 5500]
+    assert even(client.shares(), 3)
     assert "changed=0" in stack.run("data_tier.yml", redis_elasticache_shards=3)
     said = stack.run("status.yml", redis_elasticache_shards=3)
     assert "3 shards, 3 replicas, available" in said
@@ -117,7 +122,7 @@ def test_keys_are_spread_and_more_shards_take_their_share_while_a_client_writes(
     assert re.search(r"it starts, and holds \d+ keys", stack.run("drill.yml", redis_elasticache_shards=3))
     stack.run("data_tier.yml", redis_elasticache_shards=2)
     assert stack.nodes() == 4
-    assert client.shares() == [8192, 8192]
+    assert even(client.shares(), 2)
     client.stop()
     assert client.refused == []
     assert len(client.acknowledged) > 100
