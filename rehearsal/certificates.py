@@ -50,7 +50,9 @@ def issue(host: str, addresses: list[str], *, named: bool = False) -> tuple[byte
     builder = _builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host[:64])]), ca.subject, key, ca_key)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     builder = builder.add_extension(_usage(authority=False), critical=True)
-    builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+    # The nodes of a cluster are one another's clients too.
+    usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+    builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
     names: list[x509.GeneralName] = [x509.DNSName(host), x509.DNSName("localhost")]
     names += [x509.DNSName(each) if named else x509.IPAddress(ipaddress.ip_address(each)) for each in addresses]
     names += [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
