@@ -63,12 +63,14 @@ def follow(server: Server, node: str, primary: str) -> None:
     ask(server, node, "cluster", "replicate", _myself(server, primary))
 
 
-def even_out(server: Server, node: str, without: Sequence[str] = ()) -> None:
-    """Move slots with their keys until all primaries have as many, and those ``without`` have none. ``node``: any."""
+def even_out(server: Server, node: str, address: str, without: Sequence[str] = ()) -> None:
+    """Move slots with their keys until all primaries have as many, and those ``without`` have none. ``node``: any, and its address, by which the
+    others send it keys.
+    """
     weights = [f"{_myself(server, each)}=0" for each in without]
     more = ["--cluster-weight", *weights] if weights else []
     ask(
-        server, node, "--cluster", "rebalance", f"127.0.0.1:{server.port}", "--cluster-use-empty-masters", "--cluster-threshold", "1", *more
+        server, node, "--cluster", "rebalance", f"{address}:{server.port}", "--cluster-use-empty-masters", "--cluster-threshold", "1", *more
     )
 
 

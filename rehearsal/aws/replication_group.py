@@ -93,9 +93,13 @@ class ReplicationGroup:
         if self.clustered:
             cache_cluster.form(self.server, self.addresses)
             if parts:
-                cache_cluster.even_out(self.server, self.shards[0].primary)
+                self._even_out([])
         self._start_replicas()
         self.event("Replication group created")
+
+    def _even_out(self, gone: list[Shard]) -> None:
+        first = next(each for each in self.shards if each not in gone).primary
+        cache_cluster.even_out(self.server, first, self.addresses[first], [each.primary for each in gone])
 
     def _start_replicas(self) -> None:
         for shard in self.shards:
@@ -116,7 +120,7 @@ class ReplicationGroup:
             self.shards.append(fresh)
             cache_cluster.join(self.server, self.addresses, [fresh.primary])
         stay, go = [each for each in self.shards if each.id not in gone], [each for each in self.shards if each.id in gone]
-        cache_cluster.even_out(self.server, stay[0].primary, [each.primary for each in go])
+        self._even_out(go)
         self._start_replicas()
         if go:
             staying = [node for each in stay for node in each.addresses]
