@@ -10,14 +10,15 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import docker.errors
 import pydo
 import pytest
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import HttpResponseError, ServiceResponseError
 from docker.types import IPAMConfig, IPAMPool
 
-from rehearsal import containers, server, stack
+from rehearsal import containers, faults, server, stack
 from rehearsal.digitalocean import api
 from tests.machine.conftest import Cloud, eventually
 
@@ -116,6 +117,27 @@ def test_a_droplet_that_cannot_be_had_is_refused(account: Any, more: dict[str, A
 def test_what_is_not_there_is_not_found(account: Any):
     assert refusal(account.droplets.get, 1)[0] == 404
     assert refusal(account.volumes.get, "00000000-0000-0000-0000-000000000000")[0] == 404
+
+
+def test_bad_days_are_such_for_its_own_client(account: Any):
+    faults.add("throttle", operation="digitalocean:GET /v2/vpcs", times=1)
+    faults.add("error", operation="digitalocean:GET /v2/vpcs", times=1)
+    # It waits as long as it is told, and asks again.
+    assert "vpcs" in account.vpcs.list()
+    assert [each["done"] for each in faults.clear()] == [1, 1]
+    faults.add("deny", operation="digitalocean:POST *")
+    body = {"name": "bad-day", "region": "fra1", "ip_range": "10.251.32.0/24"}
+    assert refusal(account.vpcs.create, body=body) == (403, ANY)
+    faults.clear()
+    faults.add("lose", operation="digitalocean:POST /v2/vpcs", times=1)
+    try:
+        with pytest.raises(ServiceResponseError):
+            account.vpcs.create(body=body)
+        found = [each for each in account.vpcs.list()["vpcs"] if each["name"] == "bad-day"]
+        assert len(found) == 1
+        account.vpcs.delete(found[0]["id"])
+    finally:
+        faults.clear()
 
 
 def test_a_network_that_an_abandoned_rehearsal_left_is_in_nobodys_way(account: Any):
