@@ -5,13 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import re
 from typing import Any
 
-from . import catalog
+from . import balancers, catalog, firewalls, tags
 from .routing import Answer, Call, Cloud, new_id, not_found, now, refused, route
 
-_TAG = re.compile(r"[A-Za-z0-9_:-]{1,255}")
 # The kinds that can be tagged, as the API names them.
 TAGGED = {"droplet": "droplets", "volume": "volumes", "volume_snapshot": "snapshots", "load_balancer": "load_balancers"}
 
@@ -139,16 +137,6 @@ def delete_key(call: Call, wanted: str) -> Answer:
     return 204, None
 
 
-def check_tags(cloud: Cloud, names: Any) -> list[str]:
-    """Tags of a new resource; those that were unknown are made, as the API does."""
-    found = [str(each) for each in names or []]
-    for name in found:
-        if not _TAG.fullmatch(name):
-            raise refused(f"Tag name {name!r} is invalid: letters, numbers, colons, dashes and underscores")
-        cloud.all("tags").setdefault(name, {"name": name})
-    return found
-
-
 def tag_document(cloud: Cloud, name: str) -> dict[str, Any]:
     """A tag with what it is on."""
     cloud.get("tags", name)
@@ -169,7 +157,7 @@ def list_tags(call: Call) -> Answer:
 @route("POST", "/v2/tags")
 def create_tag(call: Call) -> Answer:
     """Make a tag, or find that it is there."""
-    name = check_tags(call.cloud, [call.need("name")])[0]
+    name = tags.check(call.cloud, [call.need("name")])[0]
     return 201, {"tag": tag_document(call.cloud, name)}
 
 
@@ -193,8 +181,6 @@ def delete_tag(call: Call, name: str) -> Answer:
 
 def _changed(cloud: Cloud) -> None:
     # Firewalls and load balancers choose droplets by their tags.
-    from . import balancers, firewalls
-
     firewalls.refresh(cloud)
     balancers.refresh(cloud)
 

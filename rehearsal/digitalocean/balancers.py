@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import containers, images
 from ..aws.clock import later
-from . import account, catalog, names, vpcs
+from . import catalog, firewalls, names, tags, vpcs
 from .routing import Answer, ApiError, Call, Cloud, new_id, now, refused, route
 
 IMAGE = "berth/rehearsed-balancer"
@@ -50,7 +50,7 @@ def _check(cloud: Cloud, body: dict[str, Any]) -> dict[str, Any]:
     if body.get("tag") and body.get("droplet_ids"):
         raise refused("tag and droplet_ids cannot be given together")
     if body.get("tag"):
-        account.check_tags(cloud, [body["tag"]])
+        tags.check(cloud, [body["tag"]])
     vpc = body.get("vpc_uuid") or (vpcs.default_of(cloud, region["slug"]) or {}).get("id")
     if vpc not in cloud.all("vpcs"):
         raise refused("vpc_uuid is invalid")
@@ -117,8 +117,6 @@ def _start(cloud: Cloud, balancer: dict[str, Any]) -> None:
     with cloud.lock:
         _applied[balancer["id"]] = text
         balancer.update({"status": "active", "ip": machine["address"]})
-        from . import firewalls
-
         firewalls.refresh(cloud)
         refresh(cloud)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import containers
 from ..aws.clock import Stopwatch, later, seconds
-from . import account, catalog, machines, vpcs
+from . import account, catalog, machines, tags, vpcs
 from .routing import Answer, Call, Cloud, now, refused, route
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,253}[A-Za-z0-9])?")
@@ -86,10 +86,10 @@ def create(call: Call) -> Answer:
         if key is None:
             raise refused(f"{wanted} are invalid key identifiers for Droplet creation.")
         keys.append(key["public_key"])
-    tags = account.check_tags(cloud, call.body.get("tags"))
+    wanted_tags = tags.check(cloud, call.body.get("tags"))
     made, links = [], []
     for name in names:
-        droplet = _document(cloud, str(name), size, image, region, vpc, tags)
+        droplet = _document(cloud, str(name), size, image, region, vpc, wanted_tags)
         started = action(cloud, "create", droplet["id"], "droplet", region["slug"], _maker(cloud, droplet, keys, call.body))
         made.append(droplet)
         links.append({"id": started["id"], "rel": "create", "href": f"{call.url.rsplit('/', 1)[0]}/actions/{started['id']}"})
@@ -112,7 +112,7 @@ def _vpc(call: Call, region: str) -> dict[str, Any]:
 
 
 def _document(
-    cloud: Cloud, name: str, size: dict[str, Any], image: dict[str, Any], region: dict[str, Any], vpc: dict[str, Any], tags: list[str]
+    cloud: Cloud, name: str, size: dict[str, Any], image: dict[str, Any], region: dict[str, Any], vpc: dict[str, Any], borne: list[str]
 ) -> dict[str, Any]:
     number = cloud.number()
     network = containers.network().attrs["IPAM"]["Config"][0]
@@ -137,7 +137,7 @@ def _document(
         "size_slug": size["slug"],
         "networks": {"v4": [private, public], "v6": []},
         "region": region,
-        "tags": tags,
+        "tags": borne,
         "vpc_uuid": vpc["id"],
     }
     cloud.all("droplets")[number] = droplet

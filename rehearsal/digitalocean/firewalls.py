@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from . import account, machines
+from . import machines, tags
 from .routing import Answer, ApiError, Call, Cloud, is_network, new_id, now, refused, route
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
@@ -92,7 +92,7 @@ def delete(call: Call, uid: str) -> Answer:
 def add_tags(call: Call, uid: str) -> Answer:
     """Let a firewall count for droplets with further tags."""
     firewall = call.cloud.get("firewalls", uid)
-    firewall["tags"] = sorted({*firewall["tags"], *account.check_tags(call.cloud, call.need("tags", list))})
+    firewall["tags"] = sorted({*firewall["tags"], *tags.check(call.cloud, call.need("tags", list))})
     refresh(call.cloud)
     return 204, None
 

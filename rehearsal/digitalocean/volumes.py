@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import containers, state
-from . import account, catalog, machines
+from . import catalog, machines, tags
 from .droplets import action
 from .routing import Answer, ApiError, Call, Cloud, new_id, now, refused, route
 
@@ -93,7 +93,7 @@ def create(call: Call) -> Answer:
         "created_at": now(),
         "filesystem_type": kind,
         "filesystem_label": call.body.get("filesystem_label") or "",
-        "tags": account.check_tags(call.cloud, call.body.get("tags")),
+        "tags": tags.check(call.cloud, call.body.get("tags")),
         "_file": str(file),
         "_device": "",
     }
@@ -203,7 +203,7 @@ def create_snapshot(call: Call, uid: str) -> Answer:
         "size_gigabytes": 0,
         "resource_id": uid,
         "resource_type": "volume",
-        "tags": account.check_tags(call.cloud, call.body.get("tags")),
+        "tags": tags.check(call.cloud, call.body.get("tags")),
         "_file": str(file),
     }
     call.cloud.all("snapshots")[number] = snapshot
