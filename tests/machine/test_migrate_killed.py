@@ -10,7 +10,7 @@ from tests.machine.conftest import Cloud, at_length
 from tests.machine.homes import WAYS, Homes, everywhere
 from tests.machine.moving import Writers, written
 
-pytestmark = [pytest.mark.docker, at_length("twenty minutes")]
+pytestmark = [pytest.mark.docker, at_length("half an hour")]
 
 
 @pytest.fixture(scope="module")
