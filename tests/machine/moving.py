@@ -9,6 +9,7 @@ import random
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import docker.errors
 
 from rehearsal import containers
+from rehearsal.digitalocean import machines
 from rehearsal.rules import kill_tree
 from tests.machine.conftest import ROOT
 
@@ -115,16 +117,14 @@ class Project:
             time.sleep(0.05)
         time.sleep(random.uniform(0, seconds))
 
-    def cut(self, seconds: float, **given: object) -> str:
-        """Begin a switch, and take the relay away some seconds after writes were paused. Returns what it said."""
+    def cut(self, seconds: float, cut: Callable[[], None] | None = None, **given: object) -> str:
+        """Begin a switch, and cut its way off, by default take the relay away, some seconds after writes were paused. Returns what it said."""
         words = self.command(migrate="switch", **given)
         run = subprocess.Popen(
             words, cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )
         self._wait(run, "switching", seconds)
-        for each in containers.find("ecs"):
-            with contextlib.suppress(docker.errors.APIError):
-                each.kill()
+        (cut or relays_end)()
         said, _nothing = run.communicate(timeout=300)
         return " ".join(said.split())
 
@@ -139,6 +139,13 @@ class Project:
     def queue(self, *words: str) -> str:
         command = ["docker", "exec", "--env", "REDISCLI_AUTH=geheim", f"{NAME}-queue-1", "redis-cli", *words]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+
+
+def relays_end() -> None:
+    """No relay runs any more."""
+    for each in containers.find("ecs"):
+        with contextlib.suppress(docker.errors.APIError):
+            each.kill()
 
 
 Session = tuple[list[str], dict[str, str]]
@@ -221,6 +228,14 @@ class OnDroplet(Project):
     """And on a droplet."""
 
     droplet: Any = None
+
+    def frozen(self, **given: object) -> str:
+        """Begin a switch, and let the droplet say nothing from its middle to its end. Returns what it said."""
+        machine = machines.of(self.droplet.droplet("db-1")["id"])
+        try:
+            return self.cut(0.5, machine.pause, **given)
+        finally:
+            machine.unpause()
 
     def droplet_keys(self, command: str) -> str:
         """What the droplet's Redis answers to the app's user."""

@@ -71,6 +71,14 @@ def test_a_switch_that_is_killed_can_be_taken_back(homes: OnDroplet):
     homes.move("copy")
 
 
+def test_a_droplet_that_says_nothing_in_the_middle_of_a_switch_leaves_this_machine_serving(homes: OnDroplet):
+    said = homes.frozen()
+    assert "inventories/local takes writes again, and nothing was switched" in said, said[-3000:]
+    homes.here("insert into sold values (9003)")
+    assert homes.queue("set", "after", "2") == "OK"
+    homes.move("copy")
+
+
 def test_with_five_writers_nothing_that_was_acknowledged_is_missing(homes: OnDroplet):
     writers = Writers()
     writers.wait_for(30)
@@ -118,8 +126,15 @@ def test_finished_it_moves_back_the_same_way(homes: OnDroplet):
     assert "tables in shop already" in refused
     homes.droplet_keys("set job third")
     homes.droplet_keys("hset hash other 1")
+    # Where what cannot be reached is who took writes, it is said how to go on; neither side takes them until then.
+    said = homes.frozen(migrate_replace=True, **other)
+    assert "could not be told to take writes again" in said and "-e migrate=back opens it" in said, said[-3000:]
+    with pytest.raises(OSError, match="read-only"):
+        homes.here("insert into sold values (1)")
+    assert "takes writes" in homes.move("back", **other)
+    homes.droplet.ask("insert into sold values (9102)")
     homes.move("switch", migrate_replace=True, **other)
-    assert homes.here("select count(*) from sold where number in (9100, 9101)") == "2"
+    assert homes.here("select count(*) from sold where number in (9100, 9101, 9102)") == "3"
     assert (homes.queue("get", "job"), homes.queue("hlen", "hash")) == ("third", "2")
     homes.here("insert into sold values (9200)")
     with pytest.raises(OSError, match="read-only"):
