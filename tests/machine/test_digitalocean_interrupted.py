@@ -15,7 +15,7 @@ from rehearsal import faults, server, stack
 from tests.machine.conftest import Cloud, at_length, eventually
 from tests.machine.interrupted import sweep_changes, sweep_tasks
 
-pytestmark = [pytest.mark.docker, at_length("half an hour")]
+pytestmark = [pytest.mark.docker, at_length("a quarter of an hour")]
 NAME = "torn"
 DROPLETS = [
     {"name": "app-1", "groups": ["app"], "size": "s-1vcpu-1gb"},
