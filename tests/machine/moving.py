@@ -113,17 +113,25 @@ class Project:
 
     def _wait(self, run: subprocess.Popen[Any], after: str, seconds: float) -> None:
         note = Path(self.environment["XDG_DATA_HOME"]) / "berth" / "moves" / f"{NAME}.json"
-        while run.poll() is None and (json.loads(note.read_text())["phase"] if note.is_file() else "") != after:
-            time.sleep(0.05)
+
+        def there() -> bool:
+            known = json.loads(note.read_text()) if note.is_file() else {"phase": ""}
+            return bool(known["phase"] == after or (after == "last step" and known.get("last")))
+
+        while run.poll() is None and not there():
+            time.sleep(0.02)
         time.sleep(random.uniform(0, seconds))
 
-    def cut(self, seconds: float, cut: Callable[[], None] | None = None, **given: object) -> str:
-        """Begin a switch, and cut its way off, by default take the relay away, some seconds after writes were paused. Returns what it said."""
+    def cut(self, seconds: float, cut: Callable[[], None] | None = None, after: str = "switching", **given: object) -> str:
+        """Begin a switch, and cut its way off, by default take the relay away, some seconds after writes were paused, or after ``after``.
+
+        Returns what it said.
+        """
         words = self.command(migrate="switch", **given)
         run = subprocess.Popen(
             words, cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )
-        self._wait(run, "switching", seconds)
+        self._wait(run, after, seconds)
         (cut or relays_end)()
         said, _nothing = run.communicate(timeout=300)
         return " ".join(said.split())
@@ -229,11 +237,11 @@ class OnDroplet(Project):
 
     droplet: Any = None
 
-    def frozen(self, **given: object) -> str:
-        """Begin a switch, and let the droplet say nothing from its middle to its end. Returns what it said."""
+    def frozen(self, after: str = "switching", **given: object) -> str:
+        """Begin a switch, and let the droplet say nothing from then to its end. Returns what it said."""
         machine = machines.of(self.droplet.droplet("db-1")["id"])
         try:
-            return self.cut(0.5, machine.pause, **given)
+            return self.cut(0.5 if after == "switching" else 0.05, machine.pause, after, **given)
         finally:
             machine.unpause()
 

@@ -79,6 +79,23 @@ def test_a_droplet_that_says_nothing_in_the_middle_of_a_switch_leaves_this_machi
     homes.move("copy")
 
 
+@pytest.mark.parametrize("phase", ["back", "switch"])
+def test_while_it_is_not_known_whether_the_droplet_has_taken_over_neither_side_takes_writes(homes: OnDroplet, phase: str):
+    said = homes.frozen("last step")
+    assert "Whether inventories/digitalocean has taken over cannot be asked" in said, said[-3000:]
+    with pytest.raises(OSError, match="read-only"):
+        homes.here("insert into sold values (9004)")
+    said = homes.move(phase)
+    writes = "insert into sold values (9005)"
+    with pytest.raises(OSError, match="read-only" if phase == "switch" else "read-only|does not exist"):
+        (homes.here if phase == "switch" else homes.droplet.ask)(writes)
+    (homes.here if phase == "back" else homes.droplet.ask)(writes)
+    if phase == "switch":
+        homes.move("back", migrate_lose=True)
+    homes.here("delete from sold where number = 9005")
+    homes.move("copy", migrate_replace=True)
+
+
 def test_with_five_writers_nothing_that_was_acknowledged_is_missing(homes: OnDroplet):
     writers = Writers()
     writers.wait_for(30)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ from typing import Any
 
 from . import migration_back, migration_postgres, migration_redis, progress
 from .migration_follow import BACK, Followed
+from .migration_note import NONE, Note
 from .migration_postgres import ASIDE, FRESH, Database, DifferenceError
 from .migration_redis import Keys
 from .migration_seen import Seen, caught_up
@@ -20,33 +21,17 @@ from .migration_stores import Stores, compared
 from .problems import BerthError, refuse
 
 PHASES = ("check", "copy", "follow", "switch", "verify", "finish", "back")
-# Where a move is. Nothing, when there is none.
-NONE, COPIED, FOLLOWING, SWITCHING, SWITCHED = "", "copied", "following", "switching", "switched"
+# Where a move is.
+COPIED, FOLLOWING, SWITCHING, SWITCHED = "copied", "following", "switching", "switched"
 
 
-class Migration:
-    """A move, and the note of it that outlives each run."""
+class Migration(Note):
+    """A move."""
 
     def __init__(self, source: Stores, target: Stores, note: Path) -> None:
-        self.source, self.target, self.note = source, target, note
+        self.source, self.target = source, target
         source.matches(target)
-        try:
-            self.state: dict[str, Any] = json.loads(note.read_text())
-        except FileNotFoundError:
-            self.state = {"phase": NONE}
-        if self.state["phase"] and (self.state["from"], self.state["to"]) != (source.title, target.title):
-            refuse(
-                f"a move from {self.state['from']} to {self.state['to']} is {self.state['phase']}; end it first with -e migrate=finish or "
-                f"-e migrate=back ({note})"
-            )
-
-    def keep(self, phase: str, **known: Any) -> None:
-        """Write down where the move is, in one step."""
-        self.state = {**self.state, "phase": phase, "from": self.source.title, "to": self.target.title, **known}
-        self.note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = self.note.with_suffix(".new")
-        fresh.write_text(json.dumps(self.state))
-        fresh.replace(self.note)
+        super().__init__(note, source.title, target.title)
 
     @property
     def _databases(self) -> tuple[Database, Database] | None:
@@ -154,13 +139,10 @@ class Migration:
         """Stop writes, copy, compare, and let the target take over; on any failure the source takes writes again."""
         if self.state["phase"] == SWITCHED:
             refuse(f"{self.target.title} has taken over already; -e migrate=finish ends the move, -e migrate=back goes back")
-        if self._databases and self.state["phase"] == SWITCHING:
-            target = self._databases[1]
-            if target.server.note(target.name) == self.state["moved"]:
-                # Killed after the last step, before that was written down.
-                self._end_following()
-                self.keep(SWITCHED)
-                return [f"{self.target.title} has taken over"]
+        if self._took_over():
+            self._end_following()
+            self.keep(SWITCHED)
+            return [f"{self.target.title} has taken over"]
         followed = self._followed if self.state["phase"] == FOLLOWING or self.state.get("followed") else None
         if followed and not followed.there():
             refuse("the copy that followed is not there any more; begin it anew with -e migrate=follow, or leave it with -e migrate=back")
@@ -171,7 +153,9 @@ class Migration:
         # Of this very attempt: what stands behind the name of what is moved aside, and the comment of what takes its place.
         stamp = f"{datetime.now(UTC):%Y%m%d_%H%M%S}"
         try:
-            self._begin(SWITCHING, aside=ASIDE + stamp, moved=f"moved from {self.source.title}, {stamp}", followed=bool(followed))
+            self._begin(
+                SWITCHING, aside=ASIDE + stamp, moved=f"moved from {self.source.title}, {stamp}", followed=bool(followed), last=False
+            )
             begin = time.monotonic()
             self.source.writes(allowed=False)
             progress.say(f"{self.source.title} takes no writes now")
@@ -179,18 +163,12 @@ class Migration:
             if self._databases:
                 said += migration_back.kept_open(*self._databases, closed)
                 target = self._databases[1]
+                target.server.allow(target.name + FRESH, self.state["moved"])
+                self.keep(SWITCHING, last=True)
                 target.server.swap([target.name], FRESH, self.state["aside"], self.state["moved"])
         except BerthError as problem:
-            # A copy that follows goes on doing so.
-            try:
-                self._open_source(keep_copy=bool(followed))
-            except BerthError as other:
-                refuse(
-                    f"{problem}. {self.source.title} could not be told to take writes again ({other}), and nothing was switched: -e migrate=back "
-                    "opens it, -e migrate=switch goes on"
-                )
-            self.keep(FOLLOWING if followed else COPIED, seen=None)
-            refuse(f"{problem}. {self.source.title} takes writes again, and nothing was switched")
+            if not self._took_over(f"{problem}. "):
+                self._give_up(problem, keep_copy=bool(followed))
         seconds = time.monotonic() - begin
         self._end_following()
         self.keep(SWITCHED)
@@ -214,11 +192,33 @@ class Migration:
             Seen(followed).drop()
             followed.drop()
 
-    def _open_source(self, *, keep_copy: bool = False) -> None:
-        self.source.writes(allowed=True)
+    def _took_over(self, why: str = "") -> bool:
+        """Whether the target has taken over, and that is not written down; if not, it will not. Raises :class:`BerthError` where it cannot be asked."""
+        if self.state["phase"] != SWITCHING or not self.state.get("last", True) or not self._databases:
+            return False
+        try:
+            return migration_back.took_over(self._databases[1], self.state["moved"])
+        except BerthError as problem:
+            return refuse(
+                f"{why}Whether {self.target.title} has taken over cannot be asked ({problem}), so {self.source.title} takes no writes until it "
+                "can: then -e migrate=switch or -e migrate=back goes on"
+            )
+
+    def _give_up(self, problem: BerthError, *, keep_copy: bool) -> None:
+        """End a switch that failed before its last step: the source takes writes again. Raises :class:`BerthError`, which says so."""
+        try:
+            self.source.writes(allowed=True)
+        except BerthError as other:
+            refuse(
+                f"{problem}. {self.source.title} could not be told to take writes again ({other}), and nothing was switched: -e migrate=back "
+                "opens it, -e migrate=switch goes on"
+            )
+        # A copy that follows goes on doing so; another is removed by the next phase, where the target cannot be told now.
+        self.keep(FOLLOWING if keep_copy else COPIED, seen=None)
         if self._databases and not keep_copy:
-            self._end_following()
-            migration_postgres.discard(self._databases[1])
+            with contextlib.suppress(BerthError):
+                migration_postgres.discard(self._databases[1])
+        refuse(f"{problem}. {self.source.title} takes writes again, and nothing was switched")
 
     def _alike(self, followed: Followed | None) -> list[str]:
         """Compare the copy with what it was made of: what was written since both were last found to be alike, or all."""
@@ -266,7 +266,7 @@ class Migration:
                 f"no move from {self.source.title} to {self.target.title} is under way. Where {self.source.title} was moved away from, its "
                 "writes stay closed, so that never both take them; -e migrate_lose=true opens it all the same. Nothing was changed"
             )
-        switched, said = self.state["phase"] == SWITCHED, []
+        switched, said = self.state["phase"] == SWITCHED or (not lose and self._took_over()), []
         if switched and not lose:
             try:
                 self.target.writes(allowed=False)
@@ -284,7 +284,13 @@ class Migration:
                 refuse(migration_back.why_not(problem, self.source.title, self.target.title))
         elif switched:
             self.target.writes(allowed=False)
-        self._open_source()
+        self.source.writes(allowed=True)
+        try:
+            if self._databases:
+                self._end_following()
+                migration_postgres.discard(self._databases[1])
+        except BerthError as problem:
+            refuse(f"{self.source.title} takes writes. What was copied is not removed yet ({problem}): -e migrate=back once more does that")
         if self._keys and self.state.get("no_keys") and not switched:
             self._keys[1].clear()
         if self._backward:

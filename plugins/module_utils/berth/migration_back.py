@@ -16,6 +16,12 @@ def _opened(source: Database, target: Database) -> Followed:
     return Followed(target._replace(name=target.name + FRESH), source, "", BACK)
 
 
+def took_over(target: Database, moved: str) -> bool:
+    """Whether the target has taken over by a switch that was killed or cut off; if not, it will not any more."""
+    target.server.call_off(target.name + FRESH)
+    return target.server.note(target.name) == moved
+
+
 def in_the_way(source: Database, target: Database) -> list[str]:
     """What will keep changes from coming back, for :func:`kept_open`, where the copy is there before writes pause: asking takes a while."""
     return _opened(source, target).obstacles()

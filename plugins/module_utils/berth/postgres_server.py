@@ -11,6 +11,8 @@ from .problems import BerthError
 
 # How long connections may take to end.
 _SECONDS = 20
+# What a session calls itself that lets databases take others' places.
+_SWAPPING = "berth swap"
 # Of those that are connected. A vacuum of the server's own gives way by itself, and nobody but a superuser may end it.
 CLIENTS = "backend_type = 'client backend'"
 _LIKE = "select pg_encoding_to_char(encoding), datcollate, datctype, pg_get_userbyid(datdba) from pg_database where datname = "
@@ -77,22 +79,42 @@ class Server:
 
     def swap(self, places: Sequence[str], fresh: str, aside: str, note: str = "") -> list[str]:
         """Let databases take the places of others, all or none: ``fresh`` and ``aside`` are what the new and the old ones have behind their names.
-        ``note``: a comment that they get. Returns the names of the old ones.
+        ``note``: the comment of what :meth:`allow` has let take a place; nothing else does then. Returns the names of the old ones.
 
-        It is said at once, so that the server ends it also where nobody waits for it any more.
+        It is said at once, so that the server ends it also where nobody waits for it any more; :meth:`call_off` sees to it that it does not.
         """
         there = [name for name in places if self.exists(name)]
         shut = [*there, *(name + fresh for name in places)]
-        moves = [f"alter database {quoted(name)} rename to {quoted(name + aside)};" for name in there]
+        moves = [_unless(name + fresh, note) for name in places if note]
+        moves += [f"alter database {quoted(name)} rename to {quoted(name + aside)};" for name in there]
         moves += [f"alter database {quoted(name + fresh)} rename to {quoted(name)};" for name in places]
         moves += [_open(name) for name in [*places, *(name + aside for name in there)]]
         moves += [f"comment on database {quoted(name)} is {literal(note) if note else 'null'};" for name in places]
         try:
-            self.sql(f"{_alone(shut)} begin; {' '.join(moves)} commit;")
+            self.sql(f"set application_name = '{_SWAPPING}'; {_alone(shut)} begin; {' '.join(moves)} commit;")
         except BerthError:
             self.sql("".join(map(_open, shut)))
             raise
         return [name + aside for name in there]
+
+    def allow(self, fresh: str, note: str) -> None:
+        """Let a database take another's place by :meth:`swap` with this note."""
+        self.sql(f"comment on database {quoted(fresh)} is {literal(note)}")
+
+    def call_off(self, fresh: str) -> None:
+        """See to it that a swap that nobody waits for any more, begun or still to begin, has been done or will not be."""
+        if self.exists(fresh):
+            self.sql(f"comment on database {quoted(fresh)} is null")
+        self.sql(f"""do $$ begin for each in 1..{_SECONDS * 10} loop
+ perform pg_terminate_backend(pid) from pg_stat_activity where application_name = '{_SWAPPING}' and pid <> pg_backend_pid();
+ exit when not found;
+ perform pg_sleep(0.1); perform pg_stat_clear_snapshot(); end loop; end $$""")
+
+
+def _unless(fresh: str, note: str) -> str:
+    """SQL that fails where a database may not take another's place (any more)."""
+    said = f"shobj_description((select oid from pg_database where datname = {literal(fresh)}), 'pg_database')"
+    return f"do $$ begin if {said} is distinct from {literal(note)} then raise exception 'the switch was called off'; end if; end $$;"
 
 
 def _alone(names: Sequence[str]) -> str:
