@@ -100,8 +100,8 @@ def test_with_five_writers_nothing_that_was_acknowledged_is_missing(homes: OnDro
     writers = Writers()
     writers.wait_for(30)
     # Killed in the middle, and done again.
-    homes.killed("switching", 1.5)
-    said = homes.move("switch")
+    homes.killed("switching", 1.5, migrate_replace=True)
+    said = homes.move("switch", migrate_replace=True)
     acknowledged = writers.stop()
     assert "are the same on both sides" in said and "writes paused for" in said
     moved = written(homes.droplet.ask("select writer, number from loose where writer > 0"))
