@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Mapping, Sequence
 
 from .. import containers
@@ -9,6 +11,7 @@ from .cache_nodes import Server, ask
 
 SLOTS = 16384
 _SECONDS = 60
+_ATTEMPTS = 5
 
 
 def _lines(server: Server, node: str) -> list[list[str]]:
@@ -69,9 +72,19 @@ def even_out(server: Server, node: str, address: str, without: Sequence[str] = (
     """
     weights = [f"{_myself(server, each)}=0" for each in without]
     more = ["--cluster-weight", *weights] if weights else []
-    ask(
-        server, node, "--cluster", "rebalance", f"{address}:{server.port}", "--cluster-use-empty-masters", "--cluster-threshold", "1", *more
-    )
+    place = f"{address}:{server.port}"
+    for attempt in range(_ATTEMPTS):
+        try:
+            ask(server, node, "--cluster", "rebalance", place, "--cluster-use-empty-masters", "--cluster-threshold", "1", *more)
+            return
+        except containers.ContainerError as problem:
+            # On a busy machine nodes do not agree yet, or one did not answer in time, which leaves a slot half moved.
+            if attempt == _ATTEMPTS - 1:
+                raise
+            print(f"{problem}; once more", flush=True)
+            time.sleep(2)
+            with contextlib.suppress(containers.ContainerError):
+                ask(server, node, "--cluster", "fix", place)
 
 
 def forget(server: Server, there: Sequence[str], gone: Sequence[str]) -> None:

@@ -52,7 +52,7 @@ class Server(NamedTuple):
 def _configuration(server: Server, primary: str | None, address: str) -> bytes:
     lines = ["protected-mode no", "dir /data", 'save ""', "appendonly no", "maxmemory 256mb"]
     if server.clustered:
-        lines += ["cluster-enabled yes", "cluster-node-timeout 2000", "cluster-require-full-coverage no", f"cluster-announce-ip {address}"]
+        lines += ["cluster-enabled yes", "cluster-node-timeout 15000", "cluster-require-full-coverage no", f"cluster-announce-ip {address}"]
         # An emptied primary is taken away, and is not to follow another first.
         lines += ["cluster-allow-replica-migration no", f"tls-cluster {'yes' if server.tls else 'no'}"]
     if server.tls:

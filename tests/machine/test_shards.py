@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from rehearsal import containers
-from tests.machine.conftest import Cloud, eventually
+from tests.machine.conftest import Cloud, at_length, eventually
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, at_length("four minutes")]
 NAME = "sharded"
 COMPOSE = """services:
   cache:
