@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from .. import containers
 from .cache_nodes import Server, ask
 
-SLOTS = 16384
+_SLOTS = 16384
 _SECONDS = 60
 _ATTEMPTS = 5
 
@@ -23,7 +23,7 @@ def _myself(server: Server, node: str) -> str:
     return ask(server, node, "cluster", "myid").strip()
 
 
-def owned(server: Server, node: str) -> list[tuple[int, int]]:
+def _owned(server: Server, node: str) -> list[tuple[int, int]]:
     """The ranges of slots of a node, as it says itself."""
     mine = next(words for words in _lines(server, node) if "myself" in words[2])
     found = [word.partition("-") for word in mine[8:] if not word.startswith("[")]
@@ -34,11 +34,11 @@ def form(server: Server, primaries: Mapping[str, str]) -> None:
     """Make a cluster of nodes that run, by name and address. Each keeps the slots of the keys that it began with, and gets its share."""
     taken: set[int] = set()
     for node in primaries:
-        for first, last in owned(server, node):
+        for first, last in _owned(server, node):
             taken |= set(range(first, last + 1))
-    share = -(-SLOTS // len(primaries))
+    share = -(-_SLOTS // len(primaries))
     for number, node in enumerate(primaries):
-        wanted = [slot for slot in range(number * share, min((number + 1) * share, SLOTS)) if slot not in taken]
+        wanted = [slot for slot in range(number * share, min((number + 1) * share, _SLOTS)) if slot not in taken]
         for begin in range(0, len(wanted), 2000):
             ask(server, node, "cluster", "addslots", *map(str, wanted[begin : begin + 2000]))
     for number, node in enumerate(primaries):

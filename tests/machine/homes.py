@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from rehearsal import images, server
 from rehearsal.rules import kill_tree
 from tests.machine.conftest import ROOT, Cloud
@@ -22,6 +24,8 @@ from tests.machine.moving import DROPLETS, HERE, NAME, OnAws, OnDroplet, Session
 LOCAL, DROPLET, AWS = "inventories/local", "inventories/digitalocean", "inventories/aws"
 # Each way once, and each begins where the one before ended.
 WAYS = list(pairwise((LOCAL, DROPLET, AWS, LOCAL, AWS, DROPLET, LOCAL)))
+# A test of each, by its number.
+each_way = pytest.mark.parametrize("number", range(len(WAYS)), ids=[" to ".join(each.rpartition("/")[2] for each in way) for way in WAYS])
 # What lets changes be read from a log; the local one is told so in its Compose file.
 ON_DROPLETS = {"digitalocean_ip_range": "10.128.0.0/20", "backup_bucket": "", "postgres_container_settings": {"wal_level": "logical"}}
 ON_AWS = {"aws_profile": "small", "postgres_rds_parameters": {"rds.logical_replication": "1"}}

@@ -12,7 +12,7 @@ import pytest
 
 from rehearsal import stack
 from tests.machine.conftest import Cloud
-from tests.machine.homes import AWS, DROPLET, WAYS, Homes, everywhere
+from tests.machine.homes import AWS, DROPLET, WAYS, Homes, each_way, everywhere
 from tests.machine.moving import Writers, written
 
 pytestmark = pytest.mark.docker
@@ -47,7 +47,7 @@ def test_all_that_is_in_the_way_is_said_at_once_and_nothing_is_touched(homes: Ho
     homes.here("alter table loose replica identity full; create table written (number int primary key)")
 
 
-@pytest.mark.parametrize("number", range(len(WAYS)), ids=[" to ".join(each.rpartition("/")[2] for each in way) for way in WAYS])
+@each_way
 def test_with_five_writers_all_moves(homes: Homes, number: int):
     source, target = WAYS[number]
     way = {"from": source, "to": target, "migrate_replace": number > 1}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.machine.conftest import Cloud, at_length
-from tests.machine.homes import WAYS, Homes, everywhere
+from tests.machine.homes import WAYS, Homes, each_way, everywhere
 from tests.machine.moving import Writers, written
 
 pytestmark = [pytest.mark.docker, at_length("half an hour")]
@@ -20,7 +20,7 @@ def homes(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ho
         yield found
 
 
-@pytest.mark.parametrize("number", range(len(WAYS)), ids=[" to ".join(each.rpartition("/")[2] for each in way) for way in WAYS])
+@each_way
 def test_killed_in_each_phase_it_goes_on_or_back(homes: Homes, number: int):
     source, target = WAYS[number]
     way = {"from": source, "to": target, "migrate_replace": number > 1}

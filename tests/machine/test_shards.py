@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import threading
@@ -40,7 +41,9 @@ class Client(threading.Thread):
         # Of the first shard, which no change here takes away.
         node = next(each for each in containers.find("elasticache") if each.name.endswith(f"{NAME}-0001-001"))
         inside = ["docker", "exec", "--env", "REDISCLI_AUTH", node.name, "valkey-cli", "-c", "--tls", "--insecure"]
-        done = subprocess.run([*inside, *words], env={"REDISCLI_AUTH": self.password, **_PATH}, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*inside, *words], env={**os.environ, "REDISCLI_AUTH": self.password}, capture_output=True, text=True, check=False
+        )
         return (done.stdout + done.stderr).strip()
 
     def run(self) -> None:
@@ -66,9 +69,6 @@ class Client(threading.Thread):
         lines = [line.split() for line in self.ask("cluster", "nodes").splitlines()]
         found = [[part.split("-") for part in words[8:]] for words in lines if "master" in words[2]]
         return sorted(sum(int(part[-1]) - int(part[0]) + 1 for part in parts) for parts in found)
-
-
-_PATH = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
 def even(shares: list[int], shards: int) -> bool:
