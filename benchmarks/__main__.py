@@ -95,6 +95,7 @@ if __name__ == "__main__":
     if engine.answers():
         no_change()
         print("\n".join(aws.no_change(seconds)), flush=True)
+        print("\n".join(aws.deployment()), flush=True)
         print("\n".join(aws.provisioning()), flush=True)
         print("\n".join(droplets.no_change(seconds)), flush=True)
         print("\n".join(droplets.deployments(seconds)), flush=True)

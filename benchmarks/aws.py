@@ -7,9 +7,10 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import mean
 
 from benchmarks.running import ROOT, Seconds, run, void
 from rehearsal import demo, faults, server, stack, strangers
@@ -20,10 +21,13 @@ STOCK = ("ansible-playbook", "-i", "localhost,", "benchmarks/stock/site.yml")
 PINS = ROOT / "tests" / "machine" / "clients.txt"
 # How long the rehearsal lets a database, a cache and an environment take, in seconds.
 CREATION = {"RDS": 60, "ELASTICACHE": 45, "BEANSTALK": 40}
+# How long updates of an environment take in turns. The EB CLI looks each five seconds, so when one ends decides how soon it is seen: here at
+# five moments that are spread evenly over that.
+UPDATES = (10, 11, 12, 13, 14)
 
 
 @contextmanager
-def rehearsed(**seconds: int) -> Iterator[None]:
+def rehearsed(**seconds: int | str) -> Iterator[None]:
     """A rehearsal with nothing in it, in which changes last that long."""
     server.down()
     settings = {f"BERTH_REHEARSAL_SECONDS_{name}": str(value) for name, value in seconds.items()}
@@ -82,16 +86,22 @@ def no_change(seconds: Seconds) -> list[str]:
         run(*STOCK)
         stock_calls = sum(faults.calls(reset=True).values())
         reads = int(run(sys.executable, "-m", "benchmarks.reads", NAME).split()[0])
-        lines = [
+        return [
             "no change on AWS | site.yml | stock modules in sequence | ratio | per resource | a bare boto3 script | ratio to it",
             f"  {ours:.1f} s ({resources} resources, {calls} requests) | {stock:.1f} s ({stock_calls} requests) | {ours / stock:.2f} | "
             f"{ours / resources:.2f} s | {bare:.1f} s ({reads} requests) | {ours / bare:.1f}",
         ]
-        return [*lines, *deployment(seconds)]
 
 
-def deployment(seconds: Seconds) -> list[str]:
-    """A new release of the same bundle by deploy.yml, and by the EB CLI, in turns."""
+def deployment() -> list[str]:
+    """A new release of the same bundle by deploy.yml, and by the EB CLI: five each, which end at other moments."""
+    with rehearsed(BEANSTALK=",".join(map(str, UPDATES))):
+        run(*SITE)
+        return releases()
+
+
+def releases() -> list[str]:
+    """Five releases by each, of the stack that is there."""
     number = iter(range(100))
     deploy = ("ansible-playbook", "-i", "inventories/aws", "playbooks/deploy.yml")
     with tempfile.TemporaryDirectory(prefix="berth-bench-") as home:
@@ -122,18 +132,26 @@ def deployment(seconds: Seconds) -> list[str]:
         def by_us() -> None:
             run(*deploy, "-e", f"app_release=bench-{next(number)}")
 
-        theirs, ours = seconds(by_eb, 3), seconds(by_us, 3)
+        by_us()
+        by_eb()
+        ours, theirs = ([taken(once) for _each in UPDATES] for once in (by_us, by_eb))
+    each = "; ".join(f"{ours_once:.1f} and {theirs_once:.1f}" for ours_once, theirs_once in zip(sorted(ours), sorted(theirs), strict=True))
     return [
-        "a new release on AWS | deploy.yml, which also builds and renders it | eb deploy | ratio",
-        f"  {ours:.1f} s | {theirs:.1f} s | {ours / theirs:.2f}",
+        f"a new release on AWS, updates of {UPDATES[0]} to {UPDATES[-1]} s | deploy.yml, which also builds and renders it | eb deploy | ratio",
+        f"  {mean(ours):.1f} s | {mean(theirs):.1f} s | {sum(ours) / sum(theirs):.2f} (each, sorted: {each})",
     ]
+
+
+def taken(once: Callable[[], None]) -> float:
+    """For how many seconds it ran."""
+    begin = time.perf_counter()
+    once()
+    return time.perf_counter() - begin
 
 
 def provisioning() -> list[str]:
     """A stack from nothing, where a database takes 60 s, a cache 45 s and an environment 40 s."""
     with rehearsed(**CREATION):
-        begin = time.perf_counter()
-        run(*SITE)
-        taken = time.perf_counter() - begin
+        whole = taken(lambda: void(run(*SITE)))
     path = max(CREATION["RDS"], CREATION["ELASTICACHE"]) + CREATION["BEANSTALK"]
-    return ["a stack from nothing on AWS | site.yml | critical path | ratio", f"  {taken:.1f} s | {path} s | {taken / path:.2f}"]
+    return ["a stack from nothing on AWS | site.yml | critical path | ratio", f"  {whole:.1f} s | {path} s | {whole / path:.2f}"]

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+
+_turns: dict[str, Iterator[str]] = {}
+_turning = threading.Lock()
 
 
 def seconds(what: str) -> float:
     """How long a change lasts at least.
 
-    ``BERTH_REHEARSAL_SECONDS`` gives all of them (default 2), ``BERTH_REHEARSAL_SECONDS_RDS`` and the like one service's.
+    ``BERTH_REHEARSAL_SECONDS`` gives all of them (default 2), ``BERTH_REHEARSAL_SECONDS_RDS`` and the like one service's. Several numbers
+    (``10,11,12``) take turns.
     """
     given = os.environ.get(f"BERTH_REHEARSAL_SECONDS_{what.upper()}") or os.environ.get("BERTH_REHEARSAL_SECONDS") or "2"
-    return max(0.0, float(given))
+    with _turning:
+        return max(0.0, float(next(_turns.setdefault(f"{what} {given}", itertools.cycle(given.split(","))))))
 
 
 def later(work: Callable[[], None], *, lasting: float = 0.0, failed: Callable[[Exception], None] | None = None) -> threading.Thread:

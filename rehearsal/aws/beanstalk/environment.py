@@ -43,7 +43,7 @@ class Environment:
         self.instances: list[Instance] = []
         self.deployment = 0
         self.request = ""
-        self.watch = clock.Stopwatch()
+        self.watch, self.lasting = clock.Stopwatch(), 0.0
         self.ended = threading.Event()
         clock.later(self._watch)
 
@@ -82,7 +82,7 @@ class Environment:
         self.status, self.updated, self.request = status, now(), requests.current.get()
 
         def run() -> None:
-            self.watch = clock.Stopwatch()
+            self.watch, self.lasting = clock.Stopwatch(), clock.seconds("beanstalk")
             try:
                 work()
             except Exception as error:
@@ -96,7 +96,7 @@ class Environment:
 
     def lasted(self) -> None:
         """Wait until the change has lasted as long as changes do here: its last events say that it is over."""
-        self.watch.wait(clock.seconds("beanstalk"))
+        self.watch.wait(self.lasting)
 
     def launch(self, version: Version | None) -> None:
         """Create what the environment runs on, and deploy its first version."""
