@@ -23,9 +23,11 @@ options:
       - V(back) brings a release into service that is kept on the machine - the one that served before, or O(release). Once that is done,
         V(back) without a release changes nothing.
       - V(found) only looks. V(fetched) pulls the images, and changes nothing else.
+      - V(forgotten) removes what is kept of releases that do not serve, to which nobody can go back then; such as those whose passwords open
+        nothing any more.
       - V(absent) takes all containers of the app away, and the edge; its named volumes only with O(volumes_too).
     type: str
-    choices: [present, back, absent, found, fetched]
+    choices: [present, back, absent, found, fetched, forgotten]
     default: present
   release:
     description: The release, as M(compose_release_file) named it. With O(state=back) its first part, such as a commit, is enough.
@@ -193,7 +195,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "app": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["present", "back", "absent", "found", "fetched"], "default": "present"},
+            "state": {"type": "str", "choices": ["present", "back", "absent", "found", "fetched", "forgotten"], "default": "present"},
             "release": {"type": "str"},
             "definition": {"type": "str", "no_log": True},
             "images": {"type": "list", "elements": "str", "default": []},
@@ -232,6 +234,10 @@ def main() -> None:
             if changed and not module.check_mode:
                 machine.remove(volumes_too=params["volumes_too"])
                 found, serving = {}, ""
+        elif params["state"] == "forgotten":
+            changed = bool(set(machine.kept()) - {serving})
+            if changed and not module.check_mode:
+                machine.forget_others(serving)
         elif params["state"] in ("present", "back"):
             if params["state"] == "back":
                 machine.take_up(release_model.rollback_target(machine.current(), machine.kept(), params["release"] or ""))

@@ -31,6 +31,11 @@ options:
     type: list
     elements: path
     default: []
+  passwords_passing:
+    description: Further such files, which are there only while a password takes another one's place. They are told of, and never made.
+    type: list
+    elements: path
+    default: []
   files:
     description: Files that have to be there.
     type: list
@@ -188,6 +193,9 @@ class Keeper:
                     continue
                 replace(path, secrets.token_hex(24), 0o600)
             self.digests[path] = hashlib.sha256((read(path) or "").encode()).hexdigest()
+        for path in self.params["passwords_passing"]:
+            if there := read(path):
+                self.digests[path] = hashlib.sha256(there.encode()).hexdigest()
 
     def validate(self) -> None:
         for each in self.params["files"]:
@@ -265,6 +273,7 @@ def main() -> None:
         argument_spec={
             "folders": {"type": "list", "elements": "dict", "default": [], "options": folder},
             "passwords": {"type": "list", "elements": "path", "default": [], "no_log": False},
+            "passwords_passing": {"type": "list", "elements": "path", "default": [], "no_log": False},
             "files": {"type": "list", "elements": "dict", "default": [], "options": file},
             "units": {"type": "list", "elements": "dict", "default": [], "options": unit},
             "notes": {"type": "path", "default": "/var/lib/berth/applied"},

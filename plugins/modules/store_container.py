@@ -51,6 +51,15 @@ options:
     description: What says which settings need a restart, run likewise. No output means none.
     type: list
     elements: str
+  restart_files:
+    description: Files of O(configuration) that O(reload_command) does not cover. One that changed restarts the server.
+    type: list
+    elements: path
+    default: []
+  reload_environment:
+    description: Variables of both commands, each with the file that holds its value, which so stands in no process list.
+    type: dict
+    default: {}
   wait_timeout:
     description: For how many seconds it may take to become healthy.
     type: int
@@ -90,6 +99,7 @@ restarted:
 """
 
 import hashlib
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -97,6 +107,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.berth.machine_docker import Docker, last_words, meaning
 from ansible.module_utils.berth.problems import BerthError
+from ansible.module_utils.berth.writing import replace
 
 _SHOWN = "{{.Id}} {{.Config.Image}} {{.State.StartedAt}} {{.State.Running}}"
 
@@ -131,25 +142,34 @@ def start(docker: Docker, params: dict[str, Any]) -> None:
         )
 
 
-def reload(docker: Docker, params: dict[str, Any]) -> bool:
-    """Let the server read its configuration. Returns whether that took a restart."""
-    within = ("exec", "--user", params["user"], params["container"])
-    if params["reload_command"]:
-        docker.check("The configuration cannot be read again", *within, *params["reload_command"])
-        if not params["pending_command"] or not docker.check("The server", *within, *params["pending_command"]).strip():
+def reload(docker: Docker, params: dict[str, Any], changed: set[str]) -> bool:
+    """Let the server read its configuration, of which these files changed. Returns whether that took a restart."""
+    given = {name: Path(path).read_text().rstrip("\n") for name, path in params["reload_environment"].items()}
+    told = Docker(docker.run, given)
+    names = [word for name in given for word in ("--env", name)]
+    within = ("exec", *names, "--user", params["user"], params["container"])
+    if params["reload_command"] and not changed & set(params["restart_files"]):
+        told.check("The configuration cannot be read again", *within, *params["reload_command"])
+        if not params["pending_command"] or not told.check("The server", *within, *params["pending_command"]).strip():
             return False
     docker.check("The server cannot be restarted", "compose", "--file", params["project"], "restart")
     start(docker, params)
     return True
 
 
-def digest(folders: list[str]) -> str:
-    """Of all that the server reads."""
-    found = hashlib.sha256()
-    for folder in folders:
-        for path in sorted(each for each in Path(folder).glob("*") if each.is_file()):
-            found.update(f"{path}\0".encode() + path.read_bytes() + b"\0")
-    return found.hexdigest()
+def digests(folders: list[str]) -> dict[str, str]:
+    """Of each file that the server reads."""
+    files = sorted(each for folder in folders for each in Path(folder).glob("*") if each.is_file())
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def noted(note: Path) -> dict[str, str]:
+    """What the server has read last; nothing where that was not noted, or in another form."""
+    try:
+        found = json.loads(note.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def main() -> None:
@@ -165,6 +185,8 @@ def main() -> None:
             "configuration": {"type": "list", "elements": "path", "default": []},
             "reload_command": {"type": "list", "elements": "str"},
             "pending_command": {"type": "list", "elements": "str"},
+            "restart_files": {"type": "list", "elements": "path", "default": []},
+            "reload_environment": {"type": "dict", "default": {}},
             "wait_timeout": {"type": "int", "default": 120},
         },
         supports_check_mode=True,
@@ -175,10 +197,10 @@ def main() -> None:
     try:
         before = look(docker, params["container"]) if module.get_bin_path("docker") else []
         runs = bool(before) and before[3] == "true"
-        wanted = digest(params["configuration"])
-        unread = (note.read_text() if note.is_file() else "") != wanted
+        wanted, known = digests(params["configuration"]), noted(note)
+        unread = {path for path in {*wanted, *known} if wanted.get(path) != known.get(path)}
         if module.check_mode:
-            changed = not runs or before[1] != params["image"] or unread
+            changed = not runs or before[1] != params["image"] or bool(unread)
         else:
             if docker("image", "inspect", params["image"])[0] != 0:
                 docker.check(f"image {params['image']} cannot be pulled", "pull", "--quiet", params["image"])
@@ -189,8 +211,8 @@ def main() -> None:
             changed = after != before
             if unread:
                 if not changed:
-                    restarted, changed = reload(docker, params), True
-                note.write_text(wanted)
+                    restarted, changed = reload(docker, params, unread), True
+                replace(str(note), json.dumps(wanted, indent=2) + "\n", 0o600)
     except BerthError as problem:
         module.fail_json(msg=str(problem))
         raise AssertionError("fail_json returned") from None

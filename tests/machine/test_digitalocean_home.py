@@ -300,6 +300,43 @@ def test_a_rollback_at_100_requests_a_second_loses_none_and_needs_no_registry(ap
     assert served["app-1"] == json.loads(left)["before"]
 
 
+SEEN = """
+cd /etc/berth
+for name in postgres/tls/server.pem redis/tls/server.pem authority/ca.pem; do openssl x509 -noout -serial -in $name; done
+sha256sum postgres/secrets/* redis/secrets/*
+docker inspect --format '{{.Name}} {{.State.StartedAt}}' berth-postgres berth-redis
+"""
+
+
+@pytest.mark.alone
+def test_a_rotation_at_100_requests_a_second_loses_none_and_leaves_nothing_that_the_old_passwords_open(app: Droplets):
+    before = app.on("data-1", SEEN).splitlines()
+    old = {name: app.on("data-1", f"cat /etc/berth/{name}/secrets/app").strip() for name in ("postgres", "redis")}
+    client = "docker exec -e REDISCLI_AUTH={} -i berth-redis redis-cli --tls --cacert /etc/berth/tls/ca.pem"
+    # Somebody has the old password, and is inside.
+    app.on("data-1", f"(sleep 120 | {client.format(old['redis'])}) > /dev/null 2>&1 &")
+    done, load = visited(app, "rotate.yml", "-e", "app_release=rotated")
+    if starved(load):
+        done, load = visited(app, "rotate.yml", "-e", "app_release=rotated2")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert (load.lost, load.asked > 1000) == ({}, True)
+    assert not [secret for secret in old.values() if secret in done.stdout]
+    after = app.on("data-1", SEEN).splitlines()
+    kept = [line for line in after if line in before]
+    # Neither store was restarted; the user's password that is not in use is still in its file, and opens nothing.
+    assert [line.split()[0] for line in kept if "berth-" in line] == ["/berth-postgres", "/berth-redis"], (before, after)
+    assert len(kept) <= 3, kept
+    address, name = app.address("data-1", "private"), NAME.replace("-", "_")
+    url = f"postgresql://{name}:{old['postgres']}@{address}/{name}?sslmode=require"
+    assert "password authentication failed" in app.on("data-1", f"docker exec berth-postgres psql '{url}' -c 'select 1'")
+    assert "WRONGPASS" in app.on("data-1", f"{client.format(old['redis'])} ping")
+    inside = app.on("data-1", f"{client.format('$(cat /etc/berth/redis/secrets/app)')} ping; pgrep -fc 'redis-cli.*cacer[t]'")
+    assert inside.split()[0] == "PONG"
+    assert "No release served before" in app.playbook("rollback.yml").stdout
+    again = app.playbook("site.yml")
+    assert not any(changes(again.stdout).values()), again.stdout[-3000:]
+
+
 @at_length("a minute")
 def test_a_rollback_that_is_done_changes_nothing_and_a_release_can_be_named(app: Droplets):
     again = app.playbook("rollback.yml")

@@ -178,6 +178,12 @@ class Machine:
                     self.docker("image", "rm", image)
                 shutil.rmtree(each, ignore_errors=True)
 
+    def forget_others(self, release: str) -> None:
+        """Remove the files and images of every release but this one, which serves."""
+        self.params |= {"release": release, "keep": 0}
+        self.serves(release=release)
+        self.forget()
+
     def remove(self, *, volumes_too: bool) -> None:
         """Take the app away."""
         for each in self.found():
