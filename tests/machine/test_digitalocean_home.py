@@ -312,9 +312,16 @@ docker inspect --format '{{.Name}} {{.State.StartedAt}}' berth-postgres berth-re
 def test_a_rotation_at_100_requests_a_second_loses_none_and_leaves_nothing_that_the_old_passwords_open(app: Droplets):
     before = app.on("data-1", SEEN).splitlines()
     old = {name: app.on("data-1", f"cat /etc/berth/{name}/secrets/app").strip() for name in ("postgres", "redis")}
-    client = "docker exec -e REDISCLI_AUTH={} -i berth-redis redis-cli --tls --cacert /etc/berth/tls/ca.pem"
-    # Somebody has the old password, and is inside.
-    app.on("data-1", f"(sleep 120 | {client.format(old['redis'])}) > /dev/null 2>&1 &")
+    address, name = app.address("data-1", "private"), NAME.replace("-", "_")
+    database = f"PGPASSWORD={old['postgres']} psql 'host={address} dbname={name} user={name} sslmode=require'"
+    cache = "docker exec -e REDISCLI_AUTH={} berth-redis redis-cli --tls --cacert /etc/berth/tls/ca.pem --no-auth-warning"
+    asked = cache.format("$(cat /etc/berth/redis/secrets/operator)") + " --user operator pubsub numsub strangers"
+    # Somebody has the old passwords, and is inside.
+    image = app.on("data-1", "docker inspect --format '{{.Config.Image}}' berth-postgres").strip()
+    inside = f"docker run --rm --network host {image} sh -c \"{database} -c 'select pg_sleep(300)'\""
+    app.on("data-1", f"nohup {inside} > /root/inside 2>&1 < /dev/null &")
+    app.on("data-1", f"nohup {cache.format(old['redis'])} subscribe strangers > /dev/null 2>&1 < /dev/null &")
+    assert eventually(lambda: app.on("data-1", asked).split() == ["strangers", "1"])
     done, load = visited(app, "rotate.yml", "-e", "app_release=rotated")
     if starved(load):
         done, load = visited(app, "rotate.yml", "-e", "app_release=rotated2")
@@ -326,12 +333,11 @@ def test_a_rotation_at_100_requests_a_second_loses_none_and_leaves_nothing_that_
     # Neither store was restarted; the user's password that is not in use is still in its file, and opens nothing.
     assert [line.split()[0] for line in kept if "berth-" in line] == ["/berth-postgres", "/berth-redis"], (before, after)
     assert len(kept) <= 3, kept
-    address, name = app.address("data-1", "private"), NAME.replace("-", "_")
-    url = f"postgresql://{name}:{old['postgres']}@{address}/{name}?sslmode=require"
-    assert "password authentication failed" in app.on("data-1", f"docker exec berth-postgres psql '{url}' -c 'select 1'")
-    assert "WRONGPASS" in app.on("data-1", f"{client.format(old['redis'])} ping")
-    inside = app.on("data-1", f"{client.format('$(cat /etc/berth/redis/secrets/app)')} ping; pgrep -fc 'redis-cli.*cacer[t]'")
-    assert inside.split()[0] == "PONG"
+    assert "terminating connection due to administrator command" in app.on("data-1", "cat /root/inside")
+    assert app.on("data-1", asked).split() == ["strangers", "0"]
+    refused = app.on("data-1", f"docker run --rm --network host {image} sh -c \"{database} -c 'select 1'\"")
+    assert "password authentication failed" in refused
+    assert "WRONGPASS" in app.on("data-1", f"{cache.format(old['redis'])} ping")
     assert "No release served before" in app.playbook("rollback.yml").stdout
     again = app.playbook("site.yml")
     assert not any(changes(again.stdout).values()), again.stdout[-3000:]
