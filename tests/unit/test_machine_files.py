@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,15 @@ def test_a_password_is_made_once_and_never_shown(machine: Machine):
     again = machine.keep(**wanted)[1]
     assert (again["changed"], path.read_text()) == (False, first)
     assert again["digests"] == result["digests"]
+
+
+def test_a_password_that_passes_is_told_of_and_never_made(machine: Machine):
+    passing = [str(machine.folder / name) for name in ("app.new", "app.old")]
+    (machine.folder / "app.old").write_text("open sesame")
+    code, result, printed = machine.keep(passwords_passing=passing)
+    assert (code, result["changed"]) == (0, False), printed
+    assert result["digests"] == {passing[1]: hashlib.sha256(b"open sesame").hexdigest()}
+    assert not (machine.folder / "app.new").exists()
 
 
 def test_a_folder_without_a_mode_keeps_its_own(machine: Machine):

@@ -42,3 +42,10 @@ def test_where_none_are_kept_the_one_that_serves_stays(machine: release_machine.
     machine.params |= {"release": "first", "keep": 0}
     (machine.folder / "current.json").write_text(json.dumps({"release": "first", "before": "r4"}))
     assert kept(machine) == {"first"}
+
+
+def test_what_knows_old_passwords_is_forgotten(machine: release_machine.Machine):
+    (machine.folder / "current.json").write_text(json.dumps({"release": "r3", "before": "r4", "after": "r1"}))
+    machine.forget_others("r3")
+    assert {each.name for each in (machine.folder / "releases").iterdir()} == {"r3"}
+    assert machine.current() == {"release": "r3"}

@@ -1,0 +1,88 @@
+"""What a store's container is told when its configuration changed: to read it again where that is enough, to start again where it is not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import modules
+
+# It writes down what it is asked, and which password it is given.
+DOCKER = """#!/bin/sh
+echo "$* (${REDISCLI_AUTH:-none})" >> %s
+case "$1" in inspect) echo "sha256:1 redis:8 2026-01-01T00:00:00Z true" ;; run) id -u ;; esac
+"""
+
+
+class Store:
+    """A folder that stands for a store's, and a Docker that only writes down what it is asked."""
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        self.folder, self.log = folder, folder / "docker.log"
+        (folder / "conf").mkdir()
+        for name in ("compose.yaml", "server.key", "conf/redis.conf", "conf/users.acl"):
+            (folder / name).write_text("first\n")
+        (folder / "operator").write_text("open sesame")
+        (folder / "bin").mkdir()
+        (folder / "bin" / "docker").write_text(DOCKER % self.log)
+        (folder / "bin" / "docker").chmod(0o755)
+        patch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
+
+    def keep(self) -> dict[str, Any]:
+        """Run the module. Returns its answer."""
+        self.log.write_text("")
+        code, result, printed = modules.run(
+            "store_container",
+            {
+                "project": str(self.folder / "compose.yaml"),
+                "container": "store",
+                "image": "redis:8",
+                "user": "redis",
+                "key": str(self.folder / "server.key"),
+                "configuration": [str(self.folder / "conf")],
+                "restart_files": [str(self.folder / "conf" / "redis.conf")],
+                "reload_command": ["sh", "-c", "read it"],
+                "reload_environment": {"REDISCLI_AUTH": str(self.folder / "operator")},
+            },
+        )
+        assert code == 0, printed
+        assert "open sesame" not in printed
+        return result
+
+    def asked(self) -> list[str]:
+        return [line for line in self.log.read_text().splitlines() if line.startswith("exec") or " restart " in line]
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    found = Store(tmp_path, monkeypatch)
+    found.keep()
+    return found
+
+
+def test_what_was_read_is_not_read_again(store: Store):
+    assert (store.keep()["changed"], store.asked()) == (False, [])
+
+
+def test_a_file_that_the_server_can_read_again_does_not_restart_it_and_the_password_stands_in_no_words(store: Store):
+    (store.folder / "conf" / "users.acl").write_text("second\n")
+    result = store.keep()
+    assert (result["changed"], result["restarted"]) == (True, False)
+    assert store.asked() == ["exec --env REDISCLI_AUTH --user redis store sh -c read it (open sesame)"]
+    assert (store.keep()["changed"], store.asked()) == (False, [])
+
+
+def test_a_file_that_the_server_reads_when_it_starts_restarts_it(store: Store):
+    (store.folder / "conf" / "redis.conf").write_text("second\n")
+    result = store.keep()
+    assert (result["changed"], result["restarted"]) == (True, True)
+    assert [line.split(" restart")[0].split()[0] for line in store.asked()] == ["compose"]
+
+
+def test_a_note_of_another_form_is_none(store: Store):
+    (store.folder / "read").write_text("0123abcd")
+    assert store.keep()["changed"]
+    assert not store.keep()["changed"]
