@@ -12,7 +12,7 @@ from moto.rds.responses import RDSResponse
 
 from .. import containers
 from . import clock, postgres, rds_catalog
-from .rds_restores import ADDRESS, RdsError, Restores, change, settings_of
+from .rds_restores import ADDRESS, RdsError, Restores, change, settings_of, turn
 from .unrehearsed import SaysWhatIsMissing
 
 # What moto's instances forget, by the names of the API.
@@ -171,7 +171,8 @@ class RehearsedRds(Restores, SaysWhatIsMissing, RDSResponse):
                 postgres.dump(container, final)
             if snapshot is not None:
                 snapshot.status = "available"
-            postgres.delete(identifier)
+            with turn(database):
+                postgres.delete(identifier)
             clock.Stopwatch().wait(clock.seconds("rds"))
             self.backend.databases.pop(identifier, None)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+import threading
+import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +21,8 @@ from . import clock, postgres
 ADDRESS = "rehearsed_address"
 # When an instance was made, before which no time of it can be restored.
 _BEGUN = "rehearsed_begin"
+# Beside the instances, whose attributes moto copies.
+_TURNS: weakref.WeakKeyDictionary[Any, threading.Lock] = weakref.WeakKeyDictionary()
 
 
 class RdsError(ServiceException):
@@ -41,16 +45,24 @@ def change(database: Any, status: str, work: Callable[[], None], *, after: str =
     database.status = status
 
     def run() -> None:
-        watch = clock.Stopwatch()
-        try:
-            work()
-        except Exception:
-            database.status = "failed"
-            raise
-        watch.wait(clock.seconds("rds"))
-        database.status = after
+        with turn(database):
+            watch = clock.Stopwatch()
+            try:
+                work()
+            except Exception:
+                database.status = "failed"
+                raise
+            watch.wait(clock.seconds("rds"))
+            # Whoever asked for its end meanwhile waits for this turn.
+            if database.status != "deleting":
+                database.status = after
 
     clock.later(run)
+
+
+def turn(database: Any) -> threading.Lock:
+    """What lets one change of an instance after the other happen: what is still being made is taken away when it is there."""
+    return _TURNS.setdefault(database, threading.Lock())
 
 
 class Restores(RDSResponse):
