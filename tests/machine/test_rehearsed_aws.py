@@ -347,3 +347,23 @@ def test_down_cleans_up_what_a_killed_server_left_and_nothing_else(cloud: Cloud,
         assert "no rehearsal" in rehearse(folder, "down").stdout
     finally:
         bystander.remove(force=True, v=True)
+
+
+def test_an_instance_that_is_taken_away_while_it_is_made_is_gone(cloud: Cloud):
+    rds = cloud.client("rds")
+    login = {"MasterUsername": "boss", "MasterUserPassword": "secretsecret"}
+    rds.create_db_instance(
+        DBInstanceIdentifier="hasty",
+        Engine="postgres",
+        DBInstanceClass="db.t4g.micro",
+        AllocatedStorage=20,
+        BackupRetentionPeriod=1,
+        **login,
+    )
+    rds.get_waiter("db_instance_available").wait(DBInstanceIdentifier="hasty", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    rds.restore_db_instance_to_point_in_time(
+        SourceDBInstanceIdentifier="hasty", TargetDBInstanceIdentifier="hastier", UseLatestRestorableTime=True
+    )
+    for name in ("hastier", "hasty"):
+        rds.delete_db_instance(DBInstanceIdentifier=name, SkipFinalSnapshot=True)
+        rds.get_waiter("db_instance_deleted").wait(DBInstanceIdentifier=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
