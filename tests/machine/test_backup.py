@@ -140,6 +140,8 @@ def test_what_cannot_be_restored_is_refused_and_nothing_is_touched(database: Dat
 def test_a_restored_database_takes_the_running_ones_place_when_the_name_is_typed(database: Database):
     found = keeper(database, "backup")
     database.ask("insert into written values (3)")
+    # The backup knows the passwords of before.
+    database.run("rotate.yml")
     said = database.run("restore.yml", "-e", f"restore_to={found['id']}", "-e", f"restore={NAME}")
     assert "It serves now. The data that was in its place is in /mnt/data/postgres.before-" in said
     # The app goes on with the address and the password that it has.
