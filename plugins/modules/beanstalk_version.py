@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 module: beanstalk_version
 short_description: Keep a version of an Elastic Beanstalk application
 description:
-  - Packs a folder into a source bundle, uploads it, and makes a version of it. The label holds a digest of the content, so that the
+  - Packs files into a source bundle, uploads it, and makes a version of it. The label holds a digest of the content, so that the
     same content is neither uploaded nor made twice.
 options:
   application:
@@ -20,6 +20,15 @@ options:
     description: Folder with the Dockerrun.aws.json and what it mounts.
     type: path
     required: true
+  paths:
+    description:
+      - Which files and folders of O(source) are packed, relative to it. By default all.
+    type: list
+    elements: str
+  definition:
+    description:
+      - Content of the Dockerrun.aws.json, where O(source) does not hold it.
+    type: str
   bucket:
     description: Bucket of the bundles, in the application's region and of this very account.
     type: str
@@ -57,6 +66,15 @@ EXAMPLES = r"""
   beanstalk_version:
     application: shop
     source: /srv/shop/build
+    bucket: shop-bundles-123456789012
+    release: 3f9c2e1
+
+- name: Make a version of a rendered definition and what it mounts, of the Compose project
+  beanstalk_version:
+    application: shop
+    source: /srv/shop
+    paths: "{{ rendered.bundled }}"
+    definition: "{{ rendered.text }}"
     bucket: shop-bundles-123456789012
     release: 3f9c2e1
 """
@@ -110,6 +128,8 @@ def main() -> None:
         argument_spec={
             "application": {"type": "str", "required": True},
             "source": {"type": "path", "required": True},
+            "paths": {"type": "list", "elements": "str"},
+            "definition": {"type": "str"},
             "bucket": {"type": "str", "required": True},
             "prefix": {"type": "str", "default": ""},
             "release": {"type": "str", "default": ""},
@@ -120,8 +140,9 @@ def main() -> None:
     )
     params = module.params
     try:
-        label = source_bundle.label(params["release"], source_bundle.digest(params["source"]))
-        body = source_bundle.pack(params["source"])
+        texts = {} if params["definition"] is None else {"Dockerrun.aws.json": params["definition"]}
+        files = source_bundle.entries(params["source"], params["paths"], texts)
+        label = source_bundle.label(params["release"], source_bundle.digest(files))
     except BerthError as problem:
         module.fail_json(msg=str(problem))
         raise AssertionError("fail_json returned") from None
@@ -135,7 +156,7 @@ def main() -> None:
             account = module.client("sts", retry_decorator=retry).get_caller_identity(aws_retry=True)["Account"]
             owner = {"ExpectedBucketOwner": account}
             if not uploaded(module, s3, key, owner):
-                s3.put_object(aws_retry=True, Bucket=params["bucket"], Key=key, Body=body, **owner)
+                s3.put_object(aws_retry=True, Bucket=params["bucket"], Key=key, Body=source_bundle.pack(files), **owner)
             made(
                 beanstalk.create_application_version,
                 aws_retry=True,

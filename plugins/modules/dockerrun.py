@@ -22,8 +22,8 @@ options:
         C(docker-compose.yml).
       - The file is replaced atomically, and gets mode C(0644), or C(0600) where plain passwords are in it, unless O(mode) says
         otherwise.
+      - Where it is not given, nothing is written, and RV(text) has it. O(format=compose) needs it, since it can hold passwords.
     type: path
-    required: true
   format:
     description:
       - V(2) is for the platform "ECS running on 64bit Amazon Linux 2023", with any number of containers.
@@ -243,8 +243,12 @@ RETURN = r"""
 dest:
   description: Absolute path of the file.
   type: str
-  returned: success
+  returned: when O(dest) is given
   sample: /srv/shop/build/Dockerrun.aws.json
+text:
+  description: Content of the file.
+  type: str
+  returned: when O(dest) is not given
 containers:
   description: Names of the containers in the file, in alphabetical order.
   type: list
@@ -379,12 +383,36 @@ def render(project: compose.Project, options: Options, format_: str, hoisted: bo
     return {"Dockerrun.aws.json": text}, selection, apart
 
 
+def written(module: AnsibleModule, texts: dict[str, str], main_name: str, *, secret: bool) -> dict[str, Any]:
+    """Have the files at ``dest``, as far as it is no check; what there is to say of that. Raises :class:`BerthError` before it writes."""
+    params = module.params
+    dest = os.path.abspath(params["dest"])
+    if os.path.isdir(dest):
+        dest = os.path.join(dest, main_name)
+    paths = {dest if name == main_name else os.path.join(os.path.dirname(dest), name): text for name, text in texts.items()}
+    before = {path: current_text(path) for path in paths}
+    for path in paths:
+        check_writable(path)
+    changed = False
+    for path, text in paths.items():
+        if before[path] != text:
+            changed = True
+            if not module.check_mode:
+                write_atomically(module, path, text)
+        if params["mode"] is None:
+            params["mode"] = "0600" if secret and path.endswith("docker-compose.yml") else "0644"
+        if not module.check_mode or os.path.exists(path):
+            changed = module.set_fs_attributes_if_different(module.load_file_common_arguments(params, path), changed)
+    diff = [{"before_header": path, "after_header": path, "before": before[path] or "", "after": text} for path, text in paths.items()]
+    return {"changed": changed, "dest": dest, "diff": diff}
+
+
 def main() -> None:
     """Run the module as Ansible calls it."""
     module = AnsibleModule(
         argument_spec={
             **compose.ARGUMENTS,
-            "dest": {"type": "path", "required": True},
+            "dest": {"type": "path"},
             "format": {"type": "str", "choices": ["2", "1", "compose"], "default": "2"},
             "images": {"type": "dict", "default": {}},
             # Checked entry by entry in connections.read_connection: the keys are service names, which no argument spec can name.
@@ -408,6 +436,7 @@ def main() -> None:
             "strict": {"type": "bool", "default": False},
         },
         add_file_common_args=True,
+        required_if=[("format", "compose", ["dest"])],
         supports_check_mode=True,
     )
     params = module.params
@@ -445,35 +474,18 @@ def main() -> None:
         warnings = list(dict.fromkeys([*project.warnings, *selection.notes.warnings]))
         if params["strict"] and losses:
             raise BerthError(f"strict: {len(losses)} things of the project are not carried: " + "; ".join(losses))
-        dest = os.path.abspath(params["dest"])
         main_name = "docker-compose.yml" if params["format"] == "compose" else "Dockerrun.aws.json"
-        if os.path.isdir(dest):
-            dest = os.path.join(dest, main_name)
-        paths = {dest if name == main_name else os.path.join(os.path.dirname(dest), name): text for name, text in texts.items()}
-        before = {path: current_text(path) for path in paths}
-        for path in paths:
-            check_writable(path)
+        where = {"text": texts[main_name], "changed": False}
+        if params["dest"] is not None:
+            where = written(module, texts, main_name, secret=bool(passwords))
     except BerthError as problem:
         for warning in warnings:
             module.warn(warning)
         module.fail_json(msg=str(problem))
         raise AssertionError("fail_json returned") from None
-    changed = False
-    for path, text in paths.items():
-        if before[path] != text:
-            changed = True
-            if not module.check_mode:
-                write_atomically(module, path, text)
-        if params["mode"] is None:
-            secret = passwords and path.endswith("docker-compose.yml")
-            params["mode"] = "0600" if secret else "0644"
-        if not module.check_mode or os.path.exists(path):
-            changed = module.set_fs_attributes_if_different(module.load_file_common_arguments(params, path), changed)
     for warning in warnings:
         module.warn(warning)
     module.exit_json(
-        changed=changed,
-        dest=dest,
         containers=sorted(selection.services),
         dropped=selection.notes.dropped,
         bound=selection.bound,
@@ -484,7 +496,7 @@ def main() -> None:
         bundled=sorted(set(selection.notes.bundled)),
         front_door=selection.front_door,
         health_path=topology.health_path(project.services.get(selection.front_door or "", {})),
-        diff=[{"before_header": path, "after_header": path, "before": before[path] or "", "after": text} for path, text in paths.items()],
+        **where,
     )
 
 

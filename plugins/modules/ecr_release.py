@@ -68,6 +68,8 @@ built:
 """
 
 import base64
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ansible.module_utils.berth import compose, overview, registries, release
@@ -77,18 +79,21 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 
 
-def uris(client: Any, names: list[str]) -> dict[str, str]:
-    """Repository to its URI; those that there are."""
-    found: dict[str, str] = {}
-    for name in names:
-        try:
-            repository = client.describe_repositories(aws_retry=True, repositoryNames=[name])["repositories"][0]
-        except AWS_ERRORS as error:
-            if error_code(error) != "RepositoryNotFoundException":
-                raise
-        else:
-            found[name] = str(repository["repositoryUri"])
-    return found
+def uri_of(client: Any, name: str) -> str | None:
+    """The URI of a repository, or None where there is none of that name."""
+    try:
+        return str(client.describe_repositories(aws_retry=True, repositoryNames=[name])["repositories"][0]["repositoryUri"])
+    except AWS_ERRORS as error:
+        if error_code(error) == "RepositoryNotFoundException":
+            return None
+        raise
+
+
+def looked_up(look: Callable[[str], str | None], names: Iterable[str]) -> dict[str, str | None]:
+    """What is found under each name, asked for side by side."""
+    wanted = sorted(set(names))
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        return dict(zip(wanted, pool.map(look, wanted), strict=True))
 
 
 def digest_of(client: Any, name: str, tag: str) -> str | None:
@@ -140,17 +145,17 @@ def main() -> None:
         project = compose.project_of(module)
         name = release.name_of(project.directory, module.run_command, params["release"])
         repositories = repositories_of(project, params)
-        there = uris(client, sorted(repositories.values()))
-        absent = sorted(set(repositories.values()) - set(there))
+        there = looked_up(lambda repository: uri_of(client, repository), repositories.values())
+        absent = [repository for repository, uri in there.items() if uri is None]
         if absent and not module.check_mode:
             raise BerthError(f"repositories: ECR has no {', '.join(absent)}; run playbooks/platform.yml first, which makes them")
-        digests = {service: digest_of(client, repository, name) for service, repository in repositories.items()}
-        missing = [service for service, digest in sorted(digests.items()) if digest is None]
+        digests = looked_up(lambda repository: digest_of(client, repository, name), repositories.values())
+        missing = [service for service, repository in sorted(repositories.items()) if digests[repository] is None]
         if missing and not module.check_mode:
             wanted = {service: f"{there[repositories[service]]}:{name}" for service in missing}
             with registries.signed_in(credentials(module, client)) as environment:
                 release.build_and_push(module.run_command, project, wanted, params, environment)
-            digests |= {service: digest_of(client, repositories[service], name) for service in missing}
+            digests = looked_up(lambda repository: digest_of(client, repository, name), repositories.values())
     except BerthError as problem:
         module.fail_json(msg=str(problem))
         raise AssertionError("fail_json returned") from None
@@ -158,8 +163,8 @@ def main() -> None:
         fail_aws(module, error, "Looking for the release's images in ECR")
     images = {}
     for service, repository in sorted(repositories.items()):
-        uri = there.get(repository, repository)
-        images[service] = f"{uri}@{digests[service]}" if digests[service] else f"{uri}:{name}"
+        uri, digest = there[repository] or repository, digests[repository]
+        images[service] = f"{uri}@{digest}" if digest else f"{uri}:{name}"
     module.exit_json(changed=bool(missing), release=name, images=images, built=missing)
 
 

@@ -14,6 +14,7 @@ import functools
 import gc
 import re
 from pathlib import Path
+from typing import Any
 
 _MODULES = Path(__file__).resolve().parents[1] / "modules"
 
@@ -31,11 +32,15 @@ except ImportError:  # each module says itself that one is missing
 
 
 @functools.cache
+def _session() -> Any:
+    return boto3.session.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name="us-east-1")
+
+
+@functools.cache
 def _read(service: str) -> None:
     # What the user has configured is for the modules to read, and to say what is wrong with it.
     with contextlib.suppress(botocore.exceptions.BotoCoreError):
-        session = boto3.session.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name="us-east-1")
-        session.client(service)
+        _session().client(service)
 
 
 def prepare(module: str) -> None:

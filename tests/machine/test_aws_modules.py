@@ -201,6 +201,14 @@ def test_beanstalk_application_version_and_environment(cloud: Cloud, tmp_path):
     first = cloud.succeed("beanstalk_version", version)
     assert first["changed"]
     assert not cloud.succeed("beanstalk_version", version)["changed"]
+    # The same content in another way, beside what is not packed.
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "compose.yaml").write_text("services: {}")
+    rendered = {**version, "source": str(project), "paths": [], "definition": json.dumps(DOCKERRUN)}
+    same = cloud.succeed("beanstalk_version", rendered)
+    assert (same["changed"], same["version_label"]) == (False, first["version_label"])
+    failed(cloud, "beanstalk_version", {**rendered, "paths": ["web.conf"]}, "web.conf is not there, and containers mount it")
     assert len(cloud.client("s3").list_objects_v2(Bucket="bundles-of-the-test")["Contents"]) == 1
     (source / "broken").write_text("another content")
     broken = {

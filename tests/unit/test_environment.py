@@ -117,7 +117,8 @@ def test_a_bundle_is_the_same_whenever_and_in_whatever_order_it_is_written(tmp_p
             path.write_bytes(data)
         for path in folder.rglob("*"):
             os.utime(path, (len(packed) * 1000 + 1, 2))
-        packed.append((source_bundle.pack(str(folder)), source_bundle.digest(str(folder))))
+        files = source_bundle.entries(str(folder))
+        packed.append((source_bundle.pack(files), source_bundle.digest(files)))
     assert packed[0] == packed[1]
     with zipfile.ZipFile(BytesIO(packed[0][0])) as archive:
         assert {name: archive.read(name) for name in archive.namelist()} == {
@@ -129,9 +130,27 @@ def test_a_bundle_is_the_same_whenever_and_in_whatever_order_it_is_written(tmp_p
 def test_another_mode_is_another_bundle(tmp_path):
     script = tmp_path / "run"
     script.write_text("#!/bin/sh\n")
-    before = source_bundle.digest(str(tmp_path))
+    before = source_bundle.digest(source_bundle.entries(str(tmp_path)))
     script.chmod(0o755)
-    assert source_bundle.digest(str(tmp_path)) != before
+    assert source_bundle.digest(source_bundle.entries(str(tmp_path))) != before
+
+
+def test_a_bundle_of_some_paths_is_what_a_folder_with_them_alone_would_be(tmp_path):
+    project, folder = tmp_path / "project", tmp_path / "folder"
+    for name in ("web/conf.d/site.conf", "web/index.html", "api/server.js", "linked/deep/file"):
+        path = project / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    (project / "web" / "conf.d" / "more").symlink_to(project / "linked")
+    some = source_bundle.entries(str(project), ["web/conf.d/", "./web/index.html"], {"Dockerrun.aws.json": "{}"})
+    assert sorted(some) == ["Dockerrun.aws.json", "web/conf.d/more/deep/file", "web/conf.d/site.conf", "web/index.html"]
+    for name, entry in some.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(entry.content)
+    assert source_bundle.pack(some) == source_bundle.pack(source_bundle.entries(str(folder)))
+    with pytest.raises(BerthError, match="gone is not there, and containers mount it"):
+        source_bundle.entries(str(project), ["gone"])
 
 
 @pytest.mark.parametrize(("make", "words"), [(lambda path: path.mkdir(), "is empty"), (lambda path: None, "is not a directory")])
@@ -139,7 +158,7 @@ def test_what_is_no_bundle_is_said(tmp_path, make, words):
     path = tmp_path / "bundle"
     make(path)
     with pytest.raises(BerthError, match=words):
-        source_bundle.pack(str(path))
+        source_bundle.entries(str(path))
 
 
 @pytest.mark.parametrize(

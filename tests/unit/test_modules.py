@@ -81,6 +81,21 @@ def test_the_compose_format_hides_its_password_from_others_and_from_the_output(d
     assert version_3 == {"AWSEBDockerrunVersion": "3", "Authentication": {"bucket": "keys", "key": "config.json"}}
 
 
+def test_without_a_destination_the_content_is_returned_and_nothing_written(django, tmp_path):
+    code, wanted, _printed = run("dockerrun", django)
+    assert code == 0
+    (tmp_path / "Dockerrun.aws.json").rename(tmp_path / "wanted")
+    code, result, _printed = run("dockerrun", {key: value for key, value in django.items() if key != "dest"})
+    assert code == 0
+    assert (result["changed"], result["text"]) == (False, (tmp_path / "wanted").read_text())
+    assert "dest" not in result
+    assert result["containers"] == wanted["containers"]
+    assert not (tmp_path / "Dockerrun.aws.json").exists()
+    code, result, _printed = run("dockerrun", {key: value for key, value in django.items() if key != "dest"} | {"format": "compose"})
+    assert code != 0
+    assert "dest" in result["msg"]
+
+
 def test_strict_turns_a_loss_into_an_error_and_writes_nothing(tmp_path):
     folder = write(tmp_path, "services:\n  a: {image: 'x/a:1', pid: host}\n")
     arguments = {"project_src": str(folder), "dest": str(tmp_path / "out.json")}
