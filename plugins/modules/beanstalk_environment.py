@@ -175,7 +175,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 
 _LOG_LINES = 40
-_POLL_SECONDS = 1
+_LOGS_SECONDS = 1
 
 
 class Keeper:
@@ -184,6 +184,9 @@ class Keeper:
     def __init__(self, module: Any) -> None:
         self.module, self.params = module, module.params
         self.client = module.client("elasticbeanstalk", retry_decorator=AWSRetry.jittered_backoff())
+        # What is waited for began with this call, or in an earlier one.
+        since = self.params["since"]
+        self.began = time.monotonic() - ((datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds() if since else 0)
 
     def describe(self) -> dict[str, Any] | None:
         """The environment, or None. A terminated one is none."""
@@ -229,9 +232,10 @@ class Keeper:
             there = self.describe()
             if there is None or (not gone and there["Status"] == "Ready"):
                 return there, True
-            if time.monotonic() >= until:
+            now = time.monotonic()
+            if now >= until:
                 return there, False
-            time.sleep(_POLL_SECONDS)
+            time.sleep(min(environments.pause(now - self.began), until - now))
 
     def create(self, change: environments.Change) -> None:
         """Make the environment."""
@@ -305,7 +309,7 @@ class Keeper:
                 found = [each for each in found if each.get("SampleTimestamp", asked) >= asked]
                 if found:
                     break
-                time.sleep(_POLL_SECONDS)
+                time.sleep(_LOGS_SECONDS)
             for each in found:
                 text = each.get("Message") or ""
                 if text.startswith(("https://", "http://")):
@@ -325,9 +329,10 @@ def finish(keeper: Keeper, since: datetime, *, changed: bool, diff: dict[str, An
     """Wait, judge, note what came into service, and end."""
     module, params = keeper.module, keeper.params
     slice_ = params["wait_slice"]
-    there, through = keeper.describe(), True
     if params["wait"]:
         there, through = keeper.steady(time.monotonic() + (slice_ or params["wait_timeout"]))
+    else:
+        there, through = keeper.describe(), True
     events = keeper.events(since) if changed or params["since"] else []
     answer = {
         "changed": changed,

@@ -127,6 +127,15 @@ def test_a_bundle_is_the_same_whenever_and_in_whatever_order_it_is_written(tmp_p
         }
 
 
+@given(st.floats(1, 3600))
+def test_a_change_is_seen_within_a_twentieth_of_its_time_and_costs_few_requests(lasts):
+    waited, looks = 0.0, 1
+    while waited < lasts:
+        waited, looks = waited + environments.pause(waited), looks + 1
+    assert waited - lasts <= max(0.25, lasts / 20)
+    assert looks <= 30 + lasts / 5 + 80
+
+
 def test_another_mode_is_another_bundle(tmp_path):
     script = tmp_path / "run"
     script.write_text("#!/bin/sh\n")

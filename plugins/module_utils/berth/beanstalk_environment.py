@@ -56,6 +56,13 @@ class Change(NamedTuple):
         return bool(self.settings or self.remove or self.version is not None or self.description is not None)
 
 
+def pause(waited: float) -> float:
+    """For how many seconds not to look, after so many of waiting: a twentieth of those. What took long is seen as soon, in proportion, as what
+    did not, and what takes minutes costs few requests.
+    """
+    return min(max(waited / 20, 0.25), 5.0)
+
+
 def name_problem(name: str) -> str:
     """Why Beanstalk would refuse an environment's name; empty when it would not."""
     if _NAME.fullmatch(name):
