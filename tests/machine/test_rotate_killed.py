@@ -43,7 +43,7 @@ class Pair(Database):
         """Whether everything is as it has to be once a rotation is through."""
         with_one = "select count(*) from pg_roles where rolname like 'rotate_test%' and rolcanlogin"
         logins = self.on("db-1", f'docker exec -u postgres berth-postgres psql -qAt -c "{with_one}"').strip()
-        follows = "docker exec -u postgres berth-postgres psql -qAt -c \"select status from pg_stat_wal_receiver\""
+        follows = 'docker exec -u postgres berth-postgres psql -qAt -c "select status from pg_stat_wal_receiver"'
         return (logins, self.on("db-2", follows).strip(), self.cached().isdigit()) == ("1", "streaming", True)
 
 
