@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ import docker.errors
 STAND_IN = "org.berth.stand-in"
 _FOLDER = Path(__file__).parent / "images"
 _CONTENT = f"{STAND_IN}.content"
-_BASE = "debian:trixie-slim"
+_RELEASE = "trixie"
+# Another release of Debian has another major release of what is stood in for: build arguments of the stand-in's Dockerfile.
+_OLDER = {("postgres", "15"): {"RELEASE": "bookworm", "MAJOR": "15"}}
 _BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 _PULL_SECONDS = 600
 Say = Callable[[str], None]
@@ -37,6 +40,12 @@ def stand_in_for(image: str) -> str | None:
     return name if (_FOLDER / name / "Dockerfile").is_file() else None
 
 
+def variant(image: str) -> dict[str, str]:
+    """With which build arguments an image is stood in for; none for what Debian has now."""
+    tag = re.sub(r"^.*/", "", image).split("@")[0].partition(":")[2]
+    return _OLDER.get((stand_in_for(image) or "", re.split(r"[.-]", tag)[0]), {})
+
+
 def ensure(images: Iterable[str], say: Say = print) -> list[str]:
     """Make every image available on this engine. Returns those that are stand-ins.
 
@@ -44,7 +53,7 @@ def ensure(images: Iterable[str], say: Say = print) -> list[str]:
     """
     client = docker.from_env()
     wanted = list(dict.fromkeys(images))
-    missing = [image for image in wanted if _stale(_labels(client, image))]
+    missing = [image for image in wanted if _stale(_labels(client, image), variant(image))]
     for image in missing:
         if not _pull(image, say):
             _build(client, image, say)
@@ -55,29 +64,38 @@ def build(tag: str, folder: Path, say: Say = lambda text: print(f"  {text}", flu
     """Have an image of the rehearsal's own, built from a folder where it is missing or made of other files. Raises :class:`ImageError`."""
     if (_labels(docker.from_env(), tag) or {}).get(_CONTENT) == _content(folder):
         return
-    ensure([_BASE], say)
+    ensure([_base(_RELEASE)], say)
     _make(tag, folder, lambda: say(f"building {tag} from Debian packages (a minute, once)"))
 
 
-def _content(folder: Path) -> str:
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())).hexdigest()
+def _base(release: str) -> str:
+    return f"debian:{release}-slim"
 
 
-def _stale(labels: dict[str, str] | None) -> bool:
+def _content(folder: Path, arguments: dict[str, str] | None = None) -> str:
+    found = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()))
+    found.update(repr(sorted(arguments.items())).encode() if arguments else b"")
+    return found.hexdigest()
+
+
+def _stale(labels: dict[str, str] | None, arguments: dict[str, str]) -> bool:
     """Whether an image is missing, or stands in as an earlier version of this project built it."""
     if labels is None:
         return True
     folder = _FOLDER / labels.get(STAND_IN, "-")
-    return folder.is_dir() and labels.get(_CONTENT) != _content(folder)
+    return folder.is_dir() and labels.get(_CONTENT) != _content(folder, arguments)
 
 
-def _make(tag: str, folder: Path, begin: Callable[[], None]) -> None:
+def _make(tag: str, folder: Path, begin: Callable[[], None], arguments: dict[str, str] | None = None) -> None:
     """Build an image from a folder, unless it is there and made of the same files."""
-    if (_labels(docker.from_env(), tag) or {}).get(_CONTENT) == _content(folder):
+    content = _content(folder, arguments)
+    if (_labels(docker.from_env(), tag) or {}).get(_CONTENT) == content:
         return
     begin()
-    labels = ["--label", f"{STAND_IN}={folder.name}", "--label", f"{_CONTENT}={_content(folder)}"]
-    command = ["docker", "build", "--quiet", *labels, "--tag", tag, str(folder)]
+    options = ["--label", f"{STAND_IN}={folder.name}", "--label", f"{_CONTENT}={content}"]
+    for key, value in (arguments or {}).items():
+        options += ["--build-arg", f"{key}={value}"]
+    command = ["docker", "build", "--quiet", *options, "--tag", tag, str(folder)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise ImageError(f"{tag}: could not be built:\n" + "\n".join(result.stderr.strip().splitlines()[-15:]))
@@ -104,29 +122,31 @@ def _build(client: Any, image: str, say: Say) -> None:
     name = stand_in_for(image)
     if name is None:
         raise ImageError(f"{image}: no registry that has it can be reached, and Berth has no stand-in for it; load it with docker load")
-    if _labels(client, _BASE) is None:
-        if name != "debian" and _pull(_BASE, say):
-            pass
-        else:
-            _debootstrap(client, say)
+    arguments = variant(image)
+    release = arguments.get("RELEASE", _RELEASE)
+    base = _base(release)
+    if _labels(client, base) is None and (name == "debian" or not _pull(base, say)):
+        _debootstrap(client, say, release)
     if name == "debian":
-        if image != _BASE:
-            client.images.get(_BASE).tag(image)
+        if image != base:
+            client.images.get(base).tag(image)
         return
-    built = f"berth/stand-in-{name}"
-    _make(built, _FOLDER / name, lambda: say(f"building a stand-in for {image} from Debian packages (a minute, once)"))
+    built = "-".join(["berth/stand-in", name, *([arguments["MAJOR"]] if arguments else [])])
+    begin = partial(say, f"building a stand-in for {image} from Debian packages (a minute, once)")
+    _make(built, _FOLDER / name, begin, arguments)
     client.images.get(built).tag(image)
 
 
-def _debootstrap(client: Any, say: Say) -> None:
+def _debootstrap(client: Any, say: Say, release: str) -> None:
     """Make the base image from Debian's archive. It carries this machine's CA bundle, for networks with a proxy that has its own."""
-    say(f"building {_BASE} from Debian's archive (half a minute, once)")
+    base = _base(release)
+    say(f"building {base} from Debian's archive (half a minute, once)")
     if shutil.which("debootstrap") is None:
         _check(["apt-get", "install", "--yes", "--quiet=2", "--no-install-recommends", "debootstrap"], "debootstrap cannot be installed")
     with tempfile.TemporaryDirectory(prefix="berth-base-") as folder:
         root = Path(folder) / "root"
         include = "--include=ca-certificates"
-        _check(["debootstrap", "--variant=minbase", include, "trixie", str(root), *_mirror()], f"{_BASE} cannot be built")
+        _check(["debootstrap", "--variant=minbase", include, release, str(root), *_mirror()], f"{base} cannot be built")
         shutil.rmtree(root / "var/cache/apt/archives", ignore_errors=True)
         if _BUNDLE.is_file():
             shutil.copyfile(_BUNDLE, root / str(_BUNDLE).lstrip("/"))
@@ -136,7 +156,7 @@ def _debootstrap(client: Any, say: Say) -> None:
         )
         changes = [f"LABEL {STAND_IN}=debian", 'CMD ["bash"]']
         changes += [f"ENV {name}={_BUNDLE}" for name in ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "PIP_CERT")]
-        repository, tag = _BASE.split(":")
+        repository, tag = base.split(":")
         client.api.import_image(src=str(archive), repository=repository, tag=tag, changes=changes)
 
 

@@ -1,97 +1,26 @@
-"""`make scan`: Prowler looks at what Berth made in the rehearsal, in production and small, and at what a playbook of stock modules made."""
+"""`make scan`: strangers look at what Berth made in the rehearsal: Prowler at the account on AWS, Lynis at the droplets."""
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).parent.parent
-os.environ.setdefault("BERTH_REHEARSAL_STATE", str(ROOT / ".cache" / "rehearsal-of-scans"))
+os.environ.setdefault("BERTH_REHEARSAL_STATE", str(Path(__file__).parent.parent / ".cache" / "rehearsal-of-scans"))
 os.environ.setdefault("BERTH_REHEARSAL_SECONDS", "1")
 
-import yaml  # noqa: E402
+from scan import account, machine
 
-from rehearsal import demo, server, stack, strangers  # noqa: E402
-from scan import findings  # noqa: E402
-
-PINS = Path(__file__).parent / "requirements.txt"
-# Those of which a stack has something.
-SERVICES = "autoscaling cloudwatch ec2 ecr ecs elasticache elasticbeanstalk elbv2 iam kms rds s3 secretsmanager sns vpc".split()
+SCANS = {"aws": account.scan, "digitalocean": machine.scan}
 
 
-def run(*words: str) -> None:
-    """Run a command in the rehearsal. Stop with its words when it fails."""
-    print("  " + " ".join(words[:6]), flush=True)
-    settings = {**os.environ, **server.environment()}
-    done = subprocess.run(words, cwd=ROOT, env=settings, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{' '.join(words)}: {done.stdout[-3000:]}{done.stderr[-2000:]}")
-
-
-def looked_at(programs: Path) -> list[dict[str, Any]]:
-    """What Prowler says of the whole account."""
-    with tempfile.TemporaryDirectory(prefix="berth-scan-") as folder:
-        command = [str(programs / "prowler"), "aws", "--services", *SERVICES, "--region", server.environment()["AWS_REGION"]]
-        command += ["--no-banner", "--output-formats", "json-ocsf", "--output-directory", folder, "--output-filename", "scan"]
-        settings = {**os.environ, **server.environment(), "HOME": folder}
-        # It ends with 3 where a check failed, and some of its questions the rehearsal cannot answer.
-        done = subprocess.run(command, env=settings, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        report = Path(folder) / "scan.ocsf.json"
-        if not report.is_file():
-            sys.exit(f"Prowler wrote no report: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-        answer: list[dict[str, Any]] = json.loads(report.read_text())
-        return answer
-
-
-def words_of(name: str) -> list[str]:
-    """By which a stack's resources are told: its name, and the ids of its network's parts."""
-    ec2 = stack.client("ec2")
-    by_name = [each for each in ec2.describe_vpcs()["Vpcs"] if any(tag["Value"] == name for tag in each.get("Tags", []))]
-    ids = [each["VpcId"] for each in by_name]
-    inside = [{"Name": "vpc-id", "Values": ids}]
-    ids += [each["VpcEndpointId"] for each in ec2.describe_vpc_endpoints(Filters=inside)["VpcEndpoints"]] if ids else []
-    return [name, *ids]
-
-
-def main() -> int:
-    """Make, look, and say. Returns 1 where the production profile has a grave finding."""
-    programs = strangers.programs("scan", PINS)
-    mutes = yaml.safe_load((Path(__file__).parent / "muted.yaml").read_text())
-    server.down()
-    try:
-        server.up()
-        demo.bases(ROOT / "examples" / "fibonacci")
-        site = ("ansible-playbook", "-i", "inventories/aws", "playbooks/site.yml")
-        run(*site)
-        run(*site, "-e", "app_stage=small", "-e", "aws_profile=small")
-        run("ansible-playbook", "-i", "localhost,", "benchmarks/stock/site.yml")
-        print("  Prowler looks", flush=True)
-        report = looked_at(programs)
-        small = findings.failed(report, words_of("berth-fibonacci-small"))
-        everything = findings.failed(report, words_of("berth-fibonacci"))
-        production = [each for each in everything if each not in small]
-        stock = findings.failed(report, words_of("berth-stock"))
-    finally:
-        server.down()
-    ours = {"production": production, "small": small}
-    open_ = {name: [each for each in found if not findings.muted(each, mutes)] for name, found in ours.items()}
-    print("\n".join(findings.table({**open_, "stock modules, nothing muted": stock})))
-    for name, found in open_.items():
-        print(f"\n{name}:")
-        for each in found:
-            print(f"  {each.severity:9} {each.check}: {each.says}")
-    used = sorted({each.check for found in ours.values() for each in found if findings.muted(each, mutes)})
-    print(f"\nmuted, for the reasons in scan/muted.yaml: {', '.join(used)}")
-    idle = sorted(set(mutes) - set(used))
-    if idle:
-        print(f"muted without need: {', '.join(idle)}")
-    return int(any(each.severity in findings.GRAVE for each in open_["production"]) or bool(idle))
+def main(names: list[str]) -> int:
+    """Scan the homes that are named, or all. Returns 1 where one has what it may not have."""
+    unknown = sorted(set(names) - set(SCANS))
+    if unknown:
+        sys.exit(f"scan: there is no {', '.join(unknown)}; it is one of {', '.join(SCANS)}")
+    return max(SCANS[name]() for name in names or SCANS)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

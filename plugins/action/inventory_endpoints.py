@@ -33,7 +33,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             }
         )
         for each in given["inventories"]:
-            if not (_ROOT / each).exists():
+            if not (_ROOT / each.partition("@")[0]).exists():
                 known = ", ".join(sorted(f"inventories/{path.name}" for path in (_ROOT / "inventories").iterdir()))
                 raise AnsibleActionFail(f"{each} is no inventory; there are {known}")
         with ThreadPoolExecutor() as pool:
@@ -50,9 +50,10 @@ def _told(inventory: str, playbook: str, *, close: bool) -> dict[str, Any]:
     """What the playbook wrote with an inventory, or as ``problem`` why it did not."""
     with tempfile.TemporaryDirectory(prefix="berth-endpoints-") as folder:
         file = Path(folder) / "endpoints.json"
-        words = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", inventory, playbook]
-        # Those of this run, and the file's name over them.
-        own = {"endpoints_file": str(file), "endpoints_close": close}
+        path, at, stage = inventory.partition("@")
+        words = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", path, playbook]
+        # Those of this run, and over them the file's name, and the stage where one is named.
+        own = {"endpoints_file": str(file), "endpoints_close": close} | ({"app_stage": stage} if at else {})
         for each in [*context.CLIARGS.get("extra_vars", ()), json.dumps(own)]:
             words += ["-e", each]
         done = subprocess.run(words, cwd=_ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)

@@ -14,7 +14,7 @@ description:
     inventory.
 options:
   inventories:
-    description: The other inventories.
+    description: The other inventories. One with C(@) and a stage after it is asked as that stage, C(inventories/aws@next).
     type: list
     elements: str
     required: true

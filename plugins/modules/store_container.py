@@ -56,6 +56,12 @@ options:
     type: list
     elements: path
     default: []
+  data_command:
+    description:
+      - What fails where the data is none that the server of O(image) can read. Run before another image takes over, in a container of that image
+        with the running one's volumes, read only. The running one goes on where it fails.
+    type: list
+    elements: str
   reload_environment:
     description: Variables of both commands, each with the file that holds its value, which so stands in no process list.
     type: dict
@@ -129,6 +135,18 @@ def own(docker: Docker, params: dict[str, Any]) -> None:
         os.chown(each, int(number), int(number))
 
 
+def readable(docker: Docker, params: dict[str, Any], before: str) -> None:
+    """Refuse an image whose server cannot read what another one's has written."""
+    program, *words = params["data_command"]
+    inside = ("--rm", "--network", "none", "--volumes-from", f"{params['container']}:ro", "--user", params["user"], "--entrypoint", program)
+    code, out, err = docker("run", *inside, params["image"], *words)
+    if code != 0:
+        raise BerthError(
+            f"image {params['image']} cannot read what {before} has written: {last_words(out, err)}. The latter goes on; set it back, and let "
+            "the other one take over beside it: docs/upgrades.md"
+        )
+
+
 def start(docker: Docker, params: dict[str, Any]) -> None:
     """Start the project, and wait until it is healthy."""
     words = ("compose", "--file", params["project"], "up", "--detach", "--wait", "--wait-timeout", str(params["wait_timeout"]))
@@ -186,6 +204,7 @@ def main() -> None:
             "reload_command": {"type": "list", "elements": "str"},
             "pending_command": {"type": "list", "elements": "str"},
             "restart_files": {"type": "list", "elements": "path", "default": []},
+            "data_command": {"type": "list", "elements": "str"},
             "reload_environment": {"type": "dict", "default": {}},
             "wait_timeout": {"type": "int", "default": 120},
         },
@@ -204,6 +223,8 @@ def main() -> None:
         else:
             if docker("image", "inspect", params["image"])[0] != 0:
                 docker.check(f"image {params['image']} cannot be pulled", "pull", "--quiet", params["image"])
+            if before and before[1] != params["image"] and params["data_command"]:
+                readable(docker, params, before[1])
             own(docker, params)
             start(docker, params)
             after = look(docker, params["container"])

@@ -25,6 +25,19 @@ COMPOSE = """services:
       DATABASE_URL: postgresql://postgres@postgres/postgres
     depends_on: [postgres]
 """
+# And one of Redis.
+READER = """  cache:
+    image: redis:8
+  reader:
+    image: redis:8.2.2
+    command: [sh, -c, "trap exit TERM; sleep infinity & wait"]
+    environment: {REDIS_URL: "redis://cache:6379"}
+    depends_on: [cache]
+"""
+# Redis's own client takes a URL without a user for one of the user with an empty name.
+_CACHED = (
+    "at=${REDIS_URL#*@}; word=${REDIS_URL#*://*:}; REDISCLI_AUTH=${word%%@*} redis-cli --no-auth-warning --tls --insecure -h ${at%%[:/]*}"
+)
 
 
 @dataclass
@@ -56,6 +69,12 @@ class Database(Droplets):
             raise OSError(done.stderr[-500:])
         return done.stdout.strip()
 
+    def cached(self, words: str) -> str:
+        """What Redis answers to the app's own client, the service of :data:`READER`, by way of the variables that the app has."""
+        find = "docker ps --quiet --filter label=com.docker.compose.service=reader --latest"
+        name = next(each["name"] for each in self.droplets if "app" in each["groups"])
+        return self.on(name, f"docker exec $({find}) sh -c '{_CACHED} {words}'").strip()
+
     def standing(self, name: str) -> str:
         return self.on(name, "docker exec -u postgres berth-postgres psql -qAt -c 'select pg_is_in_recovery()'").strip()
 
@@ -71,7 +90,9 @@ def project(folder: Path, more: str = "") -> Path:
 
 
 class Writer(threading.Thread):
-    """Writes one number after another, and remembers which were acknowledged."""
+    """Writes one number after another, and remembers which were acknowledged, and how long at most none was: ``gap`` in seconds, and ``worst``,
+    what was said last meanwhile.
+    """
 
     # Those that a test which failed has left writing.
     every: ClassVar[list[Writer]] = []
@@ -80,7 +101,7 @@ class Writer(threading.Thread):
         super().__init__(daemon=True)
         self.first = first
         self.database, self.acknowledged, self.ended = database, [], threading.Event()
-        self.gap, self._last = 0.0, time.monotonic()
+        self.gap, self._last, self.refusal, self.worst = 0.0, time.monotonic(), "", ""
         self.every.append(self)
 
     def run(self) -> None:
@@ -90,10 +111,14 @@ class Writer(threading.Thread):
             number += 1
             try:
                 self.database.ask(f"insert into written values ({number})")
-            except (OSError, subprocess.TimeoutExpired, StopIteration):
+            except (OSError, subprocess.TimeoutExpired, StopIteration) as error:
+                self.refusal = repr(error)
                 continue
             self.acknowledged.append(number)
-            self.gap, self._last = max(self.gap, time.monotonic() - self._last), time.monotonic()
+            now = time.monotonic()
+            if now - self._last > self.gap:
+                self.gap, self.worst = now - self._last, self.refusal
+            self._last, self.refusal = now, ""
 
     def stop(self) -> list[int]:
         self.ended.set()

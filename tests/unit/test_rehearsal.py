@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from rehearsal import certificates, state
-from rehearsal.images import stand_in_for
+from rehearsal.images import stand_in_for, variant
 from rehearsal.projects import base_images
 
 
@@ -24,6 +24,21 @@ from rehearsal.projects import base_images
 )
 def test_stand_ins_are_for_official_images(image, folder):
     assert stand_in_for(image) == folder
+
+
+@pytest.mark.parametrize(
+    ("image", "major"),
+    [
+        ("postgres:15", "15"),
+        ("docker.io/library/postgres:15.14-bookworm", "15"),
+        ("127.0.0.1:5000/postgres:15.1", None),
+        ("postgres:17.7", None),
+        ("postgres", None),
+        ("redis:15", None),
+    ],
+)
+def test_an_older_major_release_is_stood_in_for_by_an_older_debian(image, major):
+    assert variant(image).get("MAJOR") == major
 
 
 def test_base_images_are_read_from_services_and_dockerfiles(tmp_path):

@@ -217,6 +217,24 @@ def remarks(source: Database) -> list[str]:
     return [f"what {', '.join(owners)} own becomes the app's one user's there; grants stay behind"] if len(owners) > 1 else []
 
 
+def _extensions(source: Database, target: Database) -> list[str]:
+    """Have the extensions that the app's user may not make in the copy, where it gets everything else. Returns the words that leave them out of
+    the dump: those that name all others.
+    """
+    trusted = {row[0] for row in target.server.sql("select distinct name from pg_available_extension_versions where trusted")}
+    query = "select extname, nspname from pg_extension e join pg_namespace n on n.oid = extnamespace order by e.oid"
+    there = source.server.sql(query, source.name)
+    # One in a schema of its own needs that first, which the dump brings.
+    apart = [name for name, schema in there if name not in trusted and schema in ("public", "pg_catalog") and name != "plpgsql"]
+    # Postgres 13 dumps all or none.
+    if not apart or source.server.major() < 14:
+        return []
+    for name, schema in there:
+        if name in apart:
+            target.server.sql(f"create extension if not exists {quoted(name)} schema {quoted(schema)}", target.name + FRESH)
+    return [f"--extension={quoted(name)}" for name, _schema in there if name not in apart]
+
+
 def copy(source: Database, target: Database, *, snapshot: str = "") -> tuple[int, float]:
     """Copy a database into a fresh one beside the target's; ``snapshot``: as of one that is exported. Returns the bytes that went over, and
     the seconds.
@@ -234,7 +252,7 @@ def copy(source: Database, target: Database, *, snapshot: str = "") -> tuple[int
     dump += [f"--snapshot={snapshot}"] if snapshot else []
     load = ("pg_restore", "--exit-on-error", "--no-owner", "--no-acl", f"--role={target.owner}", f"--dbname={fresh}")
     try:
-        sent = source.server.beside.pipe(dump, target.server.beside, load)
+        sent = source.server.beside.pipe([*dump, *_extensions(source, target)], target.server.beside, load)
         target.server.sql("analyze", fresh)
     except BerthError:
         discard(target)
