@@ -41,7 +41,7 @@ lint: $(VENV)/.ready ## Check style and types
 	yamllint --strict .
 	ansible-lint --offline
 
-scan: $(VENV)/.ready platform ## Let Prowler look at what Berth makes, and print its table
+scan: $(VENV)/.ready platform ## Let Prowler look at the AWS account and Lynis at droplets, and print their tables
 	python -m scan
 
 bench: $(VENV)/.ready platform ## Measure, as ratios taken in one run

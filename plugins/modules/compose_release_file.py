@@ -47,9 +47,13 @@ options:
     type: dict
     default: {}
   trust:
-    description: Whether containers are given the machine's C(/etc/berth/authorities.pem), and told of it.
-    type: bool
-    default: false
+    description:
+      - The certificates, in PEM, of the authorities that sign what the stores show from now on. With one, containers are given the machine's
+        C(/etc/berth/authorities.pem), which also has those that signed before, and are told of it. Another one makes another release,
+        since programs read it when they start.
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
   - berth.project
 attributes:
@@ -171,7 +175,7 @@ def main() -> None:
             "keep": {"type": "list", "elements": "str", "default": []},
             "exclude": {"type": "list", "elements": "str", "default": []},
             "environment": {"type": "dict", "default": {}},
-            "trust": {"type": "bool", "default": False},
+            "trust": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )

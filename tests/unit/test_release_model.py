@@ -24,7 +24,7 @@ MODEL = {
 
 
 def test_nothing_of_a_release_can_be_had_only_once():
-    model, lost = release_model.beside("shop", MODEL, "web", trust=True)
+    model, lost = release_model.beside("shop", MODEL, "web", trust=["one"])
     named = release_model.named(model, "shop", "r1-0c1d")
     web = named["services"]["web"]
     assert named["name"] == "shop-r1-0c1d"
@@ -33,16 +33,26 @@ def test_nothing_of_a_release_can_be_had_only_once():
     assert web["networks"] == {"default": None, "edge": {"aliases": ["shop-r1-0c1d"]}}
     assert named["networks"]["edge"] == {"name": "berth-edge", "external": True}
     assert named["volumes"]["uploads"]["name"] == "shop_uploads"
-    assert web["labels"] == {"org.berth.app": "shop", "org.berth.release": "r1-0c1d"}
+    assert {key: web["labels"][key] for key in ("org.berth.app", "org.berth.release")} == {
+        "org.berth.app": "shop",
+        "org.berth.release": "r1-0c1d",
+    }
     assert any("9000" in line for line in lost)
     assert any("container_name" in line for line in lost)
 
 
 def test_what_a_service_says_of_its_own_authorities_stays():
-    model, _lost = release_model.beside("shop", MODEL, "web", trust=True)
+    model, _lost = release_model.beside("shop", MODEL, "web", trust=["one"])
     assert model["services"]["web"]["environment"]["SSL_CERT_FILE"] == "/own.pem"
     assert model["services"]["worker"]["environment"]["PGSSLROOTCERT"] == release_model.AUTHORITIES
     assert model["services"]["web"]["healthcheck"]["start_interval"] == "1s"
+
+
+def test_another_authority_makes_another_release_which_reads_it_when_it_starts():
+    one, two = (release_model.beside("shop", MODEL, "web", trust=[each])[0] for each in ("one", "two"))
+    assert release_model.identifier("r1", one) != release_model.identifier("r1", two)
+    none, _lost = release_model.beside("shop", MODEL, "web", trust=[])
+    assert release_model.TRUST_LABEL not in none["services"]["web"]["labels"]
 
 
 def test_a_release_is_told_from_another_by_all_that_it_runs_with():

@@ -17,7 +17,7 @@ from typing import Any
 from .problems import BerthError
 
 EDGE_NETWORK = "berth-edge"
-APP_LABEL, RELEASE_LABEL = "org.berth.app", "org.berth.release"
+APP_LABEL, RELEASE_LABEL, TRUST_LABEL = "org.berth.app", "org.berth.release", "org.berth.authorities"
 AUTHORITIES = "/etc/berth/authorities.pem"
 # The variables by which OpenSSL (and with it Python, Ruby, PHP, Go), Node.js and libpq find the authorities they trust.
 _TRUST = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "PGSSLROOTCERT")
@@ -41,10 +41,11 @@ def door_port(service: Mapping[str, Any]) -> int | None:
     return next((each for each in _WEB if each in targets), targets[0] if targets else None)
 
 
-def beside(app: str, model: Mapping[str, Any], door: str | None, *, trust: bool) -> tuple[dict[str, Any], list[str]]:
+def beside(app: str, model: Mapping[str, Any], door: str | None, *, trust: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """The model of a release, and what of the app it does not carry, as warnings.
 
-    ``trust``: whether containers are given the machine's authorities and those of the stores.
+    ``trust``: the certificates of those who sign what the stores show. Where there are some, containers are given the machine's authorities and
+    those of the stores.
     """
     result: dict[str, Any] = json.loads(json.dumps(model))
     lost: list[str] = []
@@ -67,6 +68,7 @@ def beside(app: str, model: Mapping[str, Any], door: str | None, *, trust: bool)
             check.setdefault("start_interval", "1s")
         if trust:
             _trust(service)
+            service["labels"][TRUST_LABEL] = hashlib.sha256("\n".join(trust).encode()).hexdigest()[:16]
         if name == door and not service.get("network_mode"):
             networks = service.get("networks") or {"default": None}
             service["networks"] = {**networks, "edge": {"aliases": ["FRONT"]}}
