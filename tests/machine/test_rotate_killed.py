@@ -27,7 +27,7 @@ class Pair(Database):
 
     def sound(self) -> bool:
         """Whether everything is as it has to be once a rotation is through."""
-        with_one = "select count(*) from pg_roles where rolname like 'rotate_test%' and rolcanlogin"
+        with_one = "select count(*) from pg_authid where rolname like 'rotate_test%' and rolpassword is not null"
         logins = self.on("db-1", f'docker exec -u postgres berth-postgres psql -qAt -c "{with_one}"').strip()
         follows = 'docker exec -u postgres berth-postgres psql -qAt -c "select status from pg_stat_wal_receiver"'
         return (logins, self.on("db-2", follows).strip(), self.cached("incr rotations").isdigit()) == ("1", "streaming", True)
