@@ -25,8 +25,8 @@ PLAIN = {"ANSIBLE_CONFIG": str(ROOT / "benchmarks" / "stock" / "ansible.cfg")}
 PINS = ROOT / "tests" / "machine" / "clients.txt"
 # How long the rehearsal lets a database, a cache and an environment take, in seconds.
 CREATION = {"RDS": 60, "ELASTICACHE": 45, "BEANSTALK": 40}
-# How long updates of an environment take in turns. The EB CLI looks each five seconds, and Berth each second, so when one ends decides how
-# soon it is seen: here at five moments that are spread evenly over that, and are nobody's.
+# How long updates of an environment take in turns. The EB CLI looks each five seconds, so when one ends decides how soon it is seen: here at
+# five moments that are spread evenly over that, and fall on none of its looks.
 UPDATES = (10.5, 11.5, 12.5, 13.5, 14.5)
 
 

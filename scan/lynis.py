@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Advice(NamedTuple):
@@ -39,17 +39,13 @@ def read(text: str) -> Report:
     return Report(index, sorted(set(advice), key=lambda each: (each.kind != "warning", each)))
 
 
-def explained(advice: Advice, reasons: Mapping[str, Mapping[str, object]]) -> bool:
+def explained(advice: Advice, reasons: Mapping[str, Mapping[str, Any]]) -> bool:
     """Whether it is written down why what Lynis says is not done. ``only``: words that what it says or speaks of has to begin with."""
     reason = reasons.get(advice.test)
     if reason is None:
         return False
-    only = reason.get("only")
-    return not only or any(text.startswith(word) for word in _words(only) for text in (advice.says, advice.details))
-
-
-def _words(value: object) -> list[str]:
-    return [str(each) for each in value] if isinstance(value, list) else [str(value)]
+    only = tuple(reason.get("only") or ())
+    return not only or advice.says.startswith(only) or advice.details.startswith(only)
 
 
 def table(reports: Mapping[str, Report], open_: Mapping[str, Iterable[Advice]]) -> list[str]:

@@ -31,7 +31,7 @@ def test_a_report_is_its_index_and_its_advice_once_each_warnings_first():
 
 
 def test_a_reason_may_be_for_some_of_what_a_test_says():
-    reasons = {"SSH-7408": {"only": ["MaxSessions"], "why": "because"}, "FIRE-4512": {"only": "iptables", "why": "because"}}
+    reasons = {"SSH-7408": {"only": ["MaxSessions"], "why": "because"}, "FIRE-4512": {"only": ["iptables"], "why": "because"}}
     left = [each for each in lynis.read(REPORT).advice if not lynis.explained(each, reasons)]
     assert [each.details for each in left] == ["AllowTcpForwarding (set YES to NO)"]
     assert "| x | 71 | 1 | 2 | 1 |" in lynis.table({"x": lynis.read(REPORT)}, {"x": left})
