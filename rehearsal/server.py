@@ -22,7 +22,7 @@ _START_SECONDS = 60
 # What the resources of an AWS account run on here.
 _IMAGES = ("postgres:17", "valkey/valkey:8", "registry:2")
 # What Berth's roles run on droplets, beside the app.
-_ON_DROPLETS = ("postgres:17.7", "redis:8.2.2", "caddy:2.10.2")
+_ON_DROPLETS = ("postgres:17.7", "redis:8.2.2", "caddy:2.10.2", "haproxy:3.2.4")
 
 
 class ServerError(Exception):

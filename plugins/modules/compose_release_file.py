@@ -54,6 +54,11 @@ options:
     type: list
     elements: str
     default: []
+  on_machine:
+    description: Host names of stores that each machine leads to itself. Containers are told that these are the machine that they run on.
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
   - berth.project
 attributes:
@@ -146,7 +151,7 @@ def render(params: dict[str, Any], project: compose.Project) -> tuple[dict[str, 
     model = compose_file.production(project, selection)
     door = selection.front_door
     port = release_model.door_port(project.services.get(door) or {}) if door else None
-    model, lost = release_model.beside(params["app"], model, door, trust=params["trust"])
+    model, lost = release_model.beside(params["app"], model, door, trust=params["trust"], on_machine=params["on_machine"])
     name = release_model.identifier(params["release"], model)
     told = {
         "release": name,
@@ -176,6 +181,7 @@ def main() -> None:
             "exclude": {"type": "list", "elements": "str", "default": []},
             "environment": {"type": "dict", "default": {}},
             "trust": {"type": "list", "elements": "str", "default": []},
+            "on_machine": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )

@@ -19,10 +19,16 @@ options:
     type: str
     required: true
   state:
-    description: V(found) only looks. V(absent) destroys the stack's droplets, and its SSH key; the volumes only with O(volumes_too).
+    description:
+      - V(found) only looks. V(absent) destroys the stack's droplets, and its SSH key; the volumes only with O(volumes_too).
+      - The others are of one droplet, O(name). To one that is V(aside) no visitors are led, and those that it had have gone; V(serving) leads
+        them there once it answers; V(restarted) restarts it.
     type: str
-    choices: [present, absent, found]
+    choices: [present, absent, found, aside, serving, restarted]
     default: present
+  name:
+    description: The droplet, without the stack's name.
+    type: str
   droplets:
     description:
       - What there shall be. Each has C(name), C(groups) (of app, postgres, redis), C(size), and where wanted C(image), C(region), C(volumes)
@@ -126,7 +132,7 @@ class Keeper:
 
     def __init__(self, module: Any) -> None:
         self.params = module.params
-        self.stack = module.params["stack"]
+        self.stack, self.check_mode = module.params["stack"], module.check_mode
         self.account = digitalocean.client()
         self.seconds = module.params["wait_timeout"]
 
@@ -235,18 +241,41 @@ class Keeper:
             self.tag(droplet, digitalocean.front_tag(self.stack), on=True)
             time.sleep(_NOTICE_SECONDS)
 
-    def serves(self, address: str) -> None:
-        """Wait until an app's droplet answers visitors again, before the next one is stopped; one that never served does not."""
+    def bring(self, droplets: list[dict[str, Any]], name: str, state: str) -> bool:
+        """Lead visitors away from a droplet, or to it again, or restart it. Returns whether that changed something."""
+        found = [each for each in droplets if digitalocean.short_name(each["name"], self.stack) == name]
+        if not found:
+            raise BerthError(f"stack {self.stack} has no droplet {name}")
+        droplet, front = found[0], digitalocean.front_tag(self.stack)
+        changed = state == "restarted" or (front in droplet["tags"]) is (state == "aside")
+        if not changed or self.check_mode:
+            return changed
+        if state == "aside":
+            self.leave([droplet])
+        elif state == "serving":
+            if not self.serves(digitalocean.address(droplet, "public")):
+                raise BerthError(f"droplet {droplet['name']} does not answer visitors for {_SERVE_SECONDS} s, so none are led there")
+            self.tag(droplet, front, on=True)
+            time.sleep(_NOTICE_SECONDS)
+        else:
+            self.act(droplet, {"type": "reboot"})
+        return True
+
+    def serves(self, address: str) -> bool:
+        """Wait until an app's droplet answers visitors again, before the next one is stopped. Returns whether it does; one that never served
+        does not.
+        """
         end = time.monotonic() + _SERVE_SECONDS
         while time.monotonic() < end:
             try:
                 connection = http.client.HTTPConnection(address, 80, timeout=3)
                 connection.request("GET", "/")
                 if connection.getresponse().status < 500:
-                    return
+                    return True
             except OSError:
                 pass
             time.sleep(1)
+        return False
 
     def act(self, droplet: dict[str, Any], body: dict[str, Any]) -> None:
         """Do something to a droplet, and wait until it is done."""
@@ -291,7 +320,8 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "stack": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent", "found"], "default": "present"},
+            "state": {"type": "str", "choices": ["present", "absent", "found", "aside", "serving", "restarted"], "default": "present"},
+            "name": {"type": "str"},
             "droplets": {"type": "list", "elements": "dict", "default": []},
             "region": {"type": "str"},
             "image": {"type": "str", "default": "debian-13-x64"},
@@ -302,6 +332,7 @@ def main() -> None:
             "volumes_too": {"type": "bool", "default": False},
             "wait_timeout": {"type": "int", "default": 600},
         },
+        required_if=[("state", each, ("name",)) for each in ("aside", "serving", "restarted")],
         supports_check_mode=True,
     )
     params = module.params
@@ -318,6 +349,10 @@ def main() -> None:
                 keeper.remove(droplets, volumes)
             diff = {"before": "\n".join(["", *gone, ""]), "after": "\n"}
             module.exit_json(changed=bool(gone), plan=gone, droplets=[], volumes=[each["name"] for each in volumes], diff=diff)
+        if params["name"]:
+            changed = keeper.bring(droplets, params["name"], params["state"])
+            there = shown(keeper.droplets(), volumes, params["stack"], set())
+            module.exit_json(changed=changed, plan=[], droplets=there, volumes=[each["name"] for each in volumes])
         wanted = droplet_plan.described(params["droplets"])
         plan = droplet_plan.plan(params["stack"], wanted, droplets, volumes, params["region"], params["image"])
         if not params["remove"]:

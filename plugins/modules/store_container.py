@@ -32,7 +32,6 @@ options:
   key:
     description: The private key, which has to belong to that user.
     type: path
-    required: true
   owned:
     description: Further files that have to belong to that user.
     type: list
@@ -66,6 +65,11 @@ options:
     description: Variables of both commands, each with the file that holds its value, which so stands in no process list.
     type: dict
     default: {}
+  interrupt:
+    description:
+      - Whether the server may be stopped. Where it may not, it is told what it can be told while it runs, and RV(waits) says that there is more.
+    type: bool
+    default: true
   wait_timeout:
     description: For how many seconds it may take to become healthy.
     type: int
@@ -102,6 +106,10 @@ restarted:
   description: Whether the server was stopped and started.
   type: bool
   returned: success
+waits:
+  description: Whether something is left that the server has to be stopped for.
+  type: bool
+  returned: success
 """
 
 import hashlib
@@ -126,7 +134,7 @@ def look(docker: Docker, name: str) -> list[str]:
 
 def own(docker: Docker, params: dict[str, Any]) -> None:
     """Let the server's user, whose number is the image's affair, own the key and what else is private to it."""
-    files = [each for each in (params["key"], *params["owned"]) if os.stat(each).st_uid == 0]
+    files = [each for each in (params["key"], *params["owned"]) if each and os.stat(each).st_uid == 0]
     if not files:
         return
     words = ("run", "--rm", "--network", "none", "--entrypoint", "id", params["image"], "-u", params["user"])
@@ -158,6 +166,15 @@ def start(docker: Docker, params: dict[str, Any]) -> None:
         raise BerthError(
             f"{params['container']} does not become healthy: {last_words(out, err)}{f' ({known})' if known else ''}\nLast log lines:\n{tail}"
         )
+
+
+def another(docker: Docker, params: dict[str, Any]) -> bool:
+    """Whether Compose would make the running container anew."""
+    shown = '{{.Image}} {{index .Config.Labels "com.docker.compose.config-hash"}}'
+    there = docker.check(f"{params['container']}", "inspect", "--format", shown, params["container"]).split()
+    image = docker.check(f"image {params['image']}", "image", "inspect", "--format", "{{.Id}}", params["image"]).strip()
+    wanted = docker.check(params["project"], "compose", "--file", params["project"], "config", "--hash", "*").split()
+    return there != [image, wanted[1]]
 
 
 def reload(docker: Docker, params: dict[str, Any], changed: set[str]) -> bool:
@@ -198,7 +215,7 @@ def main() -> None:
             "container": {"type": "str", "required": True},
             "image": {"type": "str", "required": True},
             "user": {"type": "str", "required": True},
-            "key": {"type": "path", "required": True, "no_log": False},
+            "key": {"type": "path", "no_log": False},
             "owned": {"type": "list", "elements": "path", "default": []},
             "configuration": {"type": "list", "elements": "path", "default": []},
             "reload_command": {"type": "list", "elements": "str"},
@@ -206,13 +223,14 @@ def main() -> None:
             "restart_files": {"type": "list", "elements": "path", "default": []},
             "data_command": {"type": "list", "elements": "str"},
             "reload_environment": {"type": "dict", "default": {}},
+            "interrupt": {"type": "bool", "default": True},
             "wait_timeout": {"type": "int", "default": 120},
         },
         supports_check_mode=True,
     )
     params, docker = module.params, Docker(module.run_command)
     note = Path(params["project"]).with_name("read")
-    restarted = False
+    restarted = waits = False
     try:
         before = look(docker, params["container"]) if module.get_bin_path("docker") else []
         runs = bool(before) and before[3] == "true"
@@ -226,7 +244,9 @@ def main() -> None:
             if before and before[1] != params["image"] and params["data_command"]:
                 readable(docker, params, before[1])
             own(docker, params)
-            start(docker, params)
+            waits = runs and not params["interrupt"] and another(docker, params)
+            if not waits:
+                start(docker, params)
             after = look(docker, params["container"])
             restarted = bool(before) and after[2] != before[2]
             changed = after != before
@@ -242,6 +262,7 @@ def main() -> None:
         changed=changed,
         image=params["image"],
         restarted=restarted,
+        waits=waits,
         diff={"before": f"{was}\n", "after": f"{params['image']}\n" if changed else f"{was}\n"},
     )
 

@@ -475,6 +475,59 @@ def test_a_lost_data_droplet_gets_its_data_back_on_a_volume_that_grew(app: Dropl
     assert " 22G" in app.on("data-1", "df -h /mnt/data")
 
 
+# A package of ours in a repository of the droplet's own: the release that is installed, and a newer one, whose script stands for what an
+# engine's or a kernel's does.
+PROBE = """set -e
+mkdir -p /srv/probe
+for version in 1 2; do
+    rm -rf /tmp/probe; mkdir -p /tmp/probe/DEBIAN
+    printf 'Package: berth-probe\\nVersion: %s\\nArchitecture: all\\nMaintainer: a <a@example.com>\\nDescription: a probe\\n' $version \
+        > /tmp/probe/DEBIAN/control
+    printf '#!/bin/sh\\n%s\\n' "$([ $version = 1 ] || echo 'NEWER')" > /tmp/probe/DEBIAN/postinst
+    chmod 755 /tmp/probe/DEBIAN/postinst
+    dpkg-deb --build /tmp/probe /srv/probe/probe_$version.deb
+done
+dpkg --install /srv/probe/probe_1.deb
+cd /srv/probe
+{ dpkg-deb --field probe_2.deb; echo "Filename: ./probe_2.deb"; echo "Size: $(stat --format %s probe_2.deb)"
+  echo "SHA256: $(sha256sum probe_2.deb | cut -d ' ' -f 1)"; } > Packages
+echo 'deb [trusted=yes] file:/srv/probe ./' > /etc/apt/sources.list.d/probe.list
+"""
+
+
+@at_length("three minutes")
+@pytest.mark.alone
+def test_packages_and_the_engine_are_brought_on_one_droplet_after_another_without_a_lost_request(app: Droplets):
+    newer = {"data-1": "systemctl restart docker", "app-1": "touch /run/reboot-required", "app-2": "touch /run/reboot-required"}
+    for name, script in newer.items():
+        said = app.on(name, f"cat > /tmp/probe.sh <<'END'\n{PROBE.replace('NEWER', script)}END\nsh /tmp/probe.sh")
+        assert app.on(name, "dpkg-query --show --showformat '${Version}' berth-probe") == "1", said
+    shown = "docker inspect --format '{{.State.StartedAt}}' "
+    engine = "systemctl show docker --property ActiveEnterTimestampMonotonic"
+    store, ran = app.on("data-1", shown + "berth-postgres"), app.on("data-1", engine)
+    edges = {name: app.on(name, shown + "berth-edge") for name in ("app-1", "app-2")}
+    done, load = visited(app, "patch.yml")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert (load.lost, load.asked > 1000) == ({}, True)
+    assert "app-1: 1 packages to bring on: berth-probe" in " ".join(done.stdout.split())
+    for name in newer:
+        assert app.on(name, "dpkg-query --show --showformat '${Version}' berth-probe") == "2"
+    # The engine was another one, and its containers went on; those of the droplets that asked for a restart were restarted.
+    assert app.on("data-1", engine) != ran
+    assert app.on("data-1", shown + "berth-postgres") == store
+    assert all(app.on(name, shown + "berth-edge") != edges[name] for name in edges)
+    assert all(f"berth:{app.name}:app:front" in app.droplet(name)["tags"] for name in edges)
+    done = app.playbook("patch.yml")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert not any(changes(done.stdout).values())
+    # One that a run has left aside gets its visitors back.
+    stack.account().tags.unassign_resources(
+        f"berth:{app.name}:app:front", body={"resources": [{"resource_id": str(app.droplet("app-1")["id"]), "resource_type": "droplet"}]}
+    )
+    app.playbook("patch.yml")
+    assert f"berth:{app.name}:app:front" in app.droplet("app-1")["tags"]
+
+
 @at_length("three minutes")
 def test_droplets_come_grow_and_go_without_a_lost_request(app: Droplets):
     wanted = [

@@ -48,6 +48,15 @@ def test_what_a_service_says_of_its_own_authorities_stays():
     assert model["services"]["web"]["healthcheck"]["start_interval"] == "1s"
 
 
+def test_a_store_that_each_machine_leads_to_itself_is_the_machine_that_a_container_runs_on():
+    model, _lost = release_model.beside("shop", MODEL, "web", trust=[], on_machine=["berth-postgres"])
+    assert all(each["extra_hosts"] == ["berth-postgres:host-gateway"] for each in model["services"].values())
+    given = {"services": {"web": {"image": "a", "extra_hosts": ["berth-postgres=10.0.0.1"]}, "job": {"image": "a", "network_mode": "none"}}}
+    model, _lost = release_model.beside("shop", given, None, trust=[], on_machine=["berth-postgres", "berth-redis"])
+    assert model["services"]["web"]["extra_hosts"] == ["berth-postgres=10.0.0.1", "berth-redis:host-gateway"]
+    assert "extra_hosts" not in model["services"]["job"]
+
+
 def test_another_authority_makes_another_release_which_reads_it_when_it_starts():
     one, two = (release_model.beside("shop", MODEL, "web", trust=[each])[0] for each in ("one", "two"))
     assert release_model.identifier("r1", one) != release_model.identifier("r1", two)

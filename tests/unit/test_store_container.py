@@ -31,8 +31,8 @@ class Store:
         (folder / "bin" / "docker").chmod(0o755)
         patch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
 
-    def keep(self) -> dict[str, Any]:
-        """Run the module. Returns its answer."""
+    def keep(self, **more: Any) -> dict[str, Any]:
+        """Run the module, with ``more`` parameters. Returns its answer."""
         self.log.write_text("")
         code, result, printed = modules.run(
             "store_container",
@@ -46,6 +46,7 @@ class Store:
                 "restart_files": [str(self.folder / "conf" / "redis.conf")],
                 "reload_command": ["sh", "-c", "read it"],
                 "reload_environment": {"REDISCLI_AUTH": str(self.folder / "operator")},
+                **more,
             },
         )
         assert code == 0, printed
@@ -86,3 +87,16 @@ def test_a_note_of_another_form_is_none(store: Store):
     (store.folder / "read").write_text("0123abcd")
     assert store.keep()["changed"]
     assert not store.keep()["changed"]
+
+
+def test_a_server_that_may_not_be_stopped_is_told_what_it_can_be_told_and_the_rest_waits(store: Store):
+    (store.folder / "conf" / "users.acl").write_text("third\n")
+    # Compose would make it anew: it is of another configuration.
+    script = store.folder / "bin" / "docker"
+    script.write_text(script.read_text() + 'case "$*" in *"--hash"*) echo "redis 2222" ;; esac\n')
+    result = store.keep(interrupt=False)
+    assert (result["changed"], result["restarted"], result["waits"]) == (True, False, True)
+    assert store.asked() == ["exec --env REDISCLI_AUTH --user redis store sh -c read it (open sesame)"]
+    assert not any(" up " in line for line in store.log.read_text().splitlines())
+    assert store.keep()["waits"] is False
+    assert any(" up " in line for line in store.log.read_text().splitlines())

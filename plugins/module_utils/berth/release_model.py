@@ -41,11 +41,13 @@ def door_port(service: Mapping[str, Any]) -> int | None:
     return next((each for each in _WEB if each in targets), targets[0] if targets else None)
 
 
-def beside(app: str, model: Mapping[str, Any], door: str | None, *, trust: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+def beside(
+    app: str, model: Mapping[str, Any], door: str | None, *, trust: Sequence[str], on_machine: Sequence[str] = ()
+) -> tuple[dict[str, Any], list[str]]:
     """The model of a release, and what of the app it does not carry, as warnings.
 
     ``trust``: the certificates of those who sign what the stores show. Where there are some, containers are given the machine's authorities and
-    those of the stores.
+    those of the stores. ``on_machine``: host names that lead to the machine that a container runs on.
     """
     result: dict[str, Any] = json.loads(json.dumps(model))
     lost: list[str] = []
@@ -69,6 +71,8 @@ def beside(app: str, model: Mapping[str, Any], door: str | None, *, trust: Seque
         if trust:
             _trust(service)
             service["labels"][TRUST_LABEL] = hashlib.sha256("\n".join(trust).encode()).hexdigest()[:16]
+        if on_machine and service.get("network_mode") != "none":
+            _add_hosts(service, on_machine)
         if name == door and not service.get("network_mode"):
             networks = service.get("networks") or {"default": None}
             service["networks"] = {**networks, "edge": {"aliases": ["FRONT"]}}
@@ -87,6 +91,12 @@ def _trust(service: dict[str, Any]) -> None:
     mount = {"type": "bind", "source": AUTHORITIES, "target": AUTHORITIES, "read_only": True, "bind": {"create_host_path": False}}
     if not any(volume.get("target") == AUTHORITIES for volume in service.get("volumes") or []):
         service["volumes"] = [*(service.get("volumes") or []), mount]
+
+
+def _add_hosts(service: dict[str, Any], names: Sequence[str]) -> None:
+    given = [str(each) for each in service.get("extra_hosts") or []]
+    known = {each.split("=" if "=" in each else ":", 1)[0] for each in given}
+    service["extra_hosts"] = [*given, *(f"{name}:host-gateway" for name in names if name not in known)]
 
 
 def rollback_target(current: Mapping[str, str], kept: Sequence[str], wanted: str) -> str:

@@ -125,6 +125,9 @@ class Copies(Work):
                 self.data.rmdir()
             self.place("restored").rename(self.data)
         if Path(project).is_file():
+            # Where machines agree on who leads: what they agreed on is of the data that was there before.
+            if self.settings.get("forgets"):
+                check("what the machines agreed on cannot be forgotten", *self.settings["forgets"])
             check("the server cannot be started", "docker", "compose", "--file", project, "up", "--detach", "--wait")
         for name in ("taking", "restored-beside"):
             self.notes.drop(name)
