@@ -1,4 +1,4 @@
-"""Lynis looks at droplets that Berth keeps in the rehearsal, and at one with Docker as Debian's package leaves it."""
+"""Lynis, and the CIS Docker Benchmark, look at droplets that Berth keeps in the rehearsal, and at one with Docker as Debian's package leaves it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import yaml
 
 from rehearsal import containers, demo, server, stack
 from rehearsal.digitalocean import machines
-from scan import lynis
+from scan import cis, lynis
 from scan.running import ROOT, run
 
 NAME = "scanned"
@@ -27,6 +27,12 @@ def report_of(number: int) -> lynis.Report:
     containers.run_in(container, ["sh", "-c", _INSTALL])
     containers.run_in(container, ["sh", "-c", "lynis audit system --quick --quiet --no-colors > /dev/null 2>&1 || true"])
     return lynis.read(containers.run_in(container, ["cat", "/var/log/lynis-report.dat"]))
+
+
+def answers_of(number: int) -> dict[str, str]:
+    """What a droplet says of its engine and of what runs on it."""
+    container = machines.of(number)
+    return {what: containers.run_in(container, ["sh", "-c", question]) for what, question in cis.QUESTIONS.items()}
 
 
 def stock() -> int:
@@ -53,23 +59,28 @@ def scan() -> int:
         numbers = {STOCK: stock()}
         for each in stack.account().droplets.list(tag_name=f"berth:{NAME}", per_page=100)["droplets"]:
             numbers[str(each["name"]).removeprefix(f"{NAME}-")] = int(each["id"])
-        reports = {}
+        reports, found = {}, {}
         for name, number in numbers.items():
-            print(f"  Lynis looks at {name}", flush=True)
+            print(f"  Lynis and the CIS Docker Benchmark look at {name}", flush=True)
+            found[name] = cis.findings(answers_of(number))
             reports[name] = report_of(number)
     finally:
         server.down()
-    open_ = {
-        name: [each for each in report.advice if not lynis.explained(each, reasons)] for name, report in reports.items() if name != STOCK
-    }
-    print("\n".join(lynis.table(reports, open_)))
-    for name, advice in open_.items():
+    kept = [name for name in reports if name != STOCK]
+
+    def left(advice: list[lynis.Advice]) -> list[lynis.Advice]:
+        return [each for each in advice if not lynis.explained(each, reasons)]
+
+    open_ = {name: left(reports[name].advice) for name in kept}
+    unmended = {name: left(found[name]) for name in kept}
+    print("\n".join([*lynis.table(reports, open_), "", *cis.table(found, unmended)]))
+    for name in kept:
         print(f"\n{name}:")
-        for each in advice:
+        for each in [*open_[name], *unmended[name]]:
             print(f"  {each.kind:10} {each.test}: {each.says}{f' ({each.details})' if each.details else ''}")
-    said = {each.test for name in open_ for each in reports[name].advice if lynis.explained(each, reasons)}
+    said = {each.test for name in kept for each in [*reports[name].advice, *found[name]] if lynis.explained(each, reasons)}
     print(f"\nexplained in scan/explained.yaml: {', '.join(sorted(said))}")
     idle = sorted(set(reasons) - said)
     if idle:
         print(f"explained without need: {', '.join(idle)}")
-    return int(any(open_.values()) or bool(idle))
+    return int(any(open_.values()) or any(unmended.values()) or bool(idle))

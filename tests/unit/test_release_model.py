@@ -48,6 +48,22 @@ def test_what_a_service_says_of_its_own_authorities_stays():
     assert model["services"]["web"]["healthcheck"]["start_interval"] == "1s"
 
 
+def test_a_service_may_not_gain_privileges_or_start_processes_without_end_unless_it_says_so():
+    given = {
+        "services": {
+            "web": {"image": "a"},
+            "job": {"image": "a", "pids_limit": 9, "security_opt": ["no-new-privileges:false"]},
+            "mail": {"image": "a", "security_opt": ["apparmor=mail"]},
+            "cron": {"image": "a", "deploy": {"resources": {"limits": {"pids": 7}}}},
+        }
+    }
+    services = release_model.beside("shop", given, None, trust=[])[0]["services"]
+    assert (services["web"]["pids_limit"], services["web"]["security_opt"]) == (4096, ["no-new-privileges:true"])
+    assert (services["job"]["pids_limit"], services["job"]["security_opt"]) == (9, ["no-new-privileges:false"])
+    assert services["mail"]["security_opt"] == ["apparmor=mail", "no-new-privileges:true"]
+    assert "pids_limit" not in services["cron"]
+
+
 def test_a_store_that_each_machine_leads_to_itself_is_the_machine_that_a_container_runs_on():
     model, _lost = release_model.beside("shop", MODEL, "web", trust=[], on_machine=["berth-postgres"])
     assert all(each["extra_hosts"] == ["berth-postgres:host-gateway"] for each in model["services"].values())

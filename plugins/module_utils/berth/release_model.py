@@ -21,6 +21,7 @@ APP_LABEL, RELEASE_LABEL, TRUST_LABEL = "org.berth.app", "org.berth.release", "o
 AUTHORITIES = "/etc/berth/authorities.pem"
 # The variables by which OpenSSL (and with it Python, Ruby, PHP, Go), Node.js and libpq find the authorities they trust.
 _TRUST = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "PGSSLROOTCERT")
+_PROCESSES = 4096
 _WEB = (80, 8080, 3000, 8000, 5000)
 
 
@@ -71,6 +72,7 @@ def beside(
         if trust:
             _trust(service)
             service["labels"][TRUST_LABEL] = hashlib.sha256("\n".join(trust).encode()).hexdigest()[:16]
+        _bound(service)
         if on_machine and service.get("network_mode") != "none":
             _add_hosts(service, on_machine)
         if name == door and not service.get("network_mode"):
@@ -91,6 +93,16 @@ def _trust(service: dict[str, Any]) -> None:
     mount = {"type": "bind", "source": AUTHORITIES, "target": AUTHORITIES, "read_only": True, "bind": {"create_host_path": False}}
     if not any(volume.get("target") == AUTHORITIES for volume in service.get("volumes") or []):
         service["volumes"] = [*(service.get("volumes") or []), mount]
+
+
+def _bound(service: dict[str, Any]) -> None:
+    """What a service that does not say otherwise may not: gain privileges, and start processes without end."""
+    limits = ((service.get("deploy") or {}).get("resources") or {}).get("limits") or {}
+    if "pids" not in limits:
+        service.setdefault("pids_limit", _PROCESSES)
+    given = [str(each) for each in service.get("security_opt") or []]
+    if not any("no-new-privileges" in each for each in given):
+        service["security_opt"] = [*given, "no-new-privileges:true"]
 
 
 def _add_hosts(service: dict[str, Any], names: Sequence[str]) -> None:
@@ -172,6 +184,12 @@ def edge_model(image: str) -> dict[str, Any]:
                 "image": image,
                 "container_name": EDGE_NETWORK,
                 "restart": "unless-stopped",
+                "cap_drop": ["ALL"],
+                "cap_add": ["NET_BIND_SERVICE"],
+                "security_opt": ["no-new-privileges:true"],
+                "pids_limit": 1024,
+                "read_only": True,
+                "tmpfs": ["/tmp", "/run"],
                 "ports": ["80:80", "443:443", "443:443/udp"],
                 "networks": ["edge"],
                 "volumes": [
