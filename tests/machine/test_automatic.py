@@ -172,6 +172,22 @@ def test_a_planned_promotion_loses_nothing(three: Database):
     assert eventually(lambda: whole(three))
 
 
+def test_a_machine_that_leads_hands_over_before_it_is_restarted_for_its_packages(three: Database):
+    before = away_from_the_app(three)
+    three.on(before, "touch /run/reboot-required")
+    writer = Writer(three, 3500)
+    writer.start()
+    said = three.run("patch.yml")
+    assert re.search(rf"{before}: [^;]*; a restart is due", said), said[-1500:]
+    acknowledged = writer.stop()
+    print(f"a restart for packages: {writer.gap:.1f} s without a write")
+    assert writer.gap < SECONDS / 2
+    assert set(acknowledged) <= three.written()
+    assert eventually(lambda: whole(three), 120)
+    assert leader(three) != before
+    assert three.on(before, "ls /run/reboot-required 2>&1").startswith("ls: cannot access")
+
+
 def test_new_settings_reach_all_of_them_one_after_another(three: Database):
     writer = Writer(three, 4000)
     writer.start()

@@ -118,10 +118,12 @@ class Machine:
         write(self.file(release).with_name(_DOOR), json.dumps({key: self.params[key] for key in _DOOR_KEYS}))
         if self.params["authorities"]:
             self.trust()
-        with registries.signed_in(self.params["auths"]) as environment:
-            Docker(self.run, environment).check(
-                "The images cannot be pulled", *self.compose(release, "pull", "--quiet", "--policy", "missing")
-            )
+        # Compose would look itself; asking for all at once is a tenth of that time.
+        if self.docker("image", "inspect", "--format", "{{.Id}}", *sorted(images_of(self.file(release).parent)))[0] != 0:
+            with registries.signed_in(self.params["auths"]) as environment:
+                Docker(self.run, environment).check(
+                    "The images cannot be pulled", *self.compose(release, "pull", "--quiet", "--policy", "missing")
+                )
         problem = self.docker.architecture_problem(self.params["images"])
         if problem:
             raise BerthError(problem)
