@@ -41,7 +41,7 @@ def eight(cloud: Cloud) -> Iterator[Droplets]:
 def test_the_app_is_served_by_all_five_from_one_database(eight: Droplets):
     assert eventually(eight.ready)
     eight.submit(12)
-    assert eventually(lambda: eight.result(12)) == 144
+    assert eventually(lambda: eight.result(12)) == 233
     assert [eight.droplet(f"app-{number}")["status"] for number in range(1, 6)] == ["active"] * 5
 
 
