@@ -20,7 +20,7 @@ NAME = "automatic-test"
 SIZE: dict[str, Any] = {"size": "s-1vcpu-1gb", "volumes": [{"name": "data", "size": 1}]}
 PAIR = [{"name": "db-1", "groups": ["postgres"], **SIZE}, {"name": "db-2", "groups": ["postgres", "app"], **SIZE}]
 THREE = [*PAIR, {"name": "db-3", "groups": ["postgres"], **SIZE}]
-GIVEN = {"digitalocean_ip_range": "10.124.0.0/20", "machine_timeout": 15}
+GIVEN: dict[str, Any] = {"digitalocean_ip_range": "10.124.0.0/20", "machine_timeout": 15}
 # The most that the loss of a primary may take from a client.
 SECONDS = 30
 pytestmark = [pytest.mark.docker, at_length("minutes")]
@@ -136,6 +136,30 @@ def test_a_primary_that_stands_still_and_goes_on_loses_nothing_and_takes_no_writ
         assert writer.gap < SECONDS
     finally:
         subprocess.run(["docker", "unpause", name], check=True, capture_output=True)
+    assert eventually(lambda: whole(three), 120)
+    acknowledged = writer.stop()
+    assert leader(three) != before
+    assert set(acknowledged) <= three.written()
+
+
+def test_a_primary_that_is_cut_off_from_the_others_takes_no_more_writes_and_comes_back_as_one_that_follows(three: Database):
+    before = away_from_the_app(three)
+    writer = Writer(three, 1500)
+    writer.start()
+    eventually(lambda: len(writer.acknowledged) > 3)
+    network = GIVEN["digitalocean_ip_range"]
+    for hook, side in (("prerouting", "saddr"), ("postrouting", "daddr")):
+        chain = f"add chain inet cut {hook} {{ type filter hook {hook} priority -400; }}"
+        three.on(before, f"nft 'add table inet cut; {chain}; add rule inet cut {hook} ip {side} {network} ip daddr != 127.0.0.0/8 drop'")
+    try:
+        count = len(writer.acknowledged)
+        eventually(lambda: len(writer.acknowledged) > count + 3)
+        print(f"a primary that was cut off: {writer.gap:.1f} s without a write")
+        assert writer.gap < SECONDS
+        # Whoever reaches it all the same is told that it takes none: it is shutting down, or follows.
+        assert eventually(lambda: three.standing(before) != "f", SECONDS)
+    finally:
+        three.on(before, "nft delete table inet cut")
     assert eventually(lambda: whole(three), 120)
     acknowledged = writer.stop()
     assert leader(three) != before
