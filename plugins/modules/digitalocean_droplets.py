@@ -122,6 +122,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.berth import digitalocean, droplet_plan
 from ansible.module_utils.berth.problems import BerthError
 
+# States of one droplet, which is named.
+_OF_ONE = ("aside", "serving", "restarted")
 _SERVE_SECONDS = 90
 # Two checks of the load balancer's, five seconds apart, and a little.
 _NOTICE_SECONDS = 12
@@ -320,7 +322,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "stack": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent", "found", "aside", "serving", "restarted"], "default": "present"},
+            "state": {"type": "str", "choices": ["present", "absent", "found", *_OF_ONE], "default": "present"},
             "name": {"type": "str"},
             "droplets": {"type": "list", "elements": "dict", "default": []},
             "region": {"type": "str"},
@@ -332,7 +334,7 @@ def main() -> None:
             "volumes_too": {"type": "bool", "default": False},
             "wait_timeout": {"type": "int", "default": 600},
         },
-        required_if=[("state", each, ("name",)) for each in ("aside", "serving", "restarted")],
+        required_if=[("state", each, ("name",)) for each in _OF_ONE],
         supports_check_mode=True,
     )
     params = module.params
@@ -349,7 +351,7 @@ def main() -> None:
                 keeper.remove(droplets, volumes)
             diff = {"before": "\n".join(["", *gone, ""]), "after": "\n"}
             module.exit_json(changed=bool(gone), plan=gone, droplets=[], volumes=[each["name"] for each in volumes], diff=diff)
-        if params["name"]:
+        if params["state"] in _OF_ONE:
             changed = keeper.bring(droplets, params["name"], params["state"])
             there = shown(keeper.droplets(), volumes, params["stack"], set())
             module.exit_json(changed=changed, plan=[], droplets=there, volumes=[each["name"] for each in volumes])
