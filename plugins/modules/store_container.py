@@ -70,8 +70,12 @@ options:
       - Whether the server may be stopped. Where it may not, it is told what it can be told while it runs, and RV(waits) says that there is more.
     type: bool
     default: true
+  ready_command:
+    description: What succeeds once the server is what it has to be, in the container like O(reload_command), which comes first.
+    type: list
+    elements: str
   wait_timeout:
-    description: For how many seconds it may take to become healthy.
+    description: For how many seconds it may take to become healthy, and to be ready.
     type: int
     default: 120
 attributes:
@@ -115,8 +119,9 @@ waits:
 import hashlib
 import json
 import os
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.berth.machine_docker import Docker, last_words, meaning
@@ -160,12 +165,27 @@ def start(docker: Docker, params: dict[str, Any]) -> None:
     words = ("compose", "--file", params["project"], "up", "--detach", "--wait", "--wait-timeout", str(params["wait_timeout"]))
     code, out, err = docker(*words)
     if code != 0:
-        _code, logs, more = docker("logs", "--tail", "15", params["container"])
         known = meaning(f"{out}\n{err}")
-        tail = "\n".join((logs + more).splitlines()[-15:])
-        raise BerthError(
-            f"{params['container']} does not become healthy: {last_words(out, err)}{f' ({known})' if known else ''}\nLast log lines:\n{tail}"
-        )
+        fail(docker, params, f"does not become healthy: {last_words(out, err)}{f' ({known})' if known else ''}")
+
+
+def fail(docker: Docker, params: dict[str, Any], what: str) -> NoReturn:
+    """Say what is wrong with the container, and what it said last. Raises :class:`BerthError`."""
+    _code, logs, more = docker("logs", "--tail", "15", params["container"])
+    tail = "\n".join((logs + more).splitlines()[-15:])
+    raise BerthError(f"{params['container']} {what}\nLast log lines:\n{tail}")
+
+
+def await_ready(docker: Docker, params: dict[str, Any]) -> None:
+    """Wait until the server is what it has to be."""
+    end = time.monotonic() + params["wait_timeout"]
+    while True:
+        code, out, err = docker("exec", "--user", params["user"], params["container"], *params["ready_command"])
+        if code == 0:
+            return
+        if time.monotonic() > end:
+            fail(docker, params, f"is not ready after {params['wait_timeout']} s: {last_words(out, err)}")
+        time.sleep(0.5)
 
 
 def another(docker: Docker, params: dict[str, Any]) -> bool:
@@ -224,6 +244,7 @@ def main() -> None:
             "data_command": {"type": "list", "elements": "str"},
             "reload_environment": {"type": "dict", "default": {}},
             "interrupt": {"type": "bool", "default": True},
+            "ready_command": {"type": "list", "elements": "str"},
             "wait_timeout": {"type": "int", "default": 120},
         },
         supports_check_mode=True,
@@ -250,10 +271,14 @@ def main() -> None:
             after = look(docker, params["container"])
             restarted = bool(before) and after[2] != before[2]
             changed = after != before
-            if unread:
+            held = unread & set(params["restart_files"]) if not changed and not params["interrupt"] else set()
+            waits = waits or bool(held)
+            if unread - held:
                 if not changed:
-                    restarted, changed = reload(docker, params, unread), True
-                replace(str(note), json.dumps(wanted, indent=2) + "\n", 0o600)
+                    restarted, changed = reload(docker, params, unread - held), True
+                replace(str(note), json.dumps(wanted | {path: known.get(path, "") for path in held}, indent=2) + "\n", 0o600)
+            if params["ready_command"]:
+                await_ready(docker, params)
     except BerthError as problem:
         module.fail_json(msg=str(problem))
         raise AssertionError("fail_json returned") from None

@@ -100,3 +100,27 @@ def test_a_server_that_may_not_be_stopped_is_told_what_it_can_be_told_and_the_re
     assert not any(" up " in line for line in store.log.read_text().splitlines())
     assert store.keep()["waits"] is False
     assert any(" up " in line for line in store.log.read_text().splitlines())
+
+
+def test_a_file_that_takes_a_restart_waits_until_there_may_be_one(store: Store):
+    for name in ("users.acl", "redis.conf"):
+        (store.folder / "conf" / name).write_text("fourth\n")
+    script = store.folder / "bin" / "docker"
+    same = 'case "$*" in *config-hash*) echo sha256:1 2222; exit ;; image*) echo sha256:1 ;; *--hash*) echo redis 2222 ;; esac\n'
+    script.write_text(script.read_text().replace("#!/bin/sh\n", f"#!/bin/sh\n{same}"))
+    result = store.keep(interrupt=False)
+    assert (result["changed"], result["restarted"], result["waits"]) == (True, False, True)
+    assert store.asked() == ["exec --env REDISCLI_AUTH --user redis store sh -c read it (open sesame)"]
+    result = store.keep(interrupt=False)
+    assert (result["changed"], result["waits"], store.asked()) == (False, True, [])
+    result = store.keep()
+    assert (result["restarted"], result["waits"]) == (True, False)
+    assert (store.keep()["changed"], store.asked()) == (False, [])
+
+
+def test_it_waits_until_the_server_is_what_it_has_to_be(store: Store):
+    script = store.folder / "bin" / "docker"
+    twice = f'case "$*" in *settled*) echo x >> {store.folder}/tries; [ $(wc -l < {store.folder}/tries) -gt 2 ]; exit ;; esac\n'
+    script.write_text(script.read_text().replace("#!/bin/sh\n", f"#!/bin/sh\n{twice}"))
+    assert store.keep(ready_command=["settled"])["changed"] is False
+    assert (store.folder / "tries").read_text().count("x") == 3
