@@ -15,7 +15,8 @@ _UTILITIES = str(Path(__file__).resolve().parents[1] / "module_utils")
 if _UTILITIES not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_UTILITIES)
 
-from ansible.module_utils.berth import postgres_tuning  # noqa: E402
+from ansible.module_utils.berth import postgres_tuning, redis_members  # noqa: E402
+from ansible.module_utils.berth.problems import BerthError  # noqa: E402
 
 
 def postgres_settings(memory: Any, cores: Any = 1, connections: Any = 100, disk: Any = 10) -> dict[str, str]:
@@ -26,9 +27,28 @@ def postgres_settings(memory: Any, cores: Any = 1, connections: Any = 100, disk:
         raise AnsibleFilterError(f"postgres_settings: {problem}") from None
 
 
+def redis_primary(members: Any, hosts: Any, addresses: Any) -> dict[str, str]:
+    """Which of several machines' Redis takes writes: ``name``, or ``problem`` where that cannot be told."""
+    try:
+        return {"name": redis_members.primary(list(hosts), dict(members), dict(addresses)), "problem": ""}
+    except BerthError as problem:
+        return {"name": "", "problem": str(problem)}
+
+
+def believed_authorities(machines: Any, known: Any) -> list[str]:
+    """The authorities that sign on any of these machines; those of one that could not be looked at stay believed, as far as they are known."""
+    signers = [machine.get("machine_signers") for machine in machines]
+    found = [each for one in signers for each in one or ()]
+    return list(dict.fromkeys([*found, *(known if None in signers else ())]))
+
+
 class FilterModule:
     """The filters."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Name to function."""
-        return {"postgres_settings": postgres_settings}
+        return {
+            "believed_authorities": believed_authorities,
+            "postgres_settings": postgres_settings,
+            "redis_primary": redis_primary,
+        }
