@@ -60,7 +60,7 @@ REFUSED = {
     "another region": ([{**DATA, "region": "ams3"}, APP], "a droplet cannot move"),
     "data that leaves a group": ([{**DATA, "groups": ["postgres"]}, APP], "move the data away"),
     "a name twice": ([APP, APP], "app-1 is described twice"),
-    "two that keep one store": ([DATA, {**DATA, "name": "data-2"}], "are all in the group redis; one keeps it"),
+    "two that keep one store": ([DATA, {**DATA, "name": "data-2"}], "are in the group redis, and two cannot agree"),
     "a key that is none": ([{**APP, "sizes": "x"}], "unknown key 'sizes'; did you mean 'size'?"),
     "a name with capitals": ([{**APP, "name": "App"}], "digitalocean_droplets[0].name"),
 }

@@ -80,10 +80,13 @@ def described(droplets: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 raise BerthError(f"{where}.volumes[{number}].name: {volume.get('name')!r} has to be lower-case letters, digits and hyphens")
             volumes.append({"name": str(volume["name"]), "size": size})
         found.append({**given, "name": name, "groups": groups, "volumes": volumes})
-    # Of several in the group postgres one takes writes, and the others follow it.
+    # Of several that keep a store one takes writes, and the others follow it.
     holders = [each["name"] for each in found if "redis" in each["groups"]]
-    if len(holders) > 1:
-        raise BerthError(f"digitalocean_droplets: {listed(holders)} are all in the group redis; one keeps it")
+    if len(holders) == 2:
+        raise BerthError(
+            f"digitalocean_droplets: {listed(holders)} are in the group redis, and two cannot agree on which of them is lost; give it to one, or "
+            "to three, of which another takes over by itself"
+        )
     return found
 
 

@@ -32,8 +32,8 @@ class RedisKeeper(Copies, Watch):
         return (folder / _LOG).is_dir() or (folder / _FILE).is_file()
 
     def serves(self) -> bool:
-        """Whether it runs."""
-        return runs(self.container)
+        """Whether it takes writes; the machine of one that follows takes no backups."""
+        return runs(self.container) and b"role:slave" not in self._client(self.container, "backup", "info", "replication").stdout
 
     def ready(self, restored: str) -> bool:
         """Whether a restored server answers."""
@@ -97,9 +97,13 @@ class RedisKeeper(Copies, Watch):
     # Backups
 
     def backup(self, *, full: bool = False) -> dict[str, Any]:
-        """Take one, check it, remove those that are too old. ``full`` makes no difference: restic keeps what is alike once."""
+        """Take one, check it, remove those that are too old. Where another one is followed, nothing is done. ``full`` makes no difference:
+        restic keeps what is alike once.
+        """
         del full
         if not self.serves():
+            if runs(self.container):
+                return {"changed": False, "skipped": "no primary: the primary's machine takes the backup"}
             raise BackupError(f"{self.container} does not run, so there is nothing to back up")
         folder = self.place("snapshot")
         try:
