@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from rehearsal.digitalocean import machines
+from tests.machine.conftest import eventually
 from tests.machine.test_digitalocean_home import Droplets
 
 # The app is a client that its own image brings: it sleeps, and is asked to write.
@@ -78,6 +80,10 @@ class Database(Droplets):
     def standing(self, name: str) -> str:
         return self.on(name, "docker exec -u postgres berth-postgres psql -qAt -c 'select pg_is_in_recovery()'").strip()
 
+    def write(self, number: int) -> None:
+        """Write a number down. Raises :class:`OSError` where that was not acknowledged."""
+        self.ask(f"insert into written values ({number})")
+
     def written(self) -> set[int]:
         return {int(each) for each in self.ask("select number from written").split()}
 
@@ -87,6 +93,12 @@ def project(folder: Path, more: str = "") -> Path:
     folder.mkdir()
     (folder / "compose.yaml").write_text(COMPOSE + more)
     return folder
+
+
+def changes(said: str) -> list[str]:
+    """The tasks of a run that changed something."""
+    tasks = re.split(r"TASK \[", said.split("PLAY RECAP")[0])
+    return [each.split("]")[0] for each in tasks if "changed: [" in each]
 
 
 class Writer(threading.Thread):
@@ -110,7 +122,7 @@ class Writer(threading.Thread):
         while not self.ended.wait(0.1):
             number += 1
             try:
-                self.database.ask(f"insert into written values ({number})")
+                self.database.write(number)
             except (OSError, subprocess.TimeoutExpired, StopIteration) as error:
                 self.refusal = repr(error)
                 continue
@@ -119,6 +131,19 @@ class Writer(threading.Thread):
             if now - self._last > self.gap:
                 self.gap, self.worst = now - self._last, self.refusal
             self._last, self.refusal = now, ""
+
+    @classmethod
+    def begun(cls, database: Database, first: int) -> Self:
+        """One that writes already."""
+        writer = cls(database, first)
+        writer.start()
+        writer.goes_on()
+        return writer
+
+    def goes_on(self) -> None:
+        """Wait until some more numbers are acknowledged."""
+        count = len(self.acknowledged)
+        eventually(lambda: len(self.acknowledged) > count + 3)
 
     def stop(self) -> list[int]:
         self.ended.set()

@@ -14,7 +14,7 @@ import pytest
 from rehearsal import server
 from rehearsal.digitalocean import machines
 from tests.machine.conftest import Cloud, at_length, eventually
-from tests.machine.database import Database, Writer, project
+from tests.machine.database import Database, Writer, changes, project
 
 NAME = "automatic-test"
 SIZE: dict[str, Any] = {"size": "s-1vcpu-1gb", "volumes": [{"name": "data", "size": 1}]}
@@ -48,12 +48,6 @@ def members(database: Database, name: str) -> dict[str, dict[str, Any]]:
     found = json.JSONDecoder().raw_decode(database.on(name, f"{command} 2>/dev/null"))[0]
     names = {"berth_db_1": "db-1", "berth_db_2_postgres": "db-2", "berth_db_3": "db-3"}
     return {names[each["Member"]]: each for each in found}
-
-
-def changes(said: str) -> list[str]:
-    """The tasks of a run that changed something."""
-    tasks = re.split(r"TASK \[", said.split("PLAY RECAP")[0])
-    return [each.split("]")[0] for each in tasks if "changed: [" in each]
 
 
 def leader(database: Database, ask: str = "db-2") -> str:
@@ -99,14 +93,11 @@ def test_a_second_run_changes_nothing_and_shows_no_password(three: Database):
 
 def test_a_primary_that_is_lost_is_replaced_by_itself_and_no_acknowledged_write_is_missing(three: Database):
     before = away_from_the_app(three)
-    writer = Writer(three, 10)
-    writer.start()
-    eventually(lambda: len(writer.acknowledged) > 3)
+    writer = Writer.begun(three, 10)
     number = three.droplet(before)["id"]
     machines.power(number, on=False, hard=True)
     try:
-        count = len(writer.acknowledged)
-        eventually(lambda: len(writer.acknowledged) > count + 3)
+        writer.goes_on()
         acknowledged = writer.stop()
         print(f"a primary that was switched off: {writer.gap:.1f} s without a write")
         assert writer.gap < SECONDS
@@ -125,13 +116,10 @@ def test_a_primary_that_is_lost_is_replaced_by_itself_and_no_acknowledged_write_
 def test_a_primary_that_stands_still_and_goes_on_loses_nothing_and_takes_no_write(three: Database):
     before = away_from_the_app(three)
     name = machines.name_of(three.droplet(before)["id"])
-    writer = Writer(three, 1000)
-    writer.start()
-    eventually(lambda: len(writer.acknowledged) > 3)
+    writer = Writer.begun(three, 1000)
     subprocess.run(["docker", "pause", name], check=True, capture_output=True)
     try:
-        count = len(writer.acknowledged)
-        eventually(lambda: len(writer.acknowledged) > count + 3)
+        writer.goes_on()
         print(f"a primary that stood still: {writer.gap:.1f} s without a write")
         assert writer.gap < SECONDS
     finally:
@@ -144,16 +132,13 @@ def test_a_primary_that_stands_still_and_goes_on_loses_nothing_and_takes_no_writ
 
 def test_a_primary_that_is_cut_off_from_the_others_takes_no_more_writes_and_comes_back_as_one_that_follows(three: Database):
     before = away_from_the_app(three)
-    writer = Writer(three, 1500)
-    writer.start()
-    eventually(lambda: len(writer.acknowledged) > 3)
+    writer = Writer.begun(three, 1500)
     network = GIVEN["digitalocean_ip_range"]
     for hook, side in (("prerouting", "saddr"), ("postrouting", "daddr")):
         chain = f"add chain inet cut {hook} {{ type filter hook {hook} priority -400; }}"
         three.on(before, f"nft 'add table inet cut; {chain}; add rule inet cut {hook} ip {side} {network} ip daddr != 127.0.0.0/8 drop'")
     try:
-        count = len(writer.acknowledged)
-        eventually(lambda: len(writer.acknowledged) > count + 3)
+        writer.goes_on()
         print(f"a primary that was cut off: {writer.gap:.1f} s without a write")
         assert writer.gap < SECONDS
         # Whoever reaches it all the same is told that it takes none: it is shutting down, or follows.
@@ -168,12 +153,9 @@ def test_a_primary_that_is_cut_off_from_the_others_takes_no_more_writes_and_come
 
 def test_a_server_that_crashes_is_back_or_replaced(three: Database):
     before = away_from_the_app(three)
-    writer = Writer(three, 2000)
-    writer.start()
-    eventually(lambda: len(writer.acknowledged) > 3)
+    writer = Writer.begun(three, 2000)
     three.on(before, "pkill -9 -f 'postgres -D' || pkill -9 postgres")
-    count = len(writer.acknowledged)
-    eventually(lambda: len(writer.acknowledged) > count + 3)
+    writer.goes_on()
     acknowledged = writer.stop()
     print(f"a server that was killed: {writer.gap:.1f} s without a write")
     assert writer.gap < SECONDS
