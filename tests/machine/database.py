@@ -95,7 +95,7 @@ def project(folder: Path, more: str = "") -> Path:
     return folder
 
 
-def changes(said: str) -> list[str]:
+def changed_tasks(said: str) -> list[str]:
     """The tasks of a run that changed something."""
     tasks = re.split(r"TASK \[", said.split("PLAY RECAP")[0])
     return [each.split("]")[0] for each in tasks if "changed: [" in each]

@@ -14,7 +14,7 @@ import pytest
 from rehearsal import server
 from rehearsal.digitalocean import machines
 from tests.machine.conftest import Cloud, at_length, eventually
-from tests.machine.database import Database, Writer, changes, project
+from tests.machine.database import Database, Writer, changed_tasks, project
 
 NAME = "automatic-test"
 SIZE: dict[str, Any] = {"size": "s-1vcpu-1gb", "volumes": [{"name": "data", "size": 1}]}
@@ -88,7 +88,7 @@ def test_a_second_run_changes_nothing_and_shows_no_password(three: Database):
     said = three.run("site.yml", "-vvv")
     assert len(secret) == 48
     assert secret not in said
-    assert changes(said) == []
+    assert changed_tasks(said) == []
 
 
 def test_a_primary_that_is_lost_is_replaced_by_itself_and_no_acknowledged_write_is_missing(three: Database):
@@ -110,7 +110,7 @@ def test_a_primary_that_is_lost_is_replaced_by_itself_and_no_acknowledged_write_
     assert eventually(lambda: whole(three), 120)
     assert leader(three) != before
     assert set(acknowledged) <= three.written()
-    assert changes(three.run("site.yml")) == []
+    assert changed_tasks(three.run("site.yml")) == []
 
 
 def test_a_primary_that_stands_still_and_goes_on_loses_nothing_and_takes_no_write(three: Database):
@@ -233,7 +233,7 @@ def test_one_that_lost_its_volume_comes_back_with_a_vote_and_a_copy(three: Datab
     assert eventually(lambda: whole(three), 120)
     said = three.on(lost, "docker exec berth-etcd etcdctl endpoint health --cluster 2>&1")
     assert said.count("is healthy") == 3, said
-    assert changes(three.run("site.yml")) == []
+    assert changed_tasks(three.run("site.yml")) == []
 
 
 def test_without_a_majority_of_votes_the_app_goes_on(three: Database):
@@ -260,4 +260,4 @@ def test_a_restore_takes_the_place_on_all_of_them(three: Database):
     count = "docker exec -u postgres berth-postgres psql -qAt -d automatic_test -c 'select count(*) from written where number = 8000'"
     for name in ("db-1", "db-2", "db-3"):
         assert eventually(lambda name=name: three.on(name, count).strip() == "1")
-    assert changes(three.run("site.yml")) == []
+    assert changed_tasks(three.run("site.yml")) == []

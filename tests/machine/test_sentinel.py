@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ import pytest
 from rehearsal import server
 from rehearsal.digitalocean import machines
 from tests.machine.conftest import Cloud, at_length, eventually
-from tests.machine.database import READER, Database, Writer, changes
+from tests.machine.database import READER, Database, Writer, changed_tasks
+from tests.machine.interrupted import sweep_tasks
 
 NAME = "sentinel-test"
 COMPOSE = "services:\n" + READER.replace("reader:", "writer:")
@@ -60,10 +62,7 @@ class Cache(Database):
 
     def role(self, name: str) -> str:
         """``master``, ``connected`` (it follows), or what else there is."""
-        try:
-            said = self.inside(name, "role").split("\n")
-        except subprocess.CalledProcessError:
-            return ""
+        said = self.inside(name, "role").split("\n")
         return said[0] if said[0] == "master" else said[3] if len(said) > 3 else ""
 
     def primary(self) -> str:
@@ -119,7 +118,7 @@ def test_a_second_run_changes_nothing_and_shows_no_password(three: Cache):
     said = three.run("site.yml", "-vvv")
     assert len(secrets) >= 4
     assert not [each for each in secrets if each in said]
-    assert changes(said) == []
+    assert changed_tasks(said) == []
     for name in NAMES:
         everything = three.on(name, "ps -eww -o args; docker inspect berth-redis berth-sentinel")
         assert not [each for each in secrets if each in everything]
@@ -144,8 +143,8 @@ def test_a_primary_that_is_lost_is_replaced_by_itself_and_no_acknowledged_write_
     assert three.primary() != before
     assert set(acknowledged) <= three.written()
     # Who leads takes the backups, and has a first one of its own.
-    assert all(each.startswith("backup : ") for each in changes(three.run("site.yml")))
-    assert changes(three.run("site.yml")) == []
+    assert all(each.startswith("backup : ") for each in changed_tasks(three.run("site.yml")))
+    assert changed_tasks(three.run("site.yml")) == []
 
 
 def test_a_primary_that_stands_still_and_goes_on_takes_no_write_any_more(three: Cache):
@@ -246,8 +245,26 @@ def test_new_passwords_and_certificates_while_the_app_goes_on(three: Cache):
     three.on(away, "docker restart berth-redis berth-sentinel")
     assert eventually(three.whole, 120)
     # What led the app to them forgets the old authorities.
-    assert all(each.startswith(("store_proxy : ", "backup : ")) for each in changes(three.run("site.yml")))
-    assert changes(three.run("site.yml")) == []
+    assert all(each.startswith(("store_proxy : ", "backup : ")) for each in changed_tasks(three.run("site.yml")))
+    assert changed_tasks(three.run("site.yml")) == []
+
+
+def test_killed_at_tasks_and_run_again_a_rotation_ends_and_no_write_is_lost(three: Cache):
+    given = {"digitalocean_droplets": THREE, **GIVEN, "app_compose_keep": ["writer"]}
+    there = Cloud(three.environment, "inventories/digitalocean")
+    told = ("-e", f"app_name={NAME}", "-e", f"app_project={three.project}", "-e", json.dumps(given))
+    writer = Writer.begun(three, 100_000)
+    kills = sweep_tasks(there, 25, 9, "rotate.yml", *told)
+    acknowledged = writer.stop()
+    print(f"killed {kills} times: {len(acknowledged)} writes, {writer.gap:.1f} s at most between two of them; {writer.worst}")
+    assert kills > 5
+    assert writer.gap < SECONDS
+    assert set(acknowledged) <= three.written()
+    secrets = {three.on(name, "cd /etc/berth/redis/secrets; ls; cat app replica sentinel") for name in NAMES}
+    assert len(secrets) == 1
+    assert not re.search(r"\.(new|old|gone)", secrets.pop())
+    assert eventually(three.whole, 120)
+    assert "failed=0" in there.playbook("site.yml", *told).stdout
 
 
 def test_one_that_lost_its_volume_comes_back_with_a_copy(three: Cache):
@@ -260,7 +277,7 @@ def test_one_that_lost_its_volume_comes_back_with_a_copy(three: Cache):
     assert eventually(three.whole, 120)
     assert eventually(lambda: int(three.inside(away, "scard written")) == len(three.written()))
     assert set(acknowledged) <= three.written()
-    assert changes(three.run("site.yml")) == []
+    assert changed_tasks(three.run("site.yml")) == []
 
 
 def test_all_of_them_come_back_after_they_were_switched_off(three: Cache):
@@ -287,4 +304,4 @@ def test_a_restore_takes_the_place_on_all_of_them(three: Cache):
     assert eventually(three.written) == there
     for name in NAMES:
         assert three.inside(name, "sismember written 9000") == "0"
-    assert changes(three.run("site.yml")) == []
+    assert changed_tasks(three.run("site.yml")) == []
