@@ -107,6 +107,32 @@ def test_a_service_that_closes_writes_is_believed_when_it_refuses_one():
         Gated(["NOAUTH Authentication required."]).writes(allowed=False)
 
 
+def test_those_that_could_take_over_are_told_too_and_what_was_asked_for_is_asked_for_again(monkeypatch: pytest.MonkeyPatch):
+    told: list[tuple[str, str]] = []
+    monkeypatch.setattr(Beside, "ask", lambda place, *words: told.append((place.title, words[-1])) or "OK")
+    there = Stores(
+        "shop",
+        {
+            "redis": {
+                "title": "one",
+                "reach": ["ssh", "one"],
+                "inside": [],
+                "client": ["redis-cli"],
+                "replicas": 1,
+                "followers": [{"title": "two", "reach": ["ssh", "two"]}, {"title": "three", "reach": ["ssh", "three"]}],
+            }
+        },
+        "shop",
+        fresh=False,
+    )
+    there.writes(allowed=False)
+    assert [title for title, _number in told] == ["two of shop", "three of shop", "one of shop"]
+    assert min(int(number) for _title, number in told) > 100
+    told.clear()
+    there.writes(allowed=True)
+    assert [number for _title, number in told] == ["1", "1", "1"]
+
+
 @given(st.lists(st.binary(max_size=30), min_size=1, max_size=8), st.integers(-1, 10**9))
 def test_a_key_is_spelt_as_it_was_read(held: list[bytes], left: int):
     spelt = b"".join(b"%d:%s" % (len(each), each) for each in held)

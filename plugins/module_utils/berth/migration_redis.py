@@ -18,6 +18,8 @@ from .problems import BerthError, refuse
 _BATCH = 1000
 # Seconds that a service may take for what takes effect at once.
 _PATIENCE = 60
+# More replicas than anybody has.
+_MANY = 1_000_000
 # One batch of keys: the cursor, and of each key its name, its kind, what is left of its time in milliseconds (-1: for ever), and a value.
 _BATCHES = (
     "local found = redis.call('SCAN', ARGV[1], 'COUNT', ARGV[2]) local out = {found[1]} for _, key in ipairs(found[2]) do "
@@ -56,11 +58,20 @@ class Key(NamedTuple):
 
 class Keys:
     """What a server holds, by way of its own client. ``client``: its words. ``gate``: what lets it take writes or not, where it cannot be told
-    itself.
+    itself. ``followers``: those that take over when it is lost, and ``replicas``: how many have to follow for a write to be taken there.
     """
 
-    def __init__(self, beside: Beside, client: Sequence[str], gate: Callable[[bool], None] | None = None) -> None:
+    def __init__(
+        self,
+        beside: Beside,
+        client: Sequence[str],
+        gate: Callable[[bool], None] | None = None,
+        *,
+        followers: Sequence[Keys] = (),
+        replicas: int = 0,
+    ) -> None:
         self.beside, self._client, self._gate = beside, list(client), gate
+        self._followers, self._replicas = list(followers), replicas
 
     def ask(self, *words: str) -> str:
         """What a command answers. Raises :class:`BerthError` for an error too."""
@@ -128,7 +139,8 @@ class Keys:
     def writes(self, *, allowed: bool) -> None:
         """Let it take writes or not; reads go on. It asks for replicas that there are not."""
         if not self._gate:
-            self.ask("config", "set", "min-replicas-to-write", "0" if allowed else "1")
+            for each in (*self._followers, self):
+                each.ask("config", "set", "min-replicas-to-write", str(self._replicas if allowed else _MANY))
             return
         self._gate(allowed)
         end = time.monotonic() + _PATIENCE
