@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from berth.migration_stores import Stores
 
 from rehearsal import server
 from rehearsal.digitalocean import machines
@@ -247,6 +248,31 @@ def test_new_passwords_and_certificates_while_the_app_goes_on(three: Cache):
     # What led the app to them forgets the old authorities.
     assert all(each.startswith(("store_proxy : ", "backup : ")) for each in changed_tasks(three.run("site.yml")))
     assert changed_tasks(three.run("site.yml")) == []
+
+
+def test_a_move_lets_none_of_them_take_writes_also_not_one_that_takes_over(three: Cache, tmp_path: Path):
+    away_from_the_app(three)
+    told = tmp_path / "endpoints.json"
+    three.run("endpoints.yml", "-e", f"endpoints_file={told}")
+    stores = Stores(NAME, json.loads(told.read_text())["endpoints"], NAME, fresh=False)
+    stores.writes(allowed=False)
+    before = three.primary()
+    with pytest.raises(OSError, match="NOREPLICAS"):
+        three.write(9500)
+    machines.power(three.droplet(before)["id"], on=False, hard=True)
+    try:
+        assert eventually(lambda: three.primary() not in ("", before))
+        said = three.inside(three.primary(), "sadd written 9501 2>&1 || true")
+        assert "NOREPLICAS" in said, said
+    finally:
+        machines.power(three.droplet(before)["id"], on=True)
+    assert eventually(three.whole, 120)
+    three.run("endpoints.yml", "-e", f"endpoints_file={told}")
+    Stores(NAME, json.loads(told.read_text())["endpoints"], NAME, fresh=False).writes(allowed=True)
+    assert eventually(lambda: three.write(9502) or True)
+    assert three.written().isdisjoint({9500, 9501})
+    for name in NAMES:
+        assert three.inside(name, "config get min-replicas-to-write").split()[1] == "1"
 
 
 def test_killed_at_tasks_and_run_again_a_rotation_ends_and_no_write_is_lost(three: Cache):
