@@ -267,6 +267,9 @@ def test_a_move_lets_none_of_them_take_writes_also_not_one_that_takes_over(three
     finally:
         machines.power(three.droplet(before)["id"], on=True)
     assert eventually(three.whole, 120)
+    # Nor one that was restarted meanwhile.
+    for name in NAMES:
+        assert int(three.inside(name, "config get min-replicas-to-write").split()[1]) > 100
     three.run("endpoints.yml", "-e", f"endpoints_file={told}")
     Stores(NAME, json.loads(told.read_text())["endpoints"], NAME, fresh=False).writes(allowed=True)
     assert eventually(lambda: three.write(9502) or True)

@@ -18,8 +18,8 @@ from .problems import BerthError, refuse
 _BATCH = 1000
 # Seconds that a service may take for what takes effect at once.
 _PATIENCE = 60
-# More replicas than anybody has.
-_MANY = 1_000_000
+# A server takes no writes that asks for more replicas than anybody has.
+_WRITES, _MANY = "min-replicas-to-write", 1_000_000
 # One batch of keys: the cursor, and of each key its name, its kind, what is left of its time in milliseconds (-1: for ever), and a value.
 _BATCHES = (
     "local found = redis.call('SCAN', ARGV[1], 'COUNT', ARGV[2]) local out = {found[1]} for _, key in ipairs(found[2]) do "
@@ -59,6 +59,7 @@ class Key(NamedTuple):
 class Keys:
     """What a server holds, by way of its own client. ``client``: its words. ``gate``: what lets it take writes or not, where it cannot be told
     itself. ``followers``: those that take over when it is lost, and ``replicas``: how many have to follow for a write to be taken there.
+    ``closed``: a file beside the server of settings that it reads when it starts, for what has to outlive a restart.
     """
 
     def __init__(
@@ -69,9 +70,10 @@ class Keys:
         *,
         followers: Sequence[Keys] = (),
         replicas: int = 0,
+        closed: str = "",
     ) -> None:
         self.beside, self._client, self._gate = beside, list(client), gate
-        self._followers, self._replicas = list(followers), replicas
+        self._followers, self._replicas, self._closed = list(followers), replicas, closed
 
     def ask(self, *words: str) -> str:
         """What a command answers. Raises :class:`BerthError` for an error too."""
@@ -140,7 +142,9 @@ class Keys:
         """Let it take writes or not; reads go on. It asks for replicas that there are not."""
         if not self._gate:
             for each in (*self._followers, self):
-                each.ask("config", "set", "min-replicas-to-write", str(self._replicas if allowed else _MANY))
+                if each._closed:
+                    each.beside.ask("sh", "-c", 'rm -f "$1"' if allowed else f'echo "{_WRITES} {_MANY}" > "$1"', "sh", each._closed)
+                each.ask("config", "set", _WRITES, str(self._replicas if allowed else _MANY))
             return
         self._gate(allowed)
         end = time.monotonic() + _PATIENCE

@@ -37,8 +37,9 @@ class Stores:
                 self.postgres = migration_postgres.find(Server(beside), each, named, fresh=fresh)
             else:
                 closed_by = gate(each["parameter_group"], each["region"]) if each.get("parameter_group") else None
-                followers = [Keys(_place(title, {**each, **other})[0], client) for other in each.get("followers") or ()]
-                self.redis = Keys(beside, client, closed_by, followers=followers, replicas=int(each.get("replicas") or 0))
+                closed, replicas = str(each.get("closed") or ""), int(each.get("replicas") or 0)
+                followers = [Keys(_place(title, {**each, **other})[0], client, closed=closed) for other in each.get("followers") or ()]
+                self.redis = Keys(beside, client, closed_by, followers=followers, replicas=replicas, closed=closed)
 
     def matches(self, other: Stores) -> None:
         """Refuse a store that one home lacks and the other has, and homes with none of the same kind. Raises :class:`BerthError`."""
