@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -76,6 +78,28 @@ class Database(Droplets):
         find = "docker ps --quiet --filter label=com.docker.compose.service=reader --latest"
         name = next(each["name"] for each in self.droplets if "app" in each["groups"])
         return self.on(name, f"docker exec $({find}) sh -c '{_CACHED} {words}'").strip()
+
+    @contextlib.contextmanager
+    def standing_still(self, name: str) -> Iterator[None]:
+        """A droplet that does nothing meanwhile, and goes on where it was."""
+        container = machines.name_of(self.droplet(name)["id"])
+        subprocess.run(["docker", "pause", container], check=True, capture_output=True)
+        try:
+            yield
+        finally:
+            subprocess.run(["docker", "unpause", container], check=True, capture_output=True)
+
+    @contextlib.contextmanager
+    def cut_off(self, name: str) -> Iterator[None]:
+        """A droplet that no other one of the private network hears meanwhile, nor it them."""
+        network = self.given["digitalocean_ip_range"]
+        for hook, side in (("prerouting", "saddr"), ("postrouting", "daddr")):
+            chain = f"add chain inet cut {hook} {{ type filter hook {hook} priority -400; }}"
+            self.on(name, f"nft 'add table inet cut; {chain}; add rule inet cut {hook} ip {side} {network} ip daddr != 127.0.0.0/8 drop'")
+        try:
+            yield
+        finally:
+            self.on(name, "nft delete table inet cut")
 
     def standing(self, name: str) -> str:
         return self.on(name, "docker exec -u postgres berth-postgres psql -qAt -c 'select pg_is_in_recovery()'").strip()

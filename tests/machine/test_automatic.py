@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -115,15 +114,11 @@ def test_a_primary_that_is_lost_is_replaced_by_itself_and_no_acknowledged_write_
 
 def test_a_primary_that_stands_still_and_goes_on_loses_nothing_and_takes_no_write(three: Database):
     before = away_from_the_app(three)
-    name = machines.name_of(three.droplet(before)["id"])
     writer = Writer.begun(three, 1000)
-    subprocess.run(["docker", "pause", name], check=True, capture_output=True)
-    try:
+    with three.standing_still(before):
         writer.goes_on()
         print(f"a primary that stood still: {writer.gap:.1f} s without a write")
         assert writer.gap < SECONDS
-    finally:
-        subprocess.run(["docker", "unpause", name], check=True, capture_output=True)
     assert eventually(lambda: whole(three), 120)
     acknowledged = writer.stop()
     assert leader(three) != before
@@ -133,18 +128,12 @@ def test_a_primary_that_stands_still_and_goes_on_loses_nothing_and_takes_no_writ
 def test_a_primary_that_is_cut_off_from_the_others_takes_no_more_writes_and_comes_back_as_one_that_follows(three: Database):
     before = away_from_the_app(three)
     writer = Writer.begun(three, 1500)
-    network = GIVEN["digitalocean_ip_range"]
-    for hook, side in (("prerouting", "saddr"), ("postrouting", "daddr")):
-        chain = f"add chain inet cut {hook} {{ type filter hook {hook} priority -400; }}"
-        three.on(before, f"nft 'add table inet cut; {chain}; add rule inet cut {hook} ip {side} {network} ip daddr != 127.0.0.0/8 drop'")
-    try:
+    with three.cut_off(before):
         writer.goes_on()
         print(f"a primary that was cut off: {writer.gap:.1f} s without a write")
         assert writer.gap < SECONDS
         # Whoever reaches it all the same is told that it takes none: it is shutting down, or follows.
         assert eventually(lambda: re.search(r"^t$|the database system is shutting down|No such file", three.standing(before)), SECONDS)
-    finally:
-        three.on(before, "nft delete table inet cut")
     assert eventually(lambda: whole(three), 120)
     acknowledged = writer.stop()
     assert leader(three) != before

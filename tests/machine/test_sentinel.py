@@ -151,14 +151,10 @@ def test_a_primary_that_is_lost_is_replaced_by_itself_and_no_acknowledged_write_
 
 def test_a_primary_that_stands_still_and_goes_on_takes_no_write_any_more(three: Cache):
     before = away_from_the_app(three)
-    name = machines.name_of(three.droplet(before)["id"])
     writer = Writer.begun(three, 2000)
-    subprocess.run(["docker", "pause", name], check=True, capture_output=True)
-    try:
+    with three.standing_still(before):
         writer.goes_on()
         print(f"a primary that stood still: {writer.gap:.1f} s without a write")
-    finally:
-        subprocess.run(["docker", "unpause", name], check=True, capture_output=True)
     assert eventually(three.whole, 120)
     acknowledged = writer.stop()
     assert writer.gap < SECONDS
@@ -169,18 +165,12 @@ def test_a_primary_that_stands_still_and_goes_on_takes_no_write_any_more(three: 
 def test_a_primary_that_is_cut_off_from_the_others_takes_no_write_any_more(three: Cache):
     before = away_from_the_app(three)
     writer = Writer.begun(three, 3000)
-    network = GIVEN["digitalocean_ip_range"]
-    for hook, side in (("prerouting", "saddr"), ("postrouting", "daddr")):
-        chain = f"add chain inet cut {hook} {{ type filter hook {hook} priority -400; }}"
-        three.on(before, f"nft 'add table inet cut; {chain}; add rule inet cut {hook} ip {side} {network} ip daddr != 127.0.0.0/8 drop'")
-    try:
+    with three.cut_off(before):
         writer.goes_on()
         print(f"a primary that was cut off: {writer.gap:.1f} s without a write")
         # Whoever reaches it all the same is told that it takes none.
         said = three.inside(before, "sadd written 999999 2>&1 || true")
         assert "NOREPLICAS" in said, said
-    finally:
-        three.on(before, "nft delete table inet cut")
     assert eventually(three.whole, 120)
     acknowledged = writer.stop()
     assert writer.gap < SECONDS
