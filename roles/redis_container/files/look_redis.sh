@@ -18,7 +18,6 @@ agreed=$(REDISCLI_AUTH=$(cat "$home/secrets/sentinel" 2> /dev/null) inside berth
 holds=false followed=false
 if [ -d "$data/appendonlydir" ] || [ -f "$data/dump.rdb" ]; then holds=true; fi
 if grep -q '^min-replicas' "$home/conf/followed.conf" 2> /dev/null; then followed=true; fi
-printf '{"holds": %s, "followed": %s, "role": "%s", "link": "%s", "followers": %s, "offset": %s, "leads": "%s", "epoch": %s, "noted": "%s", "bytes": %s}\n' \
-    "$holds" "$followed" "$(value role)" "$(value master_link_status)" "$(value connected_slaves | grep . || echo 0)" \
-    "$(value master_repl_offset | grep . || echo 0)" "${agreed% *}" "${agreed##* }" \
+printf '{"holds": %s, "followed": %s, "role": "%s", "followers": %s, "leads": "%s", "epoch": %s, "noted": "%s", "bytes": %s}\n' \
+    "$holds" "$followed" "$(value role)" "$(value connected_slaves | grep . || echo 0)" "${agreed% *}" "${agreed##* }" \
     "$(sed -n 's/^replicaof \([^ ]*\).*/\1/p' "$data/berth.conf" 2> /dev/null)" "$(du --summarize --block-size=1 "$data" 2> /dev/null | cut -f 1 | grep . || echo 0)"
