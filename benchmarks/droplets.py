@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.running import ROOT, Seconds, run, void
-from rehearsal import demo, server, stack
+from rehearsal import demo, images, server, stack
+from rehearsal.digitalocean import registry
 
 PLAYBOOK = ("ansible-playbook", "-i", "inventories/digitalocean")
-# One service whose image is in the registry already, so that what is measured is the deploying.
+# One service whose releases are in the registry already, so that what is measured is the deploying.
 IMAGE = "nginx:1.28"
 FEW, MANY = 1, 6
+TIMES = 3
+RELEASES, CODE_BYTES = "berth/one-service", 5_000_000
 
 
 @contextmanager
@@ -48,41 +55,80 @@ def no_change(seconds: Seconds) -> list[str]:
     return ["no change on three droplets | site.yml | SSH round trips", f"  {taken:.1f} s | {trips}"]
 
 
+@dataclass
+class Releases:
+    """An app of one service, whose releases are images in the registry. ``folder``: its Compose project."""
+
+    folder: Path
+    count: int = 0
+
+    def offer(self, number: int) -> None:
+        """Have so many releases in the registry, of which each has a layer of its own, as a build of an app's code makes it."""
+        for each in range(number):
+            build = self.folder.parent / f"release-{each}"
+            build.mkdir()
+            (build / "Dockerfile").write_text(f"FROM {IMAGE}\nCOPY code /srv/code\n")
+            (build / "code").write_bytes(os.urandom(CODE_BYTES))
+            images.build(f"{RELEASES}:{each}", build, say=void)
+        registry.offer([f"{RELEASES}:{each}" for each in range(number)])
+
+    def next(self) -> str:
+        """The image of the next one, which is the project's from now on."""
+        image = f"{RELEASES}:{self.count}"
+        self.count += 1
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / "compose.yaml").write_text(f"services:\n  web:\n    image: {image}\n    ports: ['80:80']\n")
+        return image
+
+
 def deployments(seconds: Seconds) -> list[str]:
-    """New releases of an app of one service, to one droplet and to several; and what an administrator would type for the first."""
-    number = iter(range(1000))
-    lines = ["a new release on droplets | deploy.yml to one | bare docker compose pull and up | ratio | to six | ratio to one"]
+    """New releases of an app of one service, to one droplet and to several, and back; and what an administrator would type for the first."""
     with rehearsed(), tempfile.TemporaryDirectory(prefix="berth-bench-") as home:
-        project = Path(home) / "one-service"
-        project.mkdir()
-        (project / "compose.yaml").write_text(f"services:\n  web:\n    image: {IMAGE}\n    ports: ['80:80']\n")
-        taken = {}
+        releases, taken = Releases(Path(home) / "one-service"), {}
+        releases.offer(len((FEW, MANY)) * (1 + TIMES) + TIMES)
         for count in (FEW, MANY):
             droplets = [{"name": f"app-{each}", "groups": ["app"], "size": "s-1vcpu-1gb"} for each in range(1, count + 1)]
-            given = ("-e", f"app_project={project}", "-e", json.dumps({"digitalocean_droplets": droplets}))
+            given = ("-e", f"app_project={releases.folder}", "-e", json.dumps({"digitalocean_droplets": droplets}))
+            releases.next()
             run(*PLAYBOOK, "playbooks/site.yml", *given)
 
             def deploy(given: tuple[str, ...] = given) -> None:
-                run(*PLAYBOOK, "playbooks/deploy.yml", *given, "-e", json.dumps({"app_env": {"RELEASE": str(next(number))}}))
+                releases.next()
+                run(*PLAYBOOK, "playbooks/deploy.yml", *given)
 
-            taken[count] = seconds(deploy, 3)
+            taken[count] = seconds(deploy, TIMES)
             if count == FEW:
-                bare = seconds(by_hand(next(iter(stack.account().droplets.list()["droplets"])), home, number), 3)
+                kept = json.loads(run(*on(droplet(), home), "cat /srv/berth/*/current.json"))
+                turns = itertools.cycle([kept["before"], kept["release"]])
+                back = seconds(lambda: void(run(*PLAYBOOK, "playbooks/rollback.yml", *given, "-e", f"app_release={next(turns)}")), TIMES)  # noqa: B023
+                bare = seconds(by_hand(droplet(), home, releases), TIMES)
     few, many = taken[FEW], taken[MANY]
-    return [*lines, f"  {few:.1f} s | {bare:.1f} s | {few / bare:.2f} | {many:.1f} s | {many / few:.2f}"]
+    return [
+        "a new release on droplets | deploy.yml to one | bare docker compose pull and up | ratio | rollback.yml | ratio | to six | ratio to one",
+        f"  {few:.1f} s | {bare:.1f} s | {few / bare:.2f} | {back:.1f} s | {back / bare:.2f} | {many:.1f} s | {many / few:.2f}",
+    ]
 
 
-def by_hand(droplet: dict[str, object], home: str, number: Iterator[int]) -> Callable[[], None]:
-    """What deploys the same service over a connection that is kept: it stops the old container first, so visitors notice."""
-    networks: dict[str, list[dict[str, str]]] = droplet["networks"]  # type: ignore[assignment]
-    address = next(each["ip_address"] for each in networks["v4"] if each["type"] == "public")
+def droplet() -> dict[str, Any]:
+    """The first droplet, as the API tells it."""
+    found: dict[str, Any] = next(iter(stack.account().droplets.list()["droplets"]))
+    return found
+
+
+def on(droplet: dict[str, Any], home: str) -> tuple[str, ...]:
+    """What runs a command on a droplet, over a connection that is kept."""
+    address = next(each["ip_address"] for each in droplet["networks"]["v4"] if each["type"] == "public")
     found = server.environment()
     kept = ("-o", "ControlMaster=auto", "-o", "ControlPersist=60s", "-o", f"ControlPath={home}/control")
-    ssh = ("ssh", "-i", found["BERTH_SSH_KEY"], "-o", f"UserKnownHostsFile={found['BERTH_KNOWN_HOSTS']}", *kept, f"root@{address}")
+    return ("ssh", "-i", found["BERTH_SSH_KEY"], "-o", f"UserKnownHostsFile={found['BERTH_KNOWN_HOSTS']}", *kept, f"root@{address}")
+
+
+def by_hand(droplet: dict[str, Any], home: str, releases: Releases) -> Callable[[], None]:
+    """What deploys the same service over a connection that is kept: it stops the old container first, so visitors notice."""
+    ssh = on(droplet, home)
 
     def deploy() -> None:
-        service = {"image": IMAGE, "ports": ["8080:80"], "environment": {"RELEASE": str(next(number))}}
-        text = json.dumps({"name": "bare", "services": {"web": service}})
+        text = json.dumps({"name": "bare", "services": {"web": {"image": releases.next(), "ports": ["8080:80"]}}})
         run(*ssh, f"mkdir -p bare && cd bare && echo '{text}' > compose.yaml && docker compose pull --quiet && docker compose up -d --wait")
 
     return deploy

@@ -10,7 +10,8 @@ module: compose_release
 short_description: Bring a release into service on this machine, without a gap
 description:
   - A release is a Compose project of its own. It is pulled and started next to the running one, has to become healthy, then the edge
-    (Caddy) leads new requests to it; requests in flight end where they began, and the old project is stopped and removed.
+    (Caddy) leads new requests to it. Requests in flight end where they began, and the old project is stopped and removed after them; that
+    goes on when the module has returned, unless O(wait_ended).
   - Where the new one does not come up, it is taken away, and the old one goes on serving.
   - All of it is one call, so that a connection that breaks leaves no half of it for long; run again, it ends in the same state.
 options:
@@ -98,6 +99,12 @@ options:
     description: For how many seconds at most requests in flight may end on the old release, which is stopped when none is left.
     type: int
     default: 30
+  wait_ended:
+    description:
+      - Whether to return only when the old release has ended, such as before passwords that it knows are closed. The next deploy waits for
+        that in any case, so that a machine never has more than two releases.
+    type: bool
+    default: false
   keep:
     description: How many old releases stay on the machine, to go back to without a registry.
     type: int
@@ -139,6 +146,11 @@ containers:
   type: list
   elements: dict
   returned: success
+ending:
+  description: Releases that are ending - whose last requests are waited for, or whose containers stop.
+  type: list
+  elements: str
+  returned: success
 certificate:
   description: What visitors have of HTTPS - C(domain), C(served), C(expires) and C(problem); empty without a domain.
   type: dict
@@ -159,17 +171,26 @@ from ansible.module_utils.berth.problems import BerthError
 from ansible.module_utils.berth.release_machine import Machine
 
 
-def deploy(machine: Machine, found: dict[str, list[dict[str, Any]]], *, back: bool) -> dict[str, float]:
+def deploy(machine: Machine, *, back: bool) -> dict[str, float]:
     """Bring the release into service, a new one or (``back``) one that was kept. Returns how long the parts took, in seconds."""
     params, begin, noted = machine.params, time.monotonic(), machine.current()
-    release, before, took = params["release"], machine.serving(), {}
-    others = [each for each in found if each != release]
+    release, before = params["release"], machine.serving()
+    parts = {}
+
+    def done(part: str) -> None:
+        parts[part] = round(time.monotonic() - begin - sum(parts.values()), 2)
+
+    machine.make_way()
+    found = machine.found()
+    done("make way")
     try:
         machine.start()
-        took["start"] = time.monotonic() - begin
+        if release in found:
+            machine.keep_up()
+        done("start")
         if params["front_door"]:
             machine.edge.lead(machine.upstream)
-        took["lead"] = time.monotonic() - begin - took["start"]
+        done("lead")
     except BerthError as problem:
         if release != before:
             machine.docker(*machine.compose(release, "down", "--remove-orphans", "--timeout", "10"))
@@ -180,14 +201,16 @@ def deploy(machine: Machine, found: dict[str, list[dict[str, Any]]], *, back: bo
     if release != before:
         noted = {"after": before} if back else {"before": before}
     machine.serves(**{**noted, "release": release})
-    if others:
-        if params["front_door"]:
-            machine.drain(others)
-        for each in others:
-            machine.stop(each)
-    took["drain and stop"] = time.monotonic() - begin - took["start"] - took["lead"]
+    for each in found:
+        if each != release:
+            machine.end(each)
+    if params["wait_ended"]:
+        machine.all_ended()
+        for each, reason in machine.endings.problems().items():
+            raise BerthError(f"release {release} serves, and {each} could not be ended: {reason}")
+        done("end")
     machine.forget()
-    return {key: round(value, 2) for key, value in took.items()}
+    return parts
 
 
 def main() -> None:
@@ -214,6 +237,7 @@ def main() -> None:
             "edge_image": {"type": "str", "default": "caddy:2.10.2"},
             "wait_timeout": {"type": "int", "default": 300},
             "drain": {"type": "int", "default": 30},
+            "wait_ended": {"type": "bool", "default": False},
             "keep": {"type": "int", "default": 3},
             "volumes_too": {"type": "bool", "default": False},
         },
@@ -241,11 +265,12 @@ def main() -> None:
         elif params["state"] in ("present", "back"):
             if params["state"] == "back":
                 machine.take_up(release_model.rollback_target(machine.current(), machine.kept(), params["release"] or ""))
-            up = serving == params["release"] and machine.is_up(serving, found) and machine.leads() and set(found) == {serving}
+            up = serving == params["release"] and machine.is_up(serving, found) and machine.leads()
+            up = up and set(found) - set(machine.endings.under_way()) == {serving}
             changed = not up
             before, after = serving, params["release"]
             if changed and not module.check_mode:
-                took = deploy(machine, found, back=params["state"] == "back")
+                took = deploy(machine, back=params["state"] == "back")
                 found, serving = machine.found(), machine.serving()
     except BerthError as problem:
         module.fail_json(msg=str(problem))
@@ -254,7 +279,10 @@ def main() -> None:
     if certificate.get("problem"):
         module.warn(certificate["problem"])
     answer: dict[str, Any] = {"changed": changed, "release": serving, "containers": found.get(serving, []), "seconds": took}
-    answer["certificate"] = certificate
+    answer |= {"certificate": certificate, "ending": machine.endings.under_way()}
+    for release, reason in machine.endings.problems().items():
+        if release in found:
+            module.warn(f"release {release} could not be ended, and the next run tries again: {reason}")
     if params["state"] in ("present", "back") and changed:
         answer["diff"] = {"before": f"release {before or 'none'}\n", "after": f"release {after}\n"}
     module.exit_json(**answer)

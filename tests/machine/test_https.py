@@ -156,14 +156,44 @@ def test_over_a_deploy_what_is_in_flight_is_answered_and_websockets_are_closed(s
         # One after another, so that some are in flight at each of the deploy's steps.
         while not deployed.done():
             slow.append(pool.submit(shop.ask, "https", path="/slow"))
-            time.sleep(1)
+            time.sleep(0.5)
         deployed.result()
+        left = [each for each in slow if not each.done()]
         answers = [(each.result()[0], each.result()[2]) for each in slow]
         assert {status for status, _body in answers} == {200}
         assert {body for _status, body in answers} >= {"release 2"} and len(answers) > 3
+        # Nobody who deploys waits for them.
+        assert "release 2" in {each.result()[2] for each in left}
         # 1001: going away, which tells a browser to connect anew.
         assert closed.result() in (1000, 1001)
     assert shop.ask("https")[2] == "release 3"
+
+
+def test_back_at_once_the_release_that_was_about_to_end_goes_on(shop: Secured):
+    with ThreadPoolExecutor(30) as pool:
+        deployed = pool.submit(shop.deploy, app_env={"RELEASE": "4"})
+        slow = []
+        while not deployed.done():
+            slow.append(pool.submit(shop.ask, "https", path="/slow"))
+            time.sleep(0.5)
+        deployed.result()
+        back = pool.submit(shop.deploy, "rollback.yml")
+        while not back.done():
+            slow.append(pool.submit(shop.ask, "https", path="/slow"))
+            time.sleep(0.5)
+        back.result()
+        said = " ".join(shop.deploy("status.yml").split())
+        policies = "docker ps --quiet --filter label=org.berth.app | xargs docker inspect --format '{{.HostConfig.RestartPolicy.Name}}'"
+        kept_up = sorted(shop.on("app-1", policies).split())
+        answers = [each.result() for each in slow]
+    assert re.search(r"release \S+, 1 of 1 containers run; \S+ is ending", said), said
+    # What a restart of the machine brings back.
+    assert kept_up == ["no", "unless-stopped"]
+    assert {status for status, _headers, _body in answers} == {200}
+    assert {body for _status, _headers, body in answers} == {"release 3", "release 4"}
+    assert shop.ask("https")[2] == "release 3"
+    eventually(lambda: shop.on("app-1", policies).split() == ["unless-stopped"])
+    assert "ending" not in shop.deploy("status.yml").replace("pending", "")
 
 
 def test_the_certificate_is_renewed_without_anyone(shop: Secured):

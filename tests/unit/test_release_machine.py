@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from berth import release_machine
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> release_machine.Machine:
     monkeypatch.setattr(release_machine, "_ROOT", tmp_path)
-    params: dict[str, Any] = {"app": "shop", "release": "r4", "keep": 3}
+    params: dict[str, Any] = {"app": "shop", "release": "r4", "keep": 3, "drain": 0}
     found = release_machine.Machine(params, lambda *_words, **_more: (0, "", ""))
     for age, name in enumerate(["r4", "r3", "r2", "r1", "r0", "first"]):
         folder = tmp_path / "shop" / "releases" / name
@@ -49,3 +50,10 @@ def test_what_knows_old_passwords_is_forgotten(machine: release_machine.Machine)
     machine.forget_others("r3")
     assert {each.name for each in (machine.folder / "releases").iterdir()} == {"r3"}
     assert machine.current() == {"release": "r3"}
+
+
+def test_what_is_ending_stays_until_it_has_ended(machine: release_machine.Machine):
+    machine.endings.begin("r0", lambda wanted: time.sleep(1.5) if wanted() else None)
+    assert kept(machine) == {"r4", "r3", "r2", "r1", "r0"}
+    machine.all_ended()
+    assert kept(machine) == {"r4", "r3", "r2", "r1"}

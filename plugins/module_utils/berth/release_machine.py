@@ -7,12 +7,13 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from . import draining, registries, release_model
 from .edge import Edge
+from .ending import Endings
 from .machine_docker import Docker, Run, last_words, meaning
 from .problems import BerthError
 from .writing import write
@@ -21,6 +22,8 @@ _ROOT = Path("/srv/berth")
 _TAIL = "20"
 _LOOK_SECONDS = 0.2
 _QUIET_LOOKS = 2
+# How long the containers of a release may take to stop, once nothing is in flight.
+_STOP_SECONDS = 120
 # How visitors are led to a release, noted beside its Compose file.
 _DOOR = "door.json"
 _DOOR_KEYS = ("front_door", "port", "health_path", "images")
@@ -45,6 +48,7 @@ class Machine:
         self.run = run
         self.folder: Path = _ROOT / str(params["app"])
         self.edge = Edge(self.params, run)
+        self.endings = Endings(self.folder / "ending")
 
     def found(self) -> dict[str, list[dict[str, Any]]]:
         """Every release that has containers here."""
@@ -111,8 +115,17 @@ class Machine:
                 if docker("image", "inspect", image)[0] != 0:
                     docker.check(f"{image} cannot be pulled", "pull", "--quiet", image)
 
+    def make_way(self) -> None:
+        """Have nothing end any more, since a machine has room for two releases; the wanted one goes on if it was about to end."""
+        self.endings.recall(self.params["release"], _STOP_SECONDS)
+        self.all_ended()
+
+    def all_ended(self) -> None:
+        """Return when nothing is ending any more."""
+        self.endings.wait(self.params["drain"] + _STOP_SECONDS)
+
     def start(self) -> None:
-        """Pull the release, start it, and wait until it is healthy; else take it away again."""
+        """Pull the release, start it, and wait until it is healthy."""
         release = self.params["release"]
         write(self.file(release), self.params["definition"])
         write(self.file(release).with_name(_DOOR), json.dumps({key: self.params[key] for key in _DOOR_KEYS}))
@@ -137,6 +150,30 @@ class Machine:
             tail = "\n".join((logs + more).splitlines()[-30:])
             raise BerthError(f"{last_words(out, err)}{f' ({known})' if known else ''}\nLast log lines:\n{tail}")
 
+    def keep_up(self) -> None:
+        """Let what comes back after a restart of the machine be as the release says: for containers that were about to end."""
+        release = self.params["release"]
+        for name, service in read(self.file(release)).get("services", {}).items():
+            labels = {"com.docker.compose.project": self.project(release), "com.docker.compose.service": name}
+            named = [word for key, value in labels.items() for word in ("--filter", f"label={key}={value}")]
+            containers = self.docker.check("docker ps", "ps", "--all", "--quiet", *named).split()
+            if containers:
+                self.docker.check(f"{name} is not kept up", "update", "--restart", service.get("restart") or "no", *containers)
+
+    def end(self, release: str) -> None:
+        """Stop a release once nothing is in flight to it, beside what is done next."""
+
+        def ends(wanted: Callable[[], bool]) -> None:
+            names = [each["name"] for each in self.found().get(release, [])]
+            # A restart of the machine in between brings back what serves alone.
+            self.docker("update", "--restart", "no", *names)
+            if self.params["front_door"]:
+                self.drain(names, wanted)
+            if wanted():
+                self.stop(release)
+
+        self.endings.begin(release, ends)
+
     def trust(self) -> None:
         """Write which authorities containers trust. In place, since those that run have the file mounted."""
         path = Path(release_model.AUTHORITIES)
@@ -147,15 +184,14 @@ class Machine:
             path.write_text(text, encoding="utf-8")
             path.chmod(0o644)
 
-    def drain(self, releases: list[str]) -> None:
-        """Wait until the edge speaks to these releases no more: requests that began there end there, for as long as they may."""
+    def drain(self, names: list[str], wanted: Callable[[], bool]) -> None:
+        """Wait until the edge speaks to these containers no more: requests that began there end there, for as long as they may."""
         _code, out, _err = self.docker("inspect", "--format", "{{.State.Pid}}", release_model.EDGE_NETWORK)
         shown = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}} {{end}}"
-        names = [each["name"] for release in releases for each in self.found().get(release, [])]
         addresses = set(self.docker("inspect", "--format", shown, *names)[1].split()) if names else set()
         end, quiet = time.monotonic() + self.params["drain"], 0
         # Twice, since a request may be between the edge's door and the release's.
-        while quiet < _QUIET_LOOKS and time.monotonic() < end:
+        while quiet < _QUIET_LOOKS and time.monotonic() < end and wanted():
             tables = [Path(f"/proc/{out.strip()}/net/{name}") for name in ("tcp", "tcp6")]
             speaks = addresses & {peer for table in tables if table.is_file() for peer in draining.peers(table.read_text())}
             quiet = 0 if speaks else quiet + 1
@@ -169,10 +205,11 @@ class Machine:
         """Remove the files and images of releases that nobody will go back to."""
         folders = [each for each in (self.folder / "releases").iterdir() if each.is_dir()] if (self.folder / "releases").is_dir() else []
         folders.sort(key=lambda each: each.stat().st_mtime, reverse=True)
-        # What served before is kept however old it is: a rollback goes there.
+        # What served before is kept however old it is: a rollback goes there. What is ending has its images in use.
         release, before = self.params["release"], self.current().get("before", "")
         folders.sort(key=lambda each: (each.name != release, each.name != before))
-        held = folders[: self.params["keep"] + 1]
+        ending = self.endings.under_way()
+        held = [each for place, each in enumerate(folders) if place <= self.params["keep"] or each.name in ending]
         images = {image for each in held for image in images_of(each)}
         for each in folders:
             if each not in held:
@@ -183,11 +220,14 @@ class Machine:
     def forget_others(self, release: str) -> None:
         """Remove the files and images of every release but this one, which serves."""
         self.params |= {"release": release, "keep": 0}
+        self.all_ended()
         self.serves(release=release)
         self.forget()
 
     def remove(self, *, volumes_too: bool) -> None:
         """Take the app away."""
+        for each in self.endings.under_way():
+            self.endings.recall(each, _STOP_SECONDS)
         for each in self.found():
             self.stop(each)
         if volumes_too:
