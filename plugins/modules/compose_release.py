@@ -142,7 +142,7 @@ release:
   type: str
   returned: success
 containers:
-  description: Its containers - C(name), C(state) and C(status).
+  description: Its containers - C(name), C(service), C(state), C(status), and C(once) of those that run to an end, such as a migration.
   type: list
   elements: dict
   returned: success
@@ -278,7 +278,7 @@ def main() -> None:
     certificate = machine.edge.certificate() if machine.edge.runs() else {}
     if certificate.get("problem"):
         module.warn(certificate["problem"])
-    answer: dict[str, Any] = {"changed": changed, "release": serving, "containers": found.get(serving, []), "seconds": took}
+    answer: dict[str, Any] = {"changed": changed, "release": serving, "containers": machine.told(serving, found), "seconds": took}
     answer |= {"certificate": certificate, "ending": machine.endings.under_way()}
     for release, reason in machine.endings.problems().items():
         if release in found:

@@ -7,6 +7,7 @@ import json
 import re
 import socket
 import ssl
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -37,8 +38,10 @@ process.on("SIGTERM", () => {
   sockets.forEach((socket) => socket.end(Buffer.from([0x88, 2, 3, 0xe9])));
   server.close(() => process.exit(0));
 });
-server.listen(80);
+setTimeout(() => server.listen(80), Number(process.env.LATE || 0));
 """
+# What a release does to its database before it starts.
+MIGRATION = {"image": "node:22-slim", "command": ["node", "-e", "console.log('migrated')"]}
 NAME, DOMAIN = "https-test", "shop.example.com"
 # Long enough for a deploy, short enough to see a renewal: Caddy renews when a third is left.
 LIFETIME = 36
@@ -51,7 +54,7 @@ class Secured(Droplets):
     authority: Any = None
     domain: str = DOMAIN
 
-    def deploy(self, playbook: str = "deploy.yml", **more: Any) -> str:
+    def tried(self, playbook: str = "deploy.yml", **more: Any) -> subprocess.CompletedProcess[str]:
         given = {
             "app_stage": "",
             "digitalocean_ip_range": "10.121.0.0/20",
@@ -64,7 +67,10 @@ class Secured(Droplets):
             "app_compose_certificate_timeout": 30,
             **more,
         }
-        done = self.playbook(playbook, "-e", json.dumps(given))
+        return self.playbook(playbook, "-e", json.dumps(given))
+
+    def deploy(self, playbook: str = "deploy.yml", **more: Any) -> str:
+        done = self.tried(playbook, **more)
         assert done.returncode == 0, done.stdout[-4000:]
         return done.stdout + done.stderr
 
@@ -95,8 +101,14 @@ class Secured(Droplets):
 def shop(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     project: Path = tmp_path_factory.mktemp("shop") / "shop"
     project.mkdir()
-    service = {"image": "node:22-slim", "command": ["node", "-e", SERVER], "ports": ["80:80"], "environment": {"RELEASE": "1"}}
-    (project / "compose.yaml").write_text(json.dumps({"services": {"web": service}}))
+    service: dict[str, Any] = {
+        "image": "node:22-slim",
+        "command": ["node", "-e", SERVER],
+        "ports": ["80:80"],
+        "environment": {"RELEASE": "1"},
+    }
+    service["depends_on"] = {"migrate": {"condition": "service_completed_successfully"}}
+    (project / "compose.yaml").write_text(json.dumps({"services": {"web": service, "migrate": MIGRATION}}))
     server.digitalocean(["node:22-slim"])
     app = Secured(NAME, "", cloud.environment, "", "digitalocean", project=project, authority=authorities.start(LIFETIME))
     # The name leads nowhere yet.
@@ -194,6 +206,26 @@ def test_back_at_once_the_release_that_was_about_to_end_goes_on(shop: Secured):
     assert shop.ask("https")[2] == "release 3"
     eventually(lambda: shop.on("app-1", policies).split() == ["unless-stopped"])
     assert "ending" not in shop.deploy("status.yml").replace("pending", "")
+
+
+def test_visitors_are_led_to_a_release_once_it_answers_and_never_to_one_that_does_not(shop: Secured):
+    with ThreadPoolExecutor(1) as pool:
+        for late, said in ((3000, "release 5"), (600_000, "release 5")):
+            name = "5" if late == 3000 else "6"
+            tried = pool.submit(shop.tried, app_env={"web": {"RELEASE": name, "LATE": str(late)}}, app_compose_timeout=8)
+            longest = 0.0
+            while not tried.done():
+                begin = time.monotonic()
+                assert shop.ask("https")[0] == 200
+                longest = max(longest, time.monotonic() - begin)
+                time.sleep(0.1)
+            done = tried.result()
+            assert shop.ask("https")[2] == said
+            # Nobody waits in front of a release that has only begun.
+            assert longest < 2
+    assert done.returncode != 0
+    words = " ".join(done.stdout.split())
+    assert re.search(r"within 8 s \(app_compose_timeout\) it did not come up: web answers / with .*Connection refused", words), words
 
 
 def test_the_certificate_is_renewed_without_anyone(shop: Secured):

@@ -13,6 +13,7 @@ from .compose import Project
 from .dockerrun import canonical
 from .mounts import FOREIGN, LOGS, Mounts, is_foreign
 from .selection import Options, Selection
+from .standing import one_shots
 
 # What belongs to a developer's machine, or was merged into other keys.
 _LEFT_BEHIND = ("build", "develop", "env_file", "profiles", "pull_policy", "attach")
@@ -23,7 +24,7 @@ def production(project: Project, selection: Selection) -> dict[str, Any]:
 
     A secret travels as ``${VARIABLE:?…}``: Beanstalk hands the environment's properties to Compose.
     """
-    notes, services = selection.notes, {}
+    notes, services, once = selection.notes, {}, one_shots(selection.services)
     declared = project.model.get("volumes") or {}
     used: set[str] = set()
     mounts = Mounts(project.directory, declared, notes)
@@ -46,7 +47,7 @@ def production(project: Project, selection: Selection) -> dict[str, Any]:
         result.pop("depends_on", None)
         if depends:
             result["depends_on"] = depends
-        result.setdefault("restart", "unless-stopped")
+        result.setdefault("restart", "no" if name in once else "unless-stopped")
         services[name] = {
             key: value if key in ("environment", "volumes", "image") else _escaped(value) for key, value in sorted(result.items())
         }

@@ -20,6 +20,7 @@ from .compose import Project
 from .mounts import Mounts
 from .problems import BerthError, listed
 from .selection import Options, Selection
+from .standing import one_shots
 
 # The order in which a reader looks for things; ECS does not mind.
 _ORDER = """name image repositoryCredentials essential memory memoryReservation cpu hostname portMappings links entryPoint command
@@ -44,7 +45,7 @@ def version_2(project: Project, selection: Selection, options: Options) -> dict[
     links, remarks = topology.links(services, wanted)
     for remark in remarks:
         notes.advise(remark)
-    one_shot = _one_shots(services)
+    one_shot = one_shots(services)
     definitions = []
     for name, service in services.items():
         definition: dict[str, Any] = {"name": name, "image": selection.images[name], "essential": name not in one_shot}
@@ -106,17 +107,6 @@ def _on_front_port(definitions: list[dict[str, Any]], door: str | None, wanted: 
     # Of several, the one that speaks HTTP: containers listen on 80 for it, and on a higher port for TLS or for their keeper.
     min(own, key=lambda mapping: (mapping["containerPort"] != wanted, mapping["containerPort"]))["hostPort"] = wanted
     return True
-
-
-def _one_shots(services: dict[str, dict[str, Any]]) -> set[str]:
-    """Services that run to an end: their end must not stop the others."""
-    awaited = {
-        other
-        for service in services.values()
-        for other, condition in (service.get("depends_on") or {}).items()
-        if (condition or {}).get("condition") == "service_completed_successfully"
-    }
-    return {name for name, service in services.items() if name in awaited or service.get("restart") == "no"}
 
 
 def _environment(definition: dict[str, Any], selection: Selection, name: str) -> None:

@@ -28,6 +28,7 @@ _MODEL = Path("/srv/berth/edge/compose.json")
 _AUTHORITY = "authority.pem"
 _SEE_SECONDS = 20
 _ANSWER_SECONDS = 10
+_SERVER_ERROR = 500
 _LOOK_SECONDS = 0.3
 _LOGS = ("--since", "30m", "--tail", "2000")
 
@@ -113,23 +114,25 @@ class Edge:
 
     def _see(self, *, certified: bool) -> None:
         """Ask the front door through the edge."""
-        end, said, path = time.monotonic() + _SEE_SECONDS, "", self.params["health_path"]
+        end = time.monotonic() + _SEE_SECONDS
         while time.monotonic() < end:
-            connection: http.client.HTTPConnection = (
-                _Named(self.domain) if certified else http.client.HTTPConnection("127.0.0.1", 80, timeout=_ANSWER_SECONDS)
-            )
-            try:
-                connection.request("GET", path, headers={"Host": self.domain or "localhost"})
-                status = connection.getresponse().status
-                if status < 500:
-                    return
-                said = f"HTTP {status}"
-            except OSError as error:
-                said = str(error)
-            finally:
-                connection.close()
+            said = self.asked("127.0.0.1", 80, certified=certified)
+            if not said:
+                return
             time.sleep(_LOOK_SECONDS)
-        raise BerthError(f"through the edge {path} answers {said}")
+        raise BerthError(f"through the edge {self.params['health_path']} answers {said}")
+
+    def asked(self, address: str, port: int, *, certified: bool = False) -> str:
+        """What is wrong with the answer to a visitor; empty where nothing is. ``certified``: the visitor comes to the domain, by HTTPS."""
+        connection = _Named(self.domain) if certified else http.client.HTTPConnection(address, port, timeout=_ANSWER_SECONDS)
+        try:
+            connection.request("GET", self.params["health_path"], headers={"Host": self.domain or "localhost"})
+            status = connection.getresponse().status
+        except (OSError, http.client.HTTPException) as error:
+            return str(error) or type(error).__name__
+        finally:
+            connection.close()
+        return f"HTTP {status}" if status >= _SERVER_ERROR else ""
 
     def certified(self) -> bool:
         """Whether the edge has a certificate for the domain."""

@@ -65,13 +65,15 @@ class Docker:
         return found[0] if found and isinstance(found[0], list) else found
 
     def projects(self, label: str, value: str, release: str) -> dict[str, list[dict[str, Any]]]:
-        """Compose projects of an app on this machine: release to containers ({Names, State, …})."""
+        """Compose projects of an app on this machine: release to containers, each with name, state, status, project and service."""
         found: dict[str, list[dict[str, Any]]] = {}
-        shown = '{{.Names}}\t{{.State}}\t{{.Label "' + release + '"}}\t{{.Label "com.docker.compose.project"}}\t{{.Status}}'
+        labels = (release, "com.docker.compose.project", "com.docker.compose.service")
+        shown = "\t".join(["{{.Names}}", "{{.State}}", "{{.Status}}", *(f'{{{{.Label "{each}"}}}}' for each in labels)])
         out = self.check("docker ps", "ps", "--all", "--filter", f"label={label}={value}", "--format", shown)
         for line in out.splitlines():
-            name, state, which, project, status = line.split("\t")
-            found.setdefault(which, []).append({"name": name, "state": state, "project": project, "status": status})
+            name, state, status, which, project, service = line.split("\t")
+            container = {"name": name, "state": state, "project": project, "status": status, "service": service}
+            found.setdefault(which, []).append(container)
         return found
 
     def architecture_problem(self, images: Sequence[str]) -> str | None:

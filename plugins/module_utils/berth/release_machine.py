@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import draining, registries, release_model
+from . import draining, registries, release_model, standing
 from .edge import Edge
 from .ending import Endings
 from .machine_docker import Docker, Run, last_words, meaning
@@ -20,7 +20,9 @@ from .writing import write
 
 _ROOT = Path("/srv/berth")
 _TAIL = "20"
-_LOOK_SECONDS = 0.2
+_LOOK_SECONDS, _WAIT_SECONDS = 0.2, 0.1
+# By timeout, whose own and whose signal's code these are.
+_KILLED = (124, 137)
 _QUIET_LOOKS = 2
 # How long the containers of a release may take to stop, once nothing is in flight.
 _STOP_SECONDS = 120
@@ -91,12 +93,14 @@ class Machine:
         return ("compose", "--ansi", "never", *named, "--project-name", self.project(release), *words)
 
     def is_up(self, release: str, found: dict[str, list[dict[str, Any]]]) -> bool:
-        """Whether each service of a release has a container that runs, and none is unhealthy."""
-        services = read(self.file(release)).get("services")
-        if not services:
-            return False
-        mine = found.get(release, [])
-        return len(mine) >= len(services) and all(each["state"] == "running" and "unhealthy" not in each["status"] for each in mine)
+        """Whether each service of a release has a container that runs, or has run to its end, and none is unhealthy."""
+        services = read(self.file(release)).get("services") or {}
+        return bool(services) and standing.look(services, found.get(release, [])) == ({}, {})
+
+    def told(self, release: str, found: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+        """A release's containers, and which of them run to an end."""
+        once = standing.one_shots(read(self.file(release)).get("services") or {})
+        return [{**each, "once": each["service"] in once} for each in found.get(release, [])]
 
     @property
     def upstream(self) -> str:
@@ -142,13 +146,43 @@ class Machine:
             raise BerthError(problem)
         if self.params["front_door"]:
             self.edge.network()
-        words = self.compose(release, "up", "--detach", "--wait", "--wait-timeout", str(self.params["wait_timeout"]), "--no-build")
-        code, out, err = self.docker(*words)
-        if code != 0:
+        problem = self._up(release)
+        if problem:
             _code, logs, more = self.docker(*self.compose(release, "logs", "--no-color", "--tail", _TAIL))
-            known = meaning(f"{out}\n{err}")
             tail = "\n".join((logs + more).splitlines()[-30:])
-            raise BerthError(f"{last_words(out, err)}{f' ({known})' if known else ''}\nLast log lines:\n{tail}")
+            raise BerthError(f"{problem}\nLast log lines:\n{tail}")
+
+    def _up(self, release: str) -> str:
+        """Start a release's containers and wait until they are up. Returns what stands in the way of that, or the empty string."""
+        seconds = self.params["wait_timeout"]
+        end = time.monotonic() + seconds
+        # Compose's own --wait looks every half second, and the first time after one. A migration is waited for here.
+        bound = ("timeout", "--kill-after", "10", str(seconds), "docker")
+        code, out, err = self.run([*bound, *self.compose(release, "up", "--detach", "--no-build")])
+        if code not in (0, *_KILLED):
+            known = meaning(f"{out}\n{err}")
+            return f"{last_words(out, err)}{f' ({known})' if known else ''}"
+        services, door = read(self.file(release)).get("services", {}), self.params["front_door"]
+        while True:
+            mine = self.found().get(release, [])
+            missing, failed = standing.look(services, mine, door)
+            if failed:
+                return _told(failed)
+            missing = missing or self._closed(door, [each["name"] for each in mine if each["service"] == door])
+            if not missing:
+                return ""
+            if time.monotonic() > end:
+                return f"within {seconds} s (app_compose_timeout) it did not come up: {_told(missing)}"
+            time.sleep(_WAIT_SECONDS)
+
+    def _closed(self, door: str | None, containers: list[str]) -> dict[str, str]:
+        """Why visitors cannot be led to the front door yet: asked itself, before they are."""
+        shown = f'{{{{(index .NetworkSettings.Networks "{release_model.EDGE_NETWORK}").IPAddress}}}}'
+        for address in self.docker("inspect", "--format", shown, *containers)[1].split() if containers else ():
+            said = self.edge.asked(address, self.params["port"])
+            if said:
+                return {str(door): f"answers {self.params['health_path']} with {said}"}
+        return {}
 
     def keep_up(self) -> None:
         """Let what comes back after a restart of the machine be as the release says: for containers that were about to end."""
@@ -236,6 +270,10 @@ class Machine:
                 self.docker.check(f"Volume {name}", "volume", "rm", name)
         self.edge.remove()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _told(reasons: Mapping[str, str]) -> str:
+    return "; ".join(f"{name} {reason}" for name, reason in reasons.items())
 
 
 def images_of(folder: Path) -> set[str]:

@@ -1,0 +1,64 @@
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether the services of a release stand: which of them run to an end, and what their containers come to. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_DONE = "Exited (0)"
+# A service that says nothing of its health is believed to be well when it has run for a second.
+_JUST_BEGUN = "Less than a second"
+
+
+def one_shots(services: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """The services that run to an end, such as a migration: awaited as that, or not to be started again.
+
+    ``services``: those of a Compose model, as ``docker compose config`` has them.
+    """
+    awaited = {
+        other
+        for service in services.values()
+        for other, condition in (service.get("depends_on") or {}).items()
+        if (condition or {}).get("condition") == "service_completed_successfully"
+    }
+    return {name for name, service in services.items() if name in awaited or service.get("restart") == "no"}
+
+
+def look(
+    services: Mapping[str, Mapping[str, Any]], containers: Sequence[Mapping[str, str]], door: str | None = None
+) -> tuple[dict[str, str], dict[str, str]]:
+    """What is not there yet, and what will not be: service to reason, each.
+
+    ``containers``: those of the release, as ``docker ps`` has them: service, state, status. ``door``: a service that is asked itself, and need
+    not have run for a while.
+    """
+    waiting, failed, once = {}, {}, one_shots(services)
+    for name, service in services.items():
+        mine = [each for each in containers if each["service"] == name]
+        if len(mine) < _wanted(service):
+            waiting[name] = "has not been started"
+        for each in mine:
+            state, status = each["state"], each["status"]
+            if "(unhealthy)" in status:
+                failed[name] = "is unhealthy"
+            elif name in once:
+                if state == "exited" and not status.startswith(_DONE):
+                    failed[name] = f"ended ({status})"
+                elif state != "exited":
+                    waiting[name] = f"has not ended ({status})"
+            elif state in ("exited", "dead"):
+                failed[name] = f"ended ({status})"
+            elif state != "running" or "health: starting" in status or (name != door and _fresh(status)):
+                waiting[name] = status or state
+    return waiting, failed
+
+
+def _fresh(status: str) -> bool:
+    return _JUST_BEGUN in status and "(healthy)" not in status
+
+
+def _wanted(service: Mapping[str, Any]) -> int:
+    given = (service.get("deploy") or {}).get("replicas", service.get("scale"))
+    return 1 if given is None else int(given)

@@ -1,0 +1,79 @@
+"""Whether the services of a release stand, by what Docker tells of their containers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from berth.standing import look, one_shots
+from hypothesis import given
+from hypothesis import strategies as st
+
+SERVICES: dict[str, Any] = {
+    "web": {"depends_on": {"migrate": {"condition": "service_completed_successfully"}}},
+    "worker": {},
+    "migrate": {"restart": "on-failure"},
+    "seed": {"restart": "no"},
+}
+UP, DONE = ("running", "Up 5 seconds"), ("exited", "Exited (0) 2 seconds ago")
+STANDING = {"web": UP, "worker": UP, "migrate": DONE, "seed": DONE}
+
+
+def containers(states: dict[str, tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"service": name, "state": state, "status": status} for name, (state, status) in states.items()]
+
+
+def test_what_is_awaited_and_what_is_not_started_again_runs_to_an_end():
+    assert one_shots(SERVICES) == {"migrate", "seed"}
+
+
+def test_a_release_stands_when_services_run_and_what_runs_to_an_end_has():
+    assert look(SERVICES, containers(STANDING)) == ({}, {})
+    assert look(SERVICES, containers({**STANDING, "web": ("running", "Up 2 minutes (healthy)")})) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    "name, state",
+    [
+        ("web", ("running", "Up 3 seconds (health: starting)")),
+        ("worker", ("running", "Up Less than a second")),
+        ("worker", ("restarting", "Restarting (1) 1 second ago")),
+        ("worker", ("created", "Created")),
+        ("migrate", UP),
+    ],
+)
+def test_what_has_only_begun_is_waited_for(name: str, state: tuple[str, str]):
+    waiting, failed = look(SERVICES, containers({**STANDING, name: state}))
+    assert (set(waiting), failed) == ({name}, {})
+
+
+@pytest.mark.parametrize(
+    "name, state",
+    [
+        ("web", ("running", "Up 3 seconds (unhealthy)")),
+        ("worker", ("exited", "Exited (0) 1 second ago")),
+        ("migrate", ("exited", "Exited (1) 1 second ago")),
+        ("seed", ("exited", "Exited (137) 1 second ago")),
+    ],
+)
+def test_what_will_not_come_up_is_not_waited_for(name: str, state: tuple[str, str]):
+    waiting, failed = look(SERVICES, containers({**STANDING, name: state}))
+    assert (waiting, set(failed)) == ({}, {name})
+
+
+def test_the_front_door_is_asked_itself_and_need_not_have_run_for_a_while():
+    begun = containers({**STANDING, "web": ("running", "Up Less than a second")})
+    assert look(SERVICES, begun, "web") == ({}, {})
+    assert set(look(SERVICES, begun)[0]) == {"web"}
+
+
+def test_a_service_of_which_none_is_wanted_is_not_missed():
+    services = {"web": {}, "spare": {"deploy": {"replicas": 0}}, "two": {"scale": 2}}
+    assert look(services, containers({"web": UP, "two": UP})) == ({"two": "has not been started"}, {})
+
+
+@given(st.dictionaries(st.sampled_from(sorted(SERVICES)), st.tuples(st.text(), st.text())))
+def test_whatever_is_told_each_service_is_accounted_for(states: dict[str, tuple[str, str]]):
+    waiting, failed = look(SERVICES, containers(states))
+    assert set(waiting) | set(failed) <= set(SERVICES)
+    assert set(SERVICES) - set(states) <= set(waiting)
