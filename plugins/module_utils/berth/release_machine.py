@@ -21,9 +21,11 @@ from .writing import write
 _ROOT = Path("/srv/berth")
 _TAIL = "20"
 _LOOK_SECONDS, _WAIT_SECONDS = 0.2, 0.1
+# Docker waits ever longer in between: a minute has passed by then, in which what a service waits for came, or will not.
+_MOST_RESTARTS = 9
 # By timeout, whose own and whose signal's code these are.
 _KILLED = (124, 137)
-_QUIET_LOOKS = 2
+_QUIET_LOOKS = 10
 # How long the containers of a release may take to stop, once nothing is in flight.
 _STOP_SECONDS = 120
 # How visitors are led to a release, noted beside its Compose file.
@@ -166,6 +168,7 @@ class Machine:
         while True:
             mine = self.found().get(release, [])
             missing, failed = standing.look(services, mine, door)
+            failed = failed or self._hopeless(mine)
             if failed:
                 return _told(failed)
             missing = missing or self._closed(door, [each["name"] for each in mine if each["service"] == door])
@@ -175,14 +178,27 @@ class Machine:
                 return f"within {seconds} s (app_compose_timeout) it did not come up: {_told(missing)}"
             time.sleep(_WAIT_SECONDS)
 
+    def _hopeless(self, containers: list[dict[str, Any]]) -> dict[str, str]:
+        """Which services have ended so often that they are not waited for any longer."""
+        restarting = [each for each in containers if each["state"] == "restarting"]
+        found = {}
+        for each in restarting:
+            _code, out, _err = self.docker("inspect", "--format", "{{.RestartCount}}", each["name"])
+            if out.strip().isdigit() and int(out) >= _MOST_RESTARTS:
+                found[each["service"]] = f"ended {int(out)} times ({each['status']})"
+        return found
+
     def _closed(self, door: str | None, containers: list[str]) -> dict[str, str]:
-        """Why visitors cannot be led to the front door yet: asked itself, before they are."""
+        """Why visitors cannot be led to the front door yet: asked itself, before they are. ``containers``: its own."""
+        if not door:
+            return {}
         shown = f'{{{{(index .NetworkSettings.Networks "{release_model.EDGE_NETWORK}").IPAddress}}}}'
-        for address in self.docker("inspect", "--format", shown, *containers)[1].split() if containers else ():
-            said = self.edge.asked(address, self.params["port"])
-            if said:
-                return {str(door): f"answers {self.params['health_path']} with {said}"}
-        return {}
+        addresses = self.docker("inspect", "--format", shown, *containers)[1].split() if containers else []
+        # One that ends and is started again has none in between.
+        if not addresses or len(addresses) < len(containers):
+            return {door: "ends again and again"}
+        said = [each for each in (self.edge.asked(address, self.params["port"]) for address in addresses) if each]
+        return {door: f"answers {self.params['health_path']} with {said[0]}"} if said else {}
 
     def keep_up(self) -> None:
         """Let what comes back after a restart of the machine be as the release says: for containers that were about to end."""
@@ -224,7 +240,7 @@ class Machine:
         shown = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}} {{end}}"
         addresses = set(self.docker("inspect", "--format", shown, *names)[1].split()) if names else set()
         end, quiet = time.monotonic() + self.params["drain"], 0
-        # Twice, since a request may be between the edge's door and the release's.
+        # For two seconds, since a request may be between the edge's door and the release's, and a machine may be short of processors.
         while quiet < _QUIET_LOOKS and time.monotonic() < end and wanted():
             tables = [Path(f"/proc/{out.strip()}/net/{name}") for name in ("tcp", "tcp6")]
             speaks = addresses & {peer for table in tables if table.is_file() for peer in draining.peers(table.read_text())}
