@@ -14,17 +14,14 @@ from typing import Any
 from . import draining, registries, release_model, standing
 from .edge import Edge
 from .ending import Endings
-from .machine_docker import Docker, Run, last_words, meaning
+from .machine_docker import Docker, Run
 from .problems import BerthError
+from .release_up import come_up
 from .writing import write
 
 _ROOT = Path("/srv/berth")
 _TAIL = "20"
-_LOOK_SECONDS, _WAIT_SECONDS = 0.2, 0.1
-# Docker waits ever longer in between: a minute has passed by then, in which what a service waits for came, or will not.
-_MOST_RESTARTS = 9
-# By timeout, whose own and whose signal's code these are.
-_KILLED = (124, 137)
+_LOOK_SECONDS = 0.2
 _QUIET_LOOKS = 10
 # How long the containers of a release may take to stop, once nothing is in flight.
 _STOP_SECONDS = 120
@@ -94,14 +91,18 @@ class Machine:
         named = ("--file", str(path), "--project-directory", str(path.parent)) if path.is_file() else ()
         return ("compose", "--ansi", "never", *named, "--project-name", self.project(release), *words)
 
+    def services(self, release: str) -> dict[str, dict[str, Any]]:
+        """The services of a release's Compose file."""
+        return read(self.file(release)).get("services") or {}
+
     def is_up(self, release: str, found: dict[str, list[dict[str, Any]]]) -> bool:
         """Whether each service of a release has a container that runs, or has run to its end, and none is unhealthy."""
-        services = read(self.file(release)).get("services") or {}
+        services = self.services(release)
         return bool(services) and standing.look(services, found.get(release, [])) == ({}, {})
 
     def told(self, release: str, found: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
         """A release's containers, and which of them run to an end."""
-        once = standing.one_shots(read(self.file(release)).get("services") or {})
+        once = standing.one_shots(self.services(release))
         return [{**each, "once": each["service"] in once} for each in found.get(release, [])]
 
     @property
@@ -148,62 +149,16 @@ class Machine:
             raise BerthError(problem)
         if self.params["front_door"]:
             self.edge.network()
-        problem = self._up(release)
+        problem = come_up(self)
         if problem:
             _code, logs, more = self.docker(*self.compose(release, "logs", "--no-color", "--tail", _TAIL))
             tail = "\n".join((logs + more).splitlines()[-30:])
             raise BerthError(f"{problem}\nLast log lines:\n{tail}")
 
-    def _up(self, release: str) -> str:
-        """Start a release's containers and wait until they are up. Returns what stands in the way of that, or the empty string."""
-        seconds = self.params["wait_timeout"]
-        end = time.monotonic() + seconds
-        # Compose's own --wait looks every half second, and the first time after one. A migration is waited for here.
-        bound = ("timeout", "--kill-after", "10", str(seconds), "docker")
-        code, out, err = self.run([*bound, *self.compose(release, "up", "--detach", "--no-build")])
-        if code not in (0, *_KILLED):
-            known = meaning(f"{out}\n{err}")
-            return f"{last_words(out, err)}{f' ({known})' if known else ''}"
-        services, door = read(self.file(release)).get("services", {}), self.params["front_door"]
-        while True:
-            mine = self.found().get(release, [])
-            missing, failed = standing.look(services, mine, door)
-            failed = failed or self._hopeless(mine)
-            if failed:
-                return _told(failed)
-            missing = missing or self._closed(door, [each["name"] for each in mine if each["service"] == door])
-            if not missing:
-                return ""
-            if time.monotonic() > end:
-                return f"within {seconds} s (app_compose_timeout) it did not come up: {_told(missing)}"
-            time.sleep(_WAIT_SECONDS)
-
-    def _hopeless(self, containers: list[dict[str, Any]]) -> dict[str, str]:
-        """Which services have ended so often that they are not waited for any longer."""
-        restarting = [each for each in containers if each["state"] == "restarting"]
-        found = {}
-        for each in restarting:
-            _code, out, _err = self.docker("inspect", "--format", "{{.RestartCount}}", each["name"])
-            if out.strip().isdigit() and int(out) >= _MOST_RESTARTS:
-                found[each["service"]] = f"ended {int(out)} times ({each['status']})"
-        return found
-
-    def _closed(self, door: str | None, containers: list[str]) -> dict[str, str]:
-        """Why visitors cannot be led to the front door yet: asked itself, before they are. ``containers``: its own."""
-        if not door:
-            return {}
-        shown = f'{{{{(index .NetworkSettings.Networks "{release_model.EDGE_NETWORK}").IPAddress}}}}'
-        addresses = self.docker("inspect", "--format", shown, *containers)[1].split() if containers else []
-        # One that ends and is started again has none in between.
-        if not addresses or len(addresses) < len(containers):
-            return {door: "ends again and again"}
-        said = [each for each in (self.edge.asked(address, self.params["port"]) for address in addresses) if each]
-        return {door: f"answers {self.params['health_path']} with {said[0]}"} if said else {}
-
     def keep_up(self) -> None:
         """Let what comes back after a restart of the machine be as the release says: for containers that were about to end."""
         release = self.params["release"]
-        for name, service in read(self.file(release)).get("services", {}).items():
+        for name, service in self.services(release).items():
             labels = {"com.docker.compose.project": self.project(release), "com.docker.compose.service": name}
             named = [word for key, value in labels.items() for word in ("--filter", f"label={key}={value}")]
             containers = self.docker.check("docker ps", "ps", "--all", "--quiet", *named).split()
@@ -286,10 +241,6 @@ class Machine:
                 self.docker.check(f"Volume {name}", "volume", "rm", name)
         self.edge.remove()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def _told(reasons: Mapping[str, str]) -> str:
-    return "; ".join(f"{name} {reason}" for name, reason in reasons.items())
 
 
 def images_of(folder: Path) -> set[str]:

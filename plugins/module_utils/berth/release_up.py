@@ -1,0 +1,77 @@
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""How a release's containers come up on a machine, and what it says of those that do not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from . import standing
+from .machine_docker import last_words, meaning
+from .release_model import EDGE_NETWORK
+
+if TYPE_CHECKING:
+    from .release_machine import Machine
+
+_WAIT_SECONDS = 0.1
+# Docker waits ever longer in between: a minute has passed by then, in which what a service waits for came, or will not.
+_MOST_RESTARTS = 9
+# By timeout, whose own and whose signal's code these are.
+_KILLED = (124, 137)
+
+
+def come_up(machine: Machine) -> str:
+    """Start the wanted release's containers, and wait until they are up and its front door answers.
+
+    Returns what stands in the way of that, or the empty string.
+    """
+    release, seconds, door = machine.params["release"], machine.params["wait_timeout"], machine.params["front_door"]
+    end = time.monotonic() + seconds
+    # Compose's own --wait looks every half second, and the first time after one. A migration is waited for here.
+    bound = ("timeout", "--kill-after", "10", str(seconds), "docker")
+    code, out, err = machine.run([*bound, *machine.compose(release, "up", "--detach", "--no-build")])
+    if code not in (0, *_KILLED):
+        known = meaning(f"{out}\n{err}")
+        return f"{last_words(out, err)}{f' ({known})' if known else ''}"
+    services = machine.services(release)
+    while True:
+        mine = machine.found().get(release, [])
+        missing, failed = standing.look(services, mine, door)
+        failed = failed or _hopeless(machine, mine)
+        if failed:
+            return _told(failed)
+        if not missing and door:
+            missing = _closed(machine, door, [each["name"] for each in mine if each["service"] == door])
+        if not missing:
+            return ""
+        if time.monotonic() > end:
+            return f"within {seconds} s (app_compose_timeout) it did not come up: {_told(missing)}"
+        time.sleep(_WAIT_SECONDS)
+
+
+def _hopeless(machine: Machine, containers: list[dict[str, Any]]) -> dict[str, str]:
+    """Which services have ended so often that they are not waited for any longer."""
+    found = {}
+    for each in containers:
+        if each["state"] == "restarting":
+            _code, out, _err = machine.docker("inspect", "--format", "{{.RestartCount}}", each["name"])
+            if out.strip().isdigit() and int(out) >= _MOST_RESTARTS:
+                found[each["service"]] = f"ended {int(out)} times ({each['status']})"
+    return found
+
+
+def _closed(machine: Machine, door: str, containers: list[str]) -> dict[str, str]:
+    """Why visitors cannot be led to the front door yet: asked itself, before they are. ``containers``: its own."""
+    shown = f'{{{{(index .NetworkSettings.Networks "{EDGE_NETWORK}").IPAddress}}}}'
+    addresses = machine.docker("inspect", "--format", shown, *containers)[1].split() if containers else []
+    # One that ends and is started again has none in between.
+    if not addresses or len(addresses) < len(containers):
+        return {door: "ends again and again"}
+    said = [each for each in (machine.edge.asked(address, machine.params["port"]) for address in addresses) if each]
+    return {door: f"answers {machine.params['health_path']} with {said[0]}"} if said else {}
+
+
+def _told(reasons: Mapping[str, str]) -> str:
+    return "; ".join(f"{name} {reason}" for name, reason in reasons.items())

@@ -1,0 +1,93 @@
+"""How a release is seen to have come up, with a Docker that answers what it is told to."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from berth import release_machine
+from berth.release_machine import Machine
+from berth.release_up import come_up
+
+
+class Engine:
+    """A Docker: what it says of containers, and with which code Compose ends. ``status`` and ``state`` are the front door's."""
+
+    def __init__(self) -> None:
+        self.status, self.state, self.address, self.restarts, self.code = "Up 1 second", "running", "127.0.0.1", 0, 0
+
+    def __call__(self, words: list[str], **_more: Any) -> tuple[int, str, str]:
+        if words[0] == "timeout":
+            return self.code, "", "container shop-web-1 failed to start" if self.code else ""
+        if words[1] == "ps":
+            return 0, "\t".join(["shop-r1-web-1", self.state, self.status, "r1", "shop-r1", "web"]) + "\n", ""
+        return 0, f"{self.restarts}\n" if "RestartCount" in words[3] else f"{self.address}\n", ""
+
+
+@pytest.fixture
+def engine() -> Engine:
+    return Engine()
+
+
+@pytest.fixture
+def door() -> Iterator[Any]:
+    """A front door: its port, and the status that it answers."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        status = 200
+
+        def do_GET(self) -> None:
+            self.send_response(self.status)
+            self.end_headers()
+
+        def log_message(self, *_words: object) -> None:
+            """Nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        Handler.port = server.server_address[1]  # type: ignore[attr-defined]
+        yield Handler
+        server.shutdown()
+
+
+@pytest.fixture
+def machine(engine: Engine, door: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    monkeypatch.setattr(release_machine, "_ROOT", tmp_path)
+    params = {"app": "shop", "release": "r1", "front_door": "web", "port": door.port, "health_path": "/", "domain": "", "wait_timeout": 1}
+    found = Machine(params, engine)
+    found.file("r1").parent.mkdir(parents=True)
+    found.file("r1").write_text(json.dumps({"services": {"web": {}}}))
+    return found
+
+
+def test_a_front_door_that_answers_is_up_at_once(machine: Machine, engine: Engine):
+    engine.status = "Up Less than a second"
+    assert come_up(machine) == ""
+
+
+def test_one_that_answers_with_an_error_is_not(machine: Machine, door: Any):
+    door.status = 503
+    assert come_up(machine) == "within 1 s (app_compose_timeout) it did not come up: web answers / with HTTP 503"
+
+
+def test_one_that_nobody_can_ask_is_not(machine: Machine, engine: Engine):
+    engine.address = ""
+    assert come_up(machine) == "within 1 s (app_compose_timeout) it did not come up: web ends again and again"
+
+
+def test_one_that_has_ended_too_often_is_not_waited_for(machine: Machine, engine: Engine):
+    engine.state, engine.status, engine.restarts = "restarting", "Restarting (1) 2 seconds ago", 9
+    machine.params["wait_timeout"] = 600
+    assert come_up(machine) == "web ended 9 times (Restarting (1) 2 seconds ago)"
+
+
+def test_what_compose_says_is_told_and_what_takes_it_too_long_too(machine: Machine, engine: Engine):
+    engine.code = 1
+    assert come_up(machine) == "container shop-web-1 failed to start"
+    engine.code, engine.state, engine.status = 124, "created", "Created"
+    assert come_up(machine) == "within 1 s (app_compose_timeout) it did not come up: web Created"
