@@ -146,6 +146,10 @@ containers:
   type: list
   elements: dict
   returned: success
+before:
+  description: The release that served until then, or the empty string.
+  type: str
+  returned: when another was brought into service
 ending:
   description: Releases that are ending - whose last requests are waited for, or whose containers stop.
   type: list
@@ -284,6 +288,7 @@ def main() -> None:
         if release in found:
             module.warn(f"release {release} could not be ended, and the next run tries again: {reason}")
     if params["state"] in ("present", "back") and changed:
+        answer["before"] = before
         answer["diff"] = {"before": f"release {before or 'none'}\n", "after": f"release {after}\n"}
     module.exit_json(**answer)
 

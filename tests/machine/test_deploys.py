@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,8 @@ def served(request: pytest.FixtureRequest, cloud: Cloud, tmp_path_factory: pytes
     done = found.playbook("site.yml", *found.given(0))
     assert done.returncode == 0, done.stdout[-4000:]
     found.url = done.stdout.split("URL: ")[1].split("'")[0].split()[0]
+    # A load balancer that is new leads nobody anywhere until it has seen that machines are well, which site.yml waits for.
+    assert urllib.request.urlopen(found.url, timeout=5).status == 200
     yield found
     found.playbook("destroy.yml", *found.given(0), "-e", f"destroy={found.name}")
 
