@@ -40,7 +40,8 @@ class Served(Droplets):
     def given(self, release: object) -> tuple[str, ...]:
         """The variables of a run that brings a release."""
         droplets = [{"name": f"app-{each}", "groups": ["app"], "size": "s-1vcpu-1gb"} for each in range(1, self.count + 1)]
-        told: dict[str, Any] = {"digitalocean_droplets": droplets, "digitalocean_ip_range": "10.127.0.0/20", "app_compose_timeout": 6}
+        told: dict[str, Any] = {"digitalocean_droplets": droplets, "digitalocean_ip_range": "10.127.0.0/20"}
+        told["app_compose_timeout"] = 6 if release == "broken" else 60
         return ("-e", json.dumps({**told, "app_env": {"RELEASE": str(release)}}))
 
     def serves(self, release: object) -> bool:
