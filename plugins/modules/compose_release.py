@@ -208,11 +208,6 @@ def deploy(machine: Machine, *, back: bool) -> dict[str, float]:
     for each in found:
         if each != release:
             machine.end(each)
-    if params["wait_ended"]:
-        machine.all_ended()
-        for each, reason in machine.endings.problems().items():
-            raise BerthError(f"release {release} serves, and {each} could not be ended: {reason}")
-        done("end")
     machine.forget()
     return parts
 
@@ -273,8 +268,14 @@ def main() -> None:
             up = up and set(found) - set(machine.endings.under_way()) == {serving}
             changed = not up
             before, after = serving, params["release"]
-            if changed and not module.check_mode:
-                took = deploy(machine, back=params["state"] == "back")
+            if not module.check_mode:
+                if changed:
+                    took = deploy(machine, back=params["state"] == "back")
+                # Also where a run that was killed had brought the release into service.
+                if params["wait_ended"]:
+                    machine.all_ended()
+                    for each, reason in machine.endings.problems(found).items():
+                        raise BerthError(f"release {after} serves, and {each} could not be ended: {reason}")
                 found, serving = machine.found(), machine.serving()
     except BerthError as problem:
         module.fail_json(msg=str(problem))
@@ -284,9 +285,8 @@ def main() -> None:
         module.warn(certificate["problem"])
     answer: dict[str, Any] = {"changed": changed, "release": serving, "containers": machine.told(serving, found), "seconds": took}
     answer |= {"certificate": certificate, "ending": machine.endings.under_way()}
-    for release, reason in machine.endings.problems().items():
-        if release in found:
-            module.warn(f"release {release} could not be ended, and the next run tries again: {reason}")
+    for release, reason in machine.endings.problems(found).items():
+        module.warn(f"release {release} could not be ended, and the next run tries again: {reason}")
     if params["state"] in ("present", "back") and changed:
         answer["before"] = before
         answer["diff"] = {"before": f"release {before or 'none'}\n", "after": f"release {after}\n"}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 
 from .problems import BerthError
@@ -29,11 +29,11 @@ class Endings:
         """The releases that are ending."""
         return [each.name for each in self._noted() if not _free(each)]
 
-    def problems(self) -> dict[str, str]:
-        """Why releases could not be ended: release to reason."""
+    def problems(self, releases: Container[str]) -> dict[str, str]:
+        """Why some of these releases could not be ended: release to reason."""
         found = {}
         for each in self._noted():
-            if _free(each) and each.is_file():
+            if each.name in releases and _free(each) and each.is_file():
                 found[each.name] = each.read_text(encoding="utf-8").strip()
         return {release: reason for release, reason in found.items() if reason}
 
@@ -62,7 +62,7 @@ class Endings:
             os.chdir("/")
             try:
                 end(path.exists)
-            except BerthError as problem:
+            except (BerthError, OSError) as problem:
                 os.write(handle, str(problem).encode())
             else:
                 path.unlink(missing_ok=True)
