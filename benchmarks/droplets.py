@@ -100,7 +100,11 @@ def deployments(seconds: Seconds) -> list[str]:
             if count == FEW:
                 kept = json.loads(run(*on(droplet(), home), "cat /srv/berth/*/current.json"))
                 turns = itertools.cycle([kept["before"], kept["release"]])
-                back = seconds(lambda: void(run(*PLAYBOOK, "playbooks/rollback.yml", *given, "-e", f"app_release={next(turns)}")), TIMES)  # noqa: B023
+
+                def go_back(given: tuple[str, ...] = given, turns: Iterator[str] = turns) -> None:
+                    run(*PLAYBOOK, "playbooks/rollback.yml", *given, "-e", f"app_release={next(turns)}")
+
+                back = seconds(go_back, TIMES)
                 bare = seconds(by_hand(droplet(), home, releases), TIMES)
     few, many = taken[FEW], taken[MANY]
     return [
