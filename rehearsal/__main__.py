@@ -17,6 +17,9 @@ def main(arguments: list[str] | None = None) -> int:
     run = commands.add_parser("demo", help="deploy an app, and leave it running")
     run.add_argument("--target", default="aws", help="which inventory: aws, digitalocean or local")
     run.add_argument("--app", default="examples/fibonacci", help="directory of the app's Compose project")
+    run.add_argument(
+        "arguments", nargs="*", metavar="-- ARGUMENT", help="for ansible-playbook, such as -- -e digitalocean_ip_range=10.130.0.0/20"
+    )
     platform = commands.add_parser("platform", help="set up the Docker engine")
     platform.add_argument("--browser", action="store_true", help="set up Chromium too, for the tests")
     platform.add_argument("--or-skip", action="store_true", help="succeed where containers cannot run; the tests say what they skip")
@@ -41,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.command == "demo":
-            return demo.run(options.target, options.app)
+            return demo.run(options.target, options.app, options.arguments)
         if options.command == "images":
             images.ensure(options.image)
             return 0

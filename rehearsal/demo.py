@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from . import engine, images, projects, server, stack, state
@@ -17,8 +18,8 @@ class DemoError(Exception):
     """What keeps a demo from running. The message is shown to the user as it is."""
 
 
-def run(target: str, app: str) -> int:
-    """Deploy the app in ``app`` to ``target``, and leave it running. Returns the exit code."""
+def run(target: str, app: str, more: Sequence[str] = ()) -> int:
+    """Deploy the app in ``app`` to ``target`` by ansible-playbook with ``more`` arguments, and leave it running. Returns the exit code."""
     if target not in TARGETS:
         raise DemoError(f"TARGET={target}: there is no such home yet; TARGET is one of {', '.join(TARGETS)}")
     directory = (ROOT / app).resolve()
@@ -35,7 +36,7 @@ def run(target: str, app: str) -> int:
         raise DemoError(f"APP={app}: {words[-1] if words else 'docker compose config failed'}") from None
     wanted = projects.base_images(model, backing=target == "local")
     stand_ins = images.ensure(wanted, lambda text: print(f"  {text}", flush=True))
-    arguments = ("-e", f"app_project={directory}", "-e", f"app_name={model['name']}")
+    arguments = ("-e", f"app_project={directory}", "-e", f"app_name={model['name']}", *more)
     if target == "aws":
         print("Rehearsing AWS on this machine (python -m rehearsal status shows what stands)", flush=True)
         stand_ins += server.up()

@@ -30,7 +30,10 @@ def _connect(uid: str, network: ipaddress.IPv4Network) -> None:
 
 
 def _taken(error: docker.errors.APIError) -> ApiError:
-    return refused(f"This range/size overlaps with a network of this machine: {error.explanation}")
+    return refused(
+        f"This range/size overlaps with a network of this machine's Docker ({error.explanation}), such as another checkout's rehearsal. Take it "
+        "away (there: make down), or give another digitalocean_ip_range"
+    )
 
 
 @route("GET", "/v2/vpcs")

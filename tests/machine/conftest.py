@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,12 @@ EVERY = bool(os.environ.get("BERTH_EVERY_MOMENT"))
 def at_length(takes: str) -> pytest.MarkDecorator:
     """The mark of a test that takes so long."""
     return pytest.mark.skipif(not EVERY, reason=f"takes {takes} more; BERTH_EVERY_MOMENT=1 runs it")
+
+
+def ip_range(number: int) -> str:
+    """One of the 16 ranges of private addresses that this checkout's tests have: they run beside demos, and, most likely, beside those of
+    another checkout, since one engine has no two networks with the same addresses. ``number``: 0 to 15, each of one file's apps."""
+    return f"10.{129 + zlib.crc32(bytes(ROOT)) % 120}.{16 * number}.0/20"
 
 
 def free_port() -> int:

@@ -17,7 +17,7 @@ import pytest
 
 from rehearsal import images, server
 from rehearsal.rules import kill_tree
-from tests.machine.conftest import ROOT, Cloud
+from tests.machine.conftest import ROOT, Cloud, ip_range
 from tests.machine.database import Database, Writer
 from tests.machine.moving import DROPLETS, HERE, NAME, OnAws, OnDroplet, Session
 
@@ -27,7 +27,7 @@ WAYS = list(pairwise((LOCAL, DROPLET, AWS, LOCAL, AWS, DROPLET, LOCAL)))
 # A test of each, by its number.
 each_way = pytest.mark.parametrize("number", range(len(WAYS)), ids=[" to ".join(each.rpartition("/")[2] for each in way) for way in WAYS])
 # What lets changes be read from a log; the local one is told so in its Compose file.
-ON_DROPLETS = {"digitalocean_ip_range": "10.128.0.0/20", "backup_bucket": "", "postgres_container_settings": {"wal_level": "logical"}}
+ON_DROPLETS = {"digitalocean_ip_range": ip_range(1), "backup_bucket": "", "postgres_container_settings": {"wal_level": "logical"}}
 ON_AWS = {"aws_profile": "small", "postgres_rds_parameters": {"rds.logical_replication": "1"}}
 
 

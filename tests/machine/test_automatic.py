@@ -12,14 +12,14 @@ import pytest
 
 from rehearsal import server
 from rehearsal.digitalocean import machines
-from tests.machine.conftest import Cloud, at_length, eventually
+from tests.machine.conftest import Cloud, at_length, eventually, ip_range
 from tests.machine.database import Database, Writer, changed_tasks, project
 
 NAME = "automatic-test"
 SIZE: dict[str, Any] = {"size": "s-1vcpu-1gb", "volumes": [{"name": "data", "size": 1}]}
 PAIR = [{"name": "db-1", "groups": ["postgres"], **SIZE}, {"name": "db-2", "groups": ["postgres", "app"], **SIZE}]
 THREE = [*PAIR, {"name": "db-3", "groups": ["postgres"], **SIZE}]
-GIVEN: dict[str, Any] = {"digitalocean_ip_range": "10.124.0.0/20", "machine_timeout": 15}
+GIVEN: dict[str, Any] = {"digitalocean_ip_range": ip_range(2), "machine_timeout": 15}
 # The most that the loss of a primary may take from a client.
 SECONDS = 30
 pytestmark = [pytest.mark.docker, at_length("minutes")]

@@ -19,7 +19,7 @@ import pytest
 
 from rehearsal import containers, server, stack
 from rehearsal.digitalocean import machines, spaces
-from tests.machine.conftest import EVERY, Cloud, at_length, eventually
+from tests.machine.conftest import EVERY, Cloud, at_length, eventually, ip_range
 from tests.machine.database import Database, Writer, project
 
 pytestmark = pytest.mark.docker
@@ -55,7 +55,7 @@ def alarms(cloud: Cloud) -> Iterator[tuple[str, list[str]]]:
 @pytest.fixture(scope="module")
 def database(cloud: Cloud, alarms: tuple[str, list[str]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     server.digitalocean()
-    given = {"digitalocean_ip_range": "10.123.0.0/20", "backup_alarm_url": alarms[0], "postgres_container_archive_seconds": 5}
+    given = {"digitalocean_ip_range": ip_range(3), "backup_alarm_url": alarms[0], "postgres_container_archive_seconds": 5}
     folder = project(tmp_path_factory.mktemp("backup") / "backup", "  redis:\n    image: redis:8\n")
     found = Database(NAME, "", cloud.environment, "", "digitalocean", project=folder, droplets=DROPLETS, given=given)
     found.output = found.run("site.yml")

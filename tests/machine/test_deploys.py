@@ -15,7 +15,7 @@ import pytest
 
 from rehearsal import server
 from rehearsal.rules import kill_tree
-from tests.machine.conftest import Cloud, at_length, eventually
+from tests.machine.conftest import Cloud, at_length, eventually, ip_range
 from tests.machine.interrupted import KILLED, start, sweep_tasks
 from tests.machine.load import Load
 from tests.machine.test_digitalocean_home import Droplets
@@ -40,7 +40,7 @@ class Served(Droplets):
     def given(self, release: object) -> tuple[str, ...]:
         """The variables of a run that brings a release."""
         droplets = [{"name": f"app-{each}", "groups": ["app"], "size": "s-1vcpu-1gb"} for each in range(1, self.count + 1)]
-        told: dict[str, Any] = {"digitalocean_droplets": droplets, "digitalocean_ip_range": "10.127.0.0/20"}
+        told: dict[str, Any] = {"digitalocean_droplets": droplets, "digitalocean_ip_range": ip_range(4)}
         told["app_compose_timeout"] = 6 if release == "broken" else 60
         return ("-e", json.dumps({**told, "app_env": {"RELEASE": str(release)}}))
 

@@ -21,11 +21,12 @@ import pytest
 
 from rehearsal import certificates, server, stack
 from rehearsal.digitalocean import api, machines, registry
-from tests.machine.conftest import APP, ROOT, App, Cloud, at_length, eventually
+from tests.machine.conftest import APP, ROOT, App, Cloud, at_length, eventually, ip_range
 from tests.machine.load import Load
 
 pytestmark = pytest.mark.docker
 NAME = "fibonacci-test"
+RANGE = ("-e", f"digitalocean_ip_range={ip_range(0)}")
 
 
 @dataclass
@@ -53,7 +54,7 @@ class Droplets(App):
 
 
 def playbook(environment: dict[str, str], name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = ["ansible-playbook", "-i", "inventories/digitalocean", f"playbooks/{name}", "-e", f"app_name={NAME}", *arguments]
+    command = ["ansible-playbook", "-i", "inventories/digitalocean", f"playbooks/{name}", "-e", f"app_name={NAME}", *RANGE, *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
 
 
@@ -79,7 +80,7 @@ def app(account: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Dr
     # A folder's name is the app's, and this one is not the demo's.
     project = tmp_path_factory.mktemp("project") / "app"
     shutil.copytree(APP, project)
-    command = [sys.executable, "-m", "rehearsal", "demo", "--target", "digitalocean", "--app", str(project)]
+    command = [sys.executable, "-m", "rehearsal", "demo", "--target", "digitalocean", "--app", str(project), "--", *RANGE]
     settings = {**os.environ, "COMPOSE_PROJECT_NAME": NAME}
     done = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]

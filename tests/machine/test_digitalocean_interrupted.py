@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from rehearsal import faults, server, stack
-from tests.machine.conftest import Cloud, at_length, eventually
+from tests.machine.conftest import Cloud, at_length, eventually, ip_range
 from tests.machine.interrupted import sweep_changes, sweep_tasks
 
 pytestmark = [pytest.mark.docker, at_length("a quarter of an hour")]
@@ -48,7 +48,7 @@ def torn(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tor
     project: Path = tmp_path_factory.mktemp("torn") / "project"
     project.mkdir()
     (project / "compose.yaml").write_text(COMPOSE)
-    told = {"app_project": str(project), "app_name": NAME, "digitalocean_droplets": DROPLETS, "digitalocean_ip_range": "10.119.0.0/20"}
+    told = {"app_project": str(project), "app_name": NAME, "digitalocean_droplets": DROPLETS, "digitalocean_ip_range": ip_range(5)}
     told["backup_bucket"] = ""
     there = Cloud(cloud.environment, "inventories/digitalocean")
     yield Torn(there, ("-e", json.dumps(told)), picture())

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rehearsal import demo, server
-from tests.machine.conftest import APP, Cloud, at_length, eventually
+from tests.machine.conftest import APP, Cloud, at_length, eventually, ip_range
 from tests.machine.load import Load
 from tests.machine.test_digitalocean_home import Droplets, changes
 
@@ -21,7 +21,7 @@ DROPLETS = [
     *({"name": f"data-{number}", "groups": ["postgres"], "size": "s-1vcpu-1gb", **VOLUME} for number in (2, 3)),
     *({"name": f"app-{number}", "groups": ["app"], "size": "s-1vcpu-1gb"} for number in range(1, 6)),
 ]
-GIVEN = ("-e", json.dumps({"digitalocean_droplets": DROPLETS, "digitalocean_ip_range": "10.125.0.0/20", "backup_bucket": ""}))
+GIVEN = ("-e", json.dumps({"digitalocean_droplets": DROPLETS, "digitalocean_ip_range": ip_range(6), "backup_bucket": ""}))
 pytestmark = [pytest.mark.docker, at_length("minutes")]
 
 

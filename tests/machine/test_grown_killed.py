@@ -11,7 +11,7 @@ import pytest
 
 from rehearsal import server
 from tests.machine import database, test_automatic, test_sentinel
-from tests.machine.conftest import Cloud, at_length, eventually
+from tests.machine.conftest import Cloud, at_length, eventually, ip_range
 from tests.machine.database import Database, Writer, changed_tasks
 from tests.machine.interrupted import sweep_tasks
 from tests.machine.test_sentinel import Cache
@@ -48,7 +48,7 @@ GROWTHS = {
 @pytest.mark.parametrize("store", GROWTHS)
 def test_killed_at_tasks_and_run_again_three_machines_agree_and_no_write_is_lost(cloud: Cloud, store: str, tmp_path: Path):
     growth, name = GROWTHS[store], f"grown-{store}"
-    project, given = tmp_path / "grown", {"digitalocean_ip_range": "10.126.0.0/20", "machine_timeout": 15}
+    project, given = tmp_path / "grown", {"digitalocean_ip_range": ip_range(7), "machine_timeout": 15}
     project.mkdir()
     (project / "compose.yaml").write_text(growth.compose)
     server.digitalocean()

@@ -19,7 +19,7 @@ import pytest
 
 from rehearsal import server
 from rehearsal.digitalocean import authorities
-from tests.machine.conftest import Cloud, eventually
+from tests.machine.conftest import Cloud, eventually, ip_range
 from tests.machine.test_digitalocean_home import Droplets, changes
 
 pytestmark = pytest.mark.docker
@@ -57,7 +57,7 @@ class Secured(Droplets):
     def tried(self, playbook: str = "deploy.yml", **more: Any) -> subprocess.CompletedProcess[str]:
         given = {
             "app_stage": "",
-            "digitalocean_ip_range": "10.121.0.0/20",
+            "digitalocean_ip_range": ip_range(8),
             "digitalocean_droplets": [{"name": "app-1", "groups": ["app"], "size": "s-1vcpu-1gb"}],
             "app_domain": self.domain,
             "app_compose_acme_directory": self.authority.directory,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from rehearsal import images, server
-from tests.machine.conftest import Cloud, at_length
+from tests.machine.conftest import Cloud, at_length, ip_range
 from tests.machine.database import Database
 from tests.machine.moving import DROPLETS, NAME, OnDroplet, Writers, written
 
@@ -25,7 +25,7 @@ def homes(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[On
     server.digitalocean(["nginx:1.28"])
     root = tmp_path_factory.mktemp("moved")
     environment = {**os.environ, **cloud.environment, "XDG_DATA_HOME": str(root / "data")}
-    given = {"digitalocean_ip_range": "10.127.0.0/20", "backup_bucket": ""}
+    given = {"digitalocean_ip_range": ip_range(9), "backup_bucket": ""}
     droplet = Database(NAME, "", environment, "", "digitalocean", project=root / "project", droplets=DROPLETS, given=given)
     told = {"digitalocean_droplets": DROPLETS, **given}
     found = OnDroplet("inventories/digitalocean", root / "project", environment, told, droplet=droplet)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from rehearsal import server
-from tests.machine.conftest import Cloud, at_length, eventually
+from tests.machine.conftest import Cloud, at_length, eventually, ip_range
 from tests.machine.database import READER, Database, Writer, project
 from tests.machine.interrupted import KILLED, killed_at_task
 
@@ -17,7 +17,7 @@ DROPLETS = [
     {"name": "db-1", "groups": ["postgres"], "size": "s-1vcpu-1gb", "volumes": [{"name": "data", "size": 1}]},
     {"name": "db-2", "groups": ["postgres", "redis", "app"], "size": "s-2vcpu-4gb", "volumes": [{"name": "data", "size": 2}]},
 ]
-GIVEN = {"digitalocean_ip_range": "10.123.0.0/20", "machine_timeout": 15, "postgres_container_synchronous": True, "backup_bucket": ""}
+GIVEN = {"digitalocean_ip_range": ip_range(10), "machine_timeout": 15, "postgres_container_synchronous": True, "backup_bucket": ""}
 SECRETS = "cd /etc/berth && find . -path '*secrets*' -type f -exec sha256sum {} +; sha256sum /etc/berth/authority/* /etc/berth/*/tls/* 2> /dev/null"
 pytestmark = [pytest.mark.docker, at_length("half an hour")]
 

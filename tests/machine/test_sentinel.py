@@ -14,7 +14,7 @@ from berth.migration_stores import Stores
 
 from rehearsal import server
 from rehearsal.digitalocean import machines
-from tests.machine.conftest import Cloud, at_length, eventually
+from tests.machine.conftest import Cloud, at_length, eventually, ip_range
 from tests.machine.database import READER, Database, Writer, changed_tasks
 from tests.machine.interrupted import sweep_tasks
 
@@ -28,7 +28,7 @@ ASK = (
 SIZE: dict[str, Any] = {"size": "s-1vcpu-1gb", "volumes": [{"name": "data", "size": 1}]}
 ONE = [{"name": "cache-1", "groups": ["redis"], **SIZE}, {"name": "cache-2", "groups": ["app"], **SIZE}]
 THREE = [ONE[0], {"name": "cache-2", "groups": ["redis", "app"], **SIZE}, {"name": "cache-3", "groups": ["redis"], **SIZE}]
-GIVEN: dict[str, Any] = {"digitalocean_ip_range": "10.125.0.0/20", "machine_timeout": 15}
+GIVEN: dict[str, Any] = {"digitalocean_ip_range": ip_range(11), "machine_timeout": 15}
 # The most that the loss of a primary may take from a client.
 SECONDS = 30
 NAMES = ("cache-1", "cache-2", "cache-3")

@@ -10,7 +10,7 @@ import pytest
 
 from rehearsal import server
 from rehearsal.digitalocean import machines
-from tests.machine.conftest import Cloud, at_length, eventually
+from tests.machine.conftest import Cloud, at_length, eventually, ip_range
 from tests.machine.database import Database, Writer, project
 
 NAME = "standby-test"
@@ -18,7 +18,7 @@ DROPLETS = [
     {"name": "db-1", "groups": ["postgres"], "size": "s-1vcpu-1gb", "volumes": [{"name": "data", "size": 1}]},
     {"name": "db-2", "groups": ["postgres", "app"], "size": "s-2vcpu-2gb", "volumes": [{"name": "data", "size": 1}]},
 ]
-GIVEN = {"digitalocean_ip_range": "10.122.0.0/20", "machine_timeout": 15, "postgres_container_synchronous": True}
+GIVEN = {"digitalocean_ip_range": ip_range(12), "machine_timeout": 15, "postgres_container_synchronous": True}
 pytestmark = [pytest.mark.docker, at_length("minutes")]
 
 

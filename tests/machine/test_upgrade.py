@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from rehearsal import server
-from tests.machine.conftest import ROOT, Cloud, at_length, eventually
+from tests.machine.conftest import ROOT, Cloud, at_length, eventually, ip_range
 from tests.machine.database import READER, Database, Writer, project
 
 NAME, STAGE = "aged", "next"
@@ -29,8 +29,8 @@ COMMON = {
     "postgres_container_version": f"{{{{ '17.7' if app_stage == '{STAGE}' else '15.14' }}}}",
     "redis_container_image": f"{{{{ 'valkey/valkey:8.1' if app_stage == '{STAGE}' else 'redis:8.2.2' }}}}",
 }
-OLD = {"digitalocean_ip_range": "10.124.0.0/20", "app_stage": ""}
-NEW = {"digitalocean_ip_range": "10.125.0.0/20", "app_stage": STAGE}
+OLD = {"digitalocean_ip_range": ip_range(13), "app_stage": ""}
+NEW = {"digitalocean_ip_range": ip_range(14), "app_stage": STAGE}
 TABLES = (
     "create table written (number int primary key); create table kinds (id serial primary key, body jsonb, at timestamptz default now(), "
     "span int4range, raw bytea); insert into kinds (body, span, raw) select jsonb_build_object(chr(110), i), int4range(i, i + 5), "
