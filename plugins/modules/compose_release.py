@@ -41,6 +41,15 @@ options:
     type: list
     elements: str
     default: []
+  once:
+    description: Services that one machine runs for all, such as a migration. A release that is gone back to is brought up without them.
+    type: list
+    elements: str
+    default: []
+  once_elsewhere:
+    description: Whether another machine has run O(once), and this one brings the release up without them.
+    type: bool
+    default: false
   auths:
     description: Credentials to pull with, as in Docker's C(config.json). They are kept nowhere.
     type: dict
@@ -221,6 +230,8 @@ def main() -> None:
             "release": {"type": "str"},
             "definition": {"type": "str", "no_log": True},
             "images": {"type": "list", "elements": "str", "default": []},
+            "once": {"type": "list", "elements": "str", "default": []},
+            "once_elsewhere": {"type": "bool", "default": False},
             "auths": {"type": "dict", "no_log": True, "default": {}},
             "authorities": {"type": "str", "default": ""},
             "front_door": {"type": "str"},

@@ -118,6 +118,11 @@ bundled:
   type: list
   elements: str
   returned: success
+once:
+  description: Services that one machine runs for all, such as a migration.
+  type: list
+  elements: str
+  returned: success
 images:
   description: The images that are run.
   type: list
@@ -130,7 +135,7 @@ import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.berth import compose, compose_file, release_model, topology
+from ansible.module_utils.berth import compose, compose_file, release_model, standing, topology
 from ansible.module_utils.berth.problems import BerthError
 from ansible.module_utils.berth.selection import Options, select
 from ansible.module_utils.berth.variables import summary
@@ -151,6 +156,7 @@ def render(params: dict[str, Any], project: compose.Project) -> tuple[dict[str, 
     model = compose_file.production(project, selection)
     door = selection.front_door
     port = release_model.door_port(project.services.get(door) or {}) if door else None
+    once = standing.once_for_all(model["services"])
     model, lost = release_model.beside(params["app"], model, door, trust=params["trust"], on_machine=params["on_machine"])
     name = release_model.identifier(params["release"], model)
     told = {
@@ -161,6 +167,7 @@ def render(params: dict[str, Any], project: compose.Project) -> tuple[dict[str, 
         "bound_summary": summary(selection.bound),
         "unbound": selection.unbound,
         "bundled": sorted(set(selection.notes.bundled)),
+        "once": sorted(once),
         "images": sorted(set(selection.images.values())),
         "warnings": list(dict.fromkeys([*project.warnings, *selection.notes.warnings, *lost])),
     }

@@ -29,6 +29,29 @@ NAME = "fibonacci-test"
 RANGE = ("-e", f"digitalocean_ip_range={ip_range(0)}")
 
 
+# What a release does to the database before it serves, and what tells how often that was.
+MIGRATE = """
+  migrate:
+    build:
+      context: app
+      dockerfile: Dockerfile
+    environment: *stores
+    restart: "no"
+    command:
+      - node
+      - -e
+      - |
+        import('./src/stores.js')
+          .then((stores) => stores.connectPostgres(console.error).query(
+            'create table if not exists migrated (at timestamptz); insert into migrated values (now())'))
+          .then(() => process.exit(0), (error) => { console.error(error.message); process.exit(1); });
+    depends_on:
+      postgres:
+        condition: service_healthy
+
+"""
+
+
 @dataclass
 class Droplets(App):
     """The app on the rehearsed DigitalOcean."""
@@ -80,6 +103,7 @@ def app(account: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Dr
     # A folder's name is the app's, and this one is not the demo's.
     project = tmp_path_factory.mktemp("project") / "app"
     shutil.copytree(APP, project)
+    (project / "compose.yaml").write_text((project / "compose.yaml").read_text().replace("\nservices:\n", f"\nservices:{MIGRATE}"))
     command = [sys.executable, "-m", "rehearsal", "demo", "--target", "digitalocean", "--app", str(project), "--", *RANGE]
     settings = {**os.environ, "COMPOSE_PROJECT_NAME": NAME}
     done = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, check=False)
@@ -173,7 +197,7 @@ def test_the_status_tells_what_stands(app: Droplets):
     assert done.returncode == 0, done.stdout[-3000:]
     said = " ".join(done.stdout.split())
     for words in (
-        r"platform +VPC 10\.120\.0\.0/20 in fra1, 3 droplets, load balancer http://",
+        rf"platform +VPC {re.escape(ip_range(0))} in fra1, 3 droplets, load balancer http://",
         r"postgres +berth-postgres-with-backups:17\.7, running healthy on data-1-postgres, \S+ of data, the volume is \d+% full",
         r"redis +redis:8\.2\.2, running healthy",
         r"app +app-1, [0-9.]+: release \S+, 3 of 3 containers run",
@@ -252,6 +276,12 @@ def test_the_database_refuses_a_wrong_password_plain_text_and_the_superuser(app:
     assert "NOAUTH" in app.on("app-1", f"(echo PING; sleep 1) | timeout 5 openssl s_client -quiet -connect {host}:6379 2>/dev/null")
 
 
+def migrations(app: Droplets) -> int:
+    """How often a release has migrated the database."""
+    query = f"psql -qAt -U postgres {NAME.replace('-', '_')} -c 'select count(*) from migrated'"
+    return int(app.on("data-1", f"docker exec berth-postgres {query}"))
+
+
 def visited(app: Droplets, name: str, *arguments: str) -> tuple[subprocess.CompletedProcess[str], Load]:
     """A playbook while visitors come at 100 requests a second, each of whom reads from both stores."""
     with Load(f"{app.url}/api/values/20") as load:
@@ -266,7 +296,7 @@ def starved(load: Load) -> bool:
 
 @pytest.mark.alone
 def test_a_deploy_at_100_requests_a_second_loses_none_and_neither_does_one_that_never_gets_healthy(app: Droplets):
-    before, left = app.on("app-2", "cat /srv/berth/*/current.json"), releases_left()
+    before, left, migrated = app.on("app-2", "cat /srv/berth/*/current.json"), releases_left(), migrations(app)
     done, load = visited(app, "deploy.yml", "-e", "app_release=second")
     if starved(load):
         done, load = visited(app, "deploy.yml", "-e", "app_release=second2")
@@ -274,6 +304,8 @@ def test_a_deploy_at_100_requests_a_second_loses_none_and_neither_does_one_that_
     assert (load.lost, load.asked > 1000) == ({}, True)
     served = app.on("app-2", "cat /srv/berth/*/current.json")
     assert before != served
+    # One of the two droplets has migrated for both.
+    assert migrations(app) == migrated + 1 + ("second2" in served)
     broken = ("-e", "app_release=third", "-e", json.dumps({"app_env": {"api": {"PORT": "5999"}}, "app_compose_timeout": 8}))
     done, load = visited(app, "deploy.yml", *broken)
     if starved(load):
@@ -288,7 +320,7 @@ def test_a_deploy_at_100_requests_a_second_loses_none_and_neither_does_one_that_
 
 @pytest.mark.alone
 def test_a_rollback_at_100_requests_a_second_loses_none_and_needs_no_registry(app: Droplets):
-    left = app.on("app-1", "cat /srv/berth/*/current.json")
+    left, migrated = app.on("app-1", "cat /srv/berth/*/current.json"), migrations(app)
     nowhere = json.dumps({"app_registry": "127.0.0.1:1/nobody"})
     done, load = visited(app, "rollback.yml", "-e", nowhere)
     if starved(load):
@@ -299,6 +331,7 @@ def test_a_rollback_at_100_requests_a_second_loses_none_and_needs_no_registry(ap
     served = {name: json.loads(app.on(name, "cat /srv/berth/*/current.json"))["release"] for name in ("app-1", "app-2")}
     assert len(set(served.values())) == 1
     assert served["app-1"] == json.loads(left)["before"]
+    assert migrations(app) == migrated
 
 
 @at_length("a minute")

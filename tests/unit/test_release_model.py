@@ -80,6 +80,23 @@ def test_another_authority_makes_another_release_which_reads_it_when_it_starts()
     assert release_model.TRUST_LABEL not in none["services"]["web"]["labels"]
 
 
+def test_nobody_waits_for_a_service_that_is_left_out():
+    model = {
+        "name": "shop",
+        "services": {
+            "web": {"depends_on": {"migrate": {"condition": "service_completed_successfully"}, "worker": {"condition": "service_started"}}},
+            "worker": {"image": "worker"},
+            "migrate": {},
+        },
+    }
+    left = release_model.without(model, ["migrate", "nobody"])
+    assert left == {
+        "name": "shop",
+        "services": {"web": {"depends_on": {"worker": {"condition": "service_started"}}}, "worker": {"image": "worker"}},
+    }
+    assert len(model["services"]) == 3
+
+
 def test_a_release_is_told_from_another_by_all_that_it_runs_with():
     other = json.loads(json.dumps(MODEL))
     other["services"]["worker"]["environment"] = {"A": "1"}

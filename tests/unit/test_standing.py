@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from berth.standing import look, one_shots
+from berth.standing import look, once_for_all, one_shots
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +25,45 @@ def containers(states: dict[str, tuple[str, str]]) -> list[dict[str, str]]:
 
 def test_what_is_awaited_and_what_is_not_started_again_runs_to_an_end():
     assert one_shots(SERVICES) == {"migrate", "seed"}
+
+
+PAGES = {"type": "volume", "source": "pages", "target": "/pages"}
+SCRIPTS = {"type": "bind", "source": "./migrations", "target": "/migrations"}
+
+
+@pytest.mark.parametrize(
+    "migrate, web",
+    [
+        ({}, {}),
+        ({"volumes": [SCRIPTS]}, {}),
+        ({"volumes": [{**PAGES, "read_only": True}]}, {"volumes": [PAGES]}),
+        ({"volumes": [PAGES, {"type": "tmpfs", "target": "/tmp"}]}, {"volumes": [{**PAGES, "source": "others"}]}),
+    ],
+    ids=["nothing", "scripts of its own", "what it only reads", "a volume of its own"],
+)
+def test_what_changes_nothing_of_its_machine_is_run_by_one_for_all(migrate: dict[str, Any], web: dict[str, Any]):
+    services = {**SERVICES, "migrate": {**SERVICES["migrate"], **migrate}, "worker": web}
+    assert once_for_all(services) == {"migrate", "seed"}
+
+
+@pytest.mark.parametrize(
+    "migrate",
+    [
+        {"volumes": [PAGES]},
+        {"volumes": [{"type": "bind", "source": "/var/lib/shop", "target": "/data"}]},
+        {"privileged": True},
+        {"network_mode": "host"},
+        {"pid": "host"},
+    ],
+    ids=["a volume that another has", "a folder of the machine's", "privileged", "its network", "its processes"],
+)
+def test_what_prepares_its_machine_is_run_by_each(migrate: dict[str, Any]):
+    services = {**SERVICES, "migrate": {**SERVICES["migrate"], **migrate}, "worker": {"volumes": [PAGES]}}
+    assert once_for_all(services) == {"seed"}
+
+
+def test_an_app_that_runs_once_and_nothing_else_is_run_by_each():
+    assert once_for_all({"seed": {"restart": "no"}}) == set()
 
 
 def test_a_release_stands_when_services_run_and_what_runs_to_an_end_has():

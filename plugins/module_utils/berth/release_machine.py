@@ -25,9 +25,9 @@ _LOOK_SECONDS = 0.2
 _QUIET_LOOKS = 10
 # How long the containers of a release may take to stop, once nothing is in flight.
 _STOP_SECONDS = 120
-# How visitors are led to a release, noted beside its Compose file.
+# How visitors are led to a release and what one machine runs for all, noted beside its Compose file.
 _DOOR = "door.json"
-_DOOR_KEYS = ("front_door", "port", "health_path", "images")
+_DOOR_KEYS = ("front_door", "port", "health_path", "images", "once")
 _SYSTEM_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -73,9 +73,9 @@ class Machine:
         return [each.parent.name for each in sorted(places, key=lambda each: each.stat().st_mtime, reverse=True)]
 
     def take_up(self, release: str) -> None:
-        """Let a release that is kept be the wanted one."""
+        """Let a release that is kept be the wanted one. Nothing is run again that all machines share, such as an old migration on newer tables."""
         self.params |= read(self.file(release).with_name(_DOOR))
-        self.params |= {"release": release, "definition": self.file(release).read_text(encoding="utf-8")}
+        self.params |= {"release": release, "definition": self.file(release).read_text(encoding="utf-8"), "once_elsewhere": True}
 
     def project(self, release: str) -> str:
         """A release's Compose project."""
@@ -102,7 +102,7 @@ class Machine:
 
     def told(self, release: str, found: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
         """A release's containers, and which of them run to an end."""
-        once = standing.one_shots(self.services(release))
+        once = standing.one_shots(self.services(release)) | set(read(self.file(release).with_name(_DOOR)).get("once") or [])
         return [{**each, "once": each["service"] in once} for each in found.get(release, [])]
 
     @property
@@ -134,7 +134,10 @@ class Machine:
     def start(self) -> None:
         """Pull the release, start it, and wait until it is healthy."""
         release = self.params["release"]
-        write(self.file(release), self.params["definition"])
+        definition = self.params["definition"]
+        if self.params["once_elsewhere"]:
+            definition = json.dumps(release_model.without(json.loads(definition), self.params["once"]))
+        write(self.file(release), definition)
         write(self.file(release).with_name(_DOOR), json.dumps({key: self.params[key] for key in _DOOR_KEYS}))
         if self.params["authorities"]:
             self.trust()

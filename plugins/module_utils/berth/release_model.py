@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from .problems import BerthError
@@ -129,6 +129,16 @@ def rollback_target(current: Mapping[str, str], kept: Sequence[str], wanted: str
     if before not in kept:
         raise BerthError(f"No release served before {current.get('release') or 'this'} that is still there. {there}")
     return before
+
+
+def without(model: Mapping[str, Any], services: Collection[str]) -> dict[str, Any]:
+    """The model without some services, for which nobody waits then."""
+    left = {}
+    for name, service in model["services"].items():
+        if name not in services:
+            awaited = {other: how for other, how in (service.get("depends_on") or {}).items() if other not in services}
+            left[name] = {**service, "depends_on": awaited} if "depends_on" in service else service
+    return {**model, "services": left}
 
 
 def named(model: Mapping[str, Any], app: str, release: str) -> dict[str, Any]:

@@ -26,6 +26,25 @@ def one_shots(services: Mapping[str, Mapping[str, Any]]) -> set[str]:
     return {name for name, service in services.items() if name in awaited or service.get("restart") == "no"}
 
 
+def once_for_all(services: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """Those of the one-shots that one of several machines runs for all, such as a migration: they change nothing on the machine itself.
+
+    ``services``: those of a production model. What fills a volume for another service, writes into the machine's own folders, or has its
+    privileges or its network, runs on each.
+    """
+    found = {name for name in one_shots(services) if not _changes_its_machine(name, services)}
+    return found if len(found) < len(services) else set()
+
+
+def _changes_its_machine(name: str, services: Mapping[str, Mapping[str, Any]]) -> bool:
+    service = services[name]
+    if service.get("privileged") or "host" in (service.get(each) for each in ("network_mode", "pid", "ipc")):
+        return True
+    others = {volume.get("source") for other, each in services.items() if other != name for volume in each.get("volumes") or []}
+    written = [each for each in service.get("volumes") or [] if each.get("source") and not each.get("read_only")]
+    return any(each["source"] in others or (each["type"] == "bind" and not each["source"].startswith(".")) for each in written)
+
+
 def look(
     services: Mapping[str, Mapping[str, Any]], containers: Sequence[Mapping[str, str]], door: str | None = None
 ) -> tuple[dict[str, str], dict[str, str]]:
