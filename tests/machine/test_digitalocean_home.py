@@ -278,8 +278,8 @@ def test_the_database_refuses_a_wrong_password_plain_text_and_the_superuser(app:
 
 def migrations(app: Droplets) -> int:
     """How often a release has migrated the database."""
-    query = f"psql -qAt -U postgres {NAME.replace('-', '_')} -c 'select count(*) from migrated'"
-    return int(app.on("data-1", f"docker exec berth-postgres {query}"))
+    query = f"psql -qAt -d {NAME.replace('-', '_')} -c 'select count(*) from migrated'"
+    return int(app.on("data-1", f"docker exec -u postgres berth-postgres {query}"))
 
 
 def visited(app: Droplets, name: str, *arguments: str) -> tuple[subprocess.CompletedProcess[str], Load]:
