@@ -42,7 +42,11 @@ CUT = """table inet cut {
   chain in { type filter hook prerouting priority -400; iifname "eth*" drop; }
   chain out { type filter hook postrouting priority -400; oifname "eth*" drop; }
 }"""
-FILL = "fallocate --length $(df --output=avail --block-size=1 /mnt/data | tail -1) /mnt/data/filler; df /mnt/data | tail -1"
+# What is set aside at once, and the rest, the part that is root's as well, by writing until there is no more.
+FILL = (
+    "cd /mnt/data; fallocate --length $(df --output=avail --block-size=M . | tail -1 | tr -dc 0-9 | awk '{ print $1 - 8 }')M filler; "
+    "dd if=/dev/zero of=filler.rest bs=64k 2>/dev/null; df . | tail -1 | grep ' 100% '"
+)
 SUMS = "(select coalesce(sum(delta), 0) from pgbench_history), " + ", ".join(
     f"(select sum({table[0]}balance) from pgbench_{table})" for table in ("accounts", "tellers", "branches")
 )
@@ -111,8 +115,8 @@ def killed(app: Troubled, name: str) -> Callable[[], object]:
 def full(app: Troubled, name: str) -> Callable[[], object]:
     """A volume with no byte left on it."""
     machine = machines.of(app.number(name))
-    containers.run_in(machine, ["sh", "-c", FILL])
-    return lambda: containers.run_in(machine, ["rm", "/mnt/data/filler"])
+    print(containers.run_in(machine, ["sh", "-c", FILL]))
+    return lambda: containers.run_in(machine, ["rm", "/mnt/data/filler", "/mnt/data/filler.rest"])
 
 
 TROUBLES = {"cut off": cut_off, "frozen": frozen, "killed": killed, "full": full}

@@ -35,7 +35,11 @@ def meaning(said: str) -> str:
 def last_words(out: str, err: str) -> str:
     """What of a command's output says why it failed."""
     lines = [line.strip() for line in [*out.splitlines(), *err.splitlines()] if line.strip()]
-    errors = [line for line in lines if re.search(r"error|failed|denied|not found|unhealthy|exited|no space|mismatch", line, re.IGNORECASE)]
+    errors = [
+        line
+        for line in lines
+        if re.search(r"error|failed|denied|not found|unhealthy|exited|no space|mismatch|fatal|panic", line, re.IGNORECASE)
+    ]
     return "; ".join(dict.fromkeys((errors or lines)[-3:]))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .machine_docker import Docker, Run, last_words
+from .machine_docker import Docker, Run, last_words, meaning
 from .problems import BerthError
 
 _CONTROL = {
@@ -106,8 +106,14 @@ class Member:
         self.docker.check("Postgres cannot be stopped", "compose", "--file", self.params["project"], "stop")
 
     def start(self) -> None:
-        """Start it again, as it was."""
-        self.docker.check("Postgres cannot be started", "compose", "--file", self.params["project"], "up", "--detach", "--wait")
+        """Start it again, as it was. Raises :class:`BerthError` with what its log says last."""
+        project = ("compose", "--file", self.params["project"])
+        try:
+            self.docker.check("Postgres cannot be started", *project, "up", "--detach", "--wait")
+        except BerthError as problem:
+            _code, logs, more = self.docker(*project, "logs", "--no-color", "--no-log-prefix", "--tail", "20")
+            known = meaning(f"{logs}\n{more}")
+            raise BerthError(f"{problem}; its log: {last_words(logs, more)}{f' ({known})' if known else ''}") from None
 
     def step_down(self) -> str:
         """Stop a primary that has a follower, and return up to where its log goes. Raises :class:`BerthError`, with it serving."""
