@@ -124,7 +124,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.berth.machine_docker import Docker, last_words, meaning
+from ansible.module_utils.berth.machine_docker import Docker, last_words, reason
 from ansible.module_utils.berth.problems import BerthError
 from ansible.module_utils.berth.writing import replace
 
@@ -165,8 +165,7 @@ def start(docker: Docker, params: dict[str, Any]) -> None:
     words = ("compose", "--file", params["project"], "up", "--detach", "--wait", "--wait-timeout", str(params["wait_timeout"]))
     code, out, err = docker(*words)
     if code != 0:
-        known = meaning(f"{out}\n{err}")
-        fail(docker, params, f"does not become healthy: {last_words(out, err)}{f' ({known})' if known else ''}")
+        fail(docker, params, f"does not become healthy: {reason(out, err)}")
 
 
 def fail(docker: Docker, params: dict[str, Any], what: str) -> NoReturn:

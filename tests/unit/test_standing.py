@@ -28,6 +28,7 @@ def test_what_is_awaited_and_what_is_not_started_again_runs_to_an_end():
 
 
 PAGES = {"type": "volume", "source": "pages", "target": "/pages"}
+PUBLIC = {"type": "bind", "source": "./public/pages", "target": "/public"}
 SCRIPTS = {"type": "bind", "source": "./migrations", "target": "/migrations"}
 
 
@@ -54,12 +55,29 @@ def test_what_changes_nothing_of_its_machine_is_run_by_one_for_all(migrate: dict
         {"privileged": True},
         {"network_mode": "host"},
         {"pid": "host"},
+        {"volumes_from": ["web"]},
+        {"volumes": [{"type": "bind", "source": ".", "target": "/srv"}]},
+        {"volumes": [{"type": "bind", "source": "./public", "target": "/srv"}]},
     ],
-    ids=["a volume that another has", "a folder of the machine's", "privileged", "its network", "its processes"],
+    ids=[
+        "a volume that another has",
+        "a folder of the machine's",
+        "privileged",
+        "its network",
+        "its processes",
+        "another's volumes",
+        "the project, with what another has",
+        "a folder with what another has",
+    ],
 )
 def test_what_prepares_its_machine_is_run_by_each(migrate: dict[str, Any]):
-    services = {**SERVICES, "migrate": {**SERVICES["migrate"], **migrate}, "worker": {"volumes": [PAGES]}}
+    services = {**SERVICES, "migrate": {**SERVICES["migrate"], **migrate}, "worker": {"volumes": [PAGES, PUBLIC]}}
     assert once_for_all(services) == {"seed"}
+
+
+@pytest.mark.parametrize("needs", [{"links": ["migrate:db"]}, {"volumes_from": ["migrate:ro"]}, {"network_mode": "service:migrate"}])
+def test_what_another_service_cannot_begin_without_is_run_by_each(needs: dict[str, Any]):
+    assert once_for_all({**SERVICES, "worker": needs}) == {"seed"}
 
 
 def test_an_app_that_runs_once_and_nothing_else_is_run_by_each():

@@ -43,6 +43,12 @@ def last_words(out: str, err: str) -> str:
     return "; ".join(dict.fromkeys((errors or lines)[-3:]))
 
 
+def reason(out: str, err: str) -> str:
+    """Why a command of Docker's failed, in its words, and what that comes to where it is known."""
+    known = meaning(f"{out}\n{err}")
+    return last_words(out, err) + (f" ({known})" if known else "")
+
+
 class Docker:
     """Docker's client. ``run``: ``AnsibleModule.run_command``."""
 
@@ -57,9 +63,7 @@ class Docker:
         """Run a command. Raises :class:`BerthError` with what it comes to."""
         code, out, err = self(*words, data=data)
         if code != 0:
-            said = last_words(out, err)
-            known = meaning(f"{out}\n{err}")
-            raise BerthError(f"{what}: {said}" + (f" ({known})" if known else ""))
+            raise BerthError(f"{what}: {reason(out, err)}")
         return out
 
     def listed(self, *words: str) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .machine_docker import Docker, Run, last_words, meaning
+from .machine_docker import Docker, Run, last_words, reason
 from .problems import BerthError
 
 _CONTROL = {
@@ -112,8 +112,7 @@ class Member:
             self.docker.check("Postgres cannot be started", *project, "up", "--detach", "--wait")
         except BerthError as problem:
             _code, logs, more = self.docker(*project, "logs", "--no-color", "--no-log-prefix", "--tail", "20")
-            known = meaning(f"{logs}\n{more}")
-            raise BerthError(f"{problem}; its log: {last_words(logs, more)}{f' ({known})' if known else ''}") from None
+            raise BerthError(f"{problem}; its log: {reason(logs, more)}") from None
 
     def step_down(self) -> str:
         """Stop a primary that has a follower, and return up to where its log goes. Raises :class:`BerthError`, with it serving."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import standing
-from .machine_docker import last_words, meaning
+from .machine_docker import reason
 from .release_model import EDGE_NETWORK
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ def come_up(machine: Machine) -> str:
     bound = ("timeout", "--kill-after", "10", str(seconds), "docker")
     code, out, err = machine.run([*bound, *machine.compose(release, "up", "--detach", "--no-build")])
     if code not in (0, *_KILLED):
-        known = meaning(f"{out}\n{err}")
-        return f"{last_words(out, err)}{f' ({known})' if known else ''}"
+        return reason(out, err)
     services = machine.services(release)
     while True:
         mine = machine.found().get(release, [])

@@ -29,8 +29,8 @@ def one_shots(services: Mapping[str, Mapping[str, Any]]) -> set[str]:
 def once_for_all(services: Mapping[str, Mapping[str, Any]]) -> set[str]:
     """Those of the one-shots that one of several machines runs for all, such as a migration: they change nothing on the machine itself.
 
-    ``services``: those of a production model. What fills a volume for another service, writes into the machine's own folders, or has its
-    privileges or its network, runs on each.
+    ``services``: those of a production model. What fills a volume or a folder for another service, writes into the machine's own folders, has
+    its privileges or its network, or is more to another service than what it waits for, runs on each.
     """
     found = {name for name in one_shots(services) if not _changes_its_machine(name, services)}
     return found if len(found) < len(services) else set()
@@ -40,9 +40,28 @@ def _changes_its_machine(name: str, services: Mapping[str, Mapping[str, Any]]) -
     service = services[name]
     if service.get("privileged") or "host" in (service.get(each) for each in ("network_mode", "pid", "ipc")):
         return True
-    others = {volume.get("source") for other, each in services.items() if other != name for volume in each.get("volumes") or []}
+    others = [each for other, each in services.items() if other != name]
+    if service.get("volumes_from") or any(_needs_beside(each, name) for each in others):
+        return True
+    seen = [volume["source"] for each in others for volume in each.get("volumes") or [] if volume.get("source")]
     written = [each for each in service.get("volumes") or [] if each.get("source") and not each.get("read_only")]
-    return any(each["source"] in others or (each["type"] == "bind" and not each["source"].startswith(".")) for each in written)
+    return any(
+        (each["type"] == "bind" and not each["source"].startswith("."))
+        or any(each["source"] == other or _within(other, each["source"]) or _within(each["source"], other) for other in seen)
+        for each in written
+    )
+
+
+def _needs_beside(service: Mapping[str, Any], name: str) -> bool:
+    """Whether a service cannot begin on a machine that lacks another one's container."""
+    shared = [service.get(each) for each in ("network_mode", "pid", "ipc")]
+    named = [*(service.get("links") or []), *(service.get("volumes_from") or [])]
+    return f"service:{name}" in shared or any(str(each).split(":")[0] == name for each in named)
+
+
+def _within(path: str, folder: str) -> bool:
+    """Whether a path of the project is in a folder of it: ``.`` is the project itself."""
+    return path.startswith("./") and folder.startswith(".") and (folder == "." or path.startswith(f"{folder}/"))
 
 
 def look(
