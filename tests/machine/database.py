@@ -53,10 +53,14 @@ class Database(Droplets):
 
     def run(self, playbook: str, *arguments: str, succeeds: bool = True, **more: Any) -> str:
         """What a playbook says, on one line."""
-        given = {"digitalocean_droplets": self.droplets, "app_compose_keep": ["writer"], **self.given, **more}
-        done = self.playbook(playbook, "-e", json.dumps(given), *arguments)
+        done = self.playbook(playbook, *self.told(**more), *arguments)
         assert (done.returncode == 0) is succeeds, done.stdout[-5000:] + done.stderr[-1000:]
         return " ".join((done.stdout + done.stderr).split())
+
+    def told(self, **more: Any) -> tuple[str, ...]:
+        """The variables of a run, as ansible-playbook takes them."""
+        given = {"digitalocean_droplets": self.droplets, "app_compose_keep": ["writer"], **self.given, **more}
+        return ("-e", f"app_name={self.name}", "-e", f"app_project={self.project}", "-e", json.dumps(given))
 
     def client(self, command: str) -> list[str]:
         """The words that run a command in the app's own client."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,9 +56,8 @@ def test_killed_at_tasks_and_run_again_three_machines_agree_and_no_write_is_lost
     try:
         growth.begun(found)
         writer = Writer.begun(found, 1)
-        told = json.dumps({"digitalocean_droplets": growth.many, "app_compose_keep": ["writer"], **given})
         there = Cloud(found.environment, "inventories/digitalocean")
-        kills = sweep_tasks(there, 20, 13, "site.yml", "-e", f"app_name={name}", "-e", f"app_project={project}", "-e", told)
+        kills = sweep_tasks(there, 20, 13, "site.yml", *found.told(digitalocean_droplets=growth.many))
         acknowledged = writer.stop()
         print(f"{store}: killed {kills} times: {len(acknowledged)} writes, {writer.gap:.1f} s at most between two of them; {writer.worst}")
         assert kills > 8

@@ -5,17 +5,17 @@ A client writes all along, and pgbench, whose sums tell whether transactions are
 
 from __future__ import annotations
 
-import json
 import random
 import re
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -54,12 +54,13 @@ SUMS = "(select coalesce(sum(delta), 0) from pgbench_history), " + ", ".join(
 
 @dataclass
 class Troubled(Database):
-    """``more``: variables that the runs before have brought. ``tasks``: how many a playbook has, as far as it has run to its end."""
+    """``more``: variables that the runs before have brought. ``tasks``: how many a playbook has, as far as it has run to its end.
+    ``acknowledged``: what has been written in all cases."""
 
-    more: dict[str, Any] = field(default_factory=dict)
+    more: dict[str, Any] = field(default_factory=lambda: {"app_env": {"RELEASE": "0"}})
     release: int = 0
     tasks: dict[str, int] = field(default_factory=dict)
-    bench: threading.Thread | None = None
+    acknowledged: set[int] = field(default_factory=set)
     ended: threading.Event = field(default_factory=threading.Event)
 
     def primary(self) -> str:
@@ -68,10 +69,6 @@ class Troubled(Database):
 
     def number(self, name: str) -> int:
         return int(self.droplet(name)["id"])
-
-    def told(self, **more: Any) -> tuple[str, ...]:
-        given = {"digitalocean_droplets": self.droplets, **self.given, **self.more, **more}
-        return ("-e", f"app_name={self.name}", "-e", f"app_project={self.project}", "-e", json.dumps(given))
 
     def load(self) -> None:
         """Have pgbench running until the end, wherever the app's client is at the time."""
@@ -84,8 +81,11 @@ class Troubled(Database):
                     words = self.client('timeout 20 pgbench --no-vacuum --client=2 --rate=20 --time=15 "$DATABASE_URL"')
                     subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=40, check=False)
 
-        self.bench = threading.Thread(target=run, daemon=True)
-        self.bench.start()
+        threading.Thread(target=run, daemon=True).start()
+
+    def transactions(self) -> int:
+        """How many pgbench has done."""
+        return int(self.ask("select count(*) from pgbench_history"))
 
     def whole(self) -> bool:
         """Whether what pgbench keeps equal in each of its transactions is equal."""
@@ -93,91 +93,104 @@ class Troubled(Database):
         return len(set(found)) == 1 and found[0] != "0"
 
 
-def cut_off(app: Troubled, name: str) -> Callable[[], object]:
-    """Cut a droplet off. Returns what ends that; so do the others."""
+@contextmanager
+def cut_off(app: Troubled, name: str) -> Iterator[None]:
+    """A droplet that nobody reaches meanwhile, and that reaches nobody."""
     machine = machines.of(app.number(name))
     containers.run_in(machine, ["sh", "-c", f"echo '{CUT}' | nft --file -"])
-    return lambda: containers.run_in(machine, ["nft", "delete table inet cut"])
+    try:
+        yield
+    finally:
+        containers.run_in(machine, ["nft", "delete table inet cut"])
 
 
-def frozen(app: Troubled, name: str) -> Callable[[], object]:
+@contextmanager
+def killed(app: Troubled, name: str) -> Iterator[None]:
+    """One whose plug is pulled, and that is started again."""
+    machines.power(app.number(name), on=False, hard=True)
+    try:
+        yield
+    finally:
+        machines.power(app.number(name), on=True)
+
+
+@contextmanager
+def full(app: Troubled, name: str) -> Iterator[None]:
+    """One whose volume has no byte left meanwhile."""
     machine = machines.of(app.number(name))
-    machine.pause()
-    return machine.unpause  # type: ignore[no-any-return]
+    containers.run_in(machine, ["sh", "-c", FILL])
+    try:
+        yield
+    finally:
+        containers.run_in(machine, ["rm", "/mnt/data/filler", "/mnt/data/filler.rest"])
 
 
-def killed(app: Troubled, name: str) -> Callable[[], object]:
-    number = app.number(name)
-    machines.power(number, on=False, hard=True)
-    return lambda: machines.power(number, on=True)
+TROUBLES: dict[str, Callable[[Troubled, str], AbstractContextManager[None]]] = {
+    "cut off": cut_off,
+    "frozen": Troubled.standing_still,
+    "killed": killed,
+    "full": full,
+}
 
 
-def full(app: Troubled, name: str) -> Callable[[], object]:
-    """A volume with no byte left on it."""
-    machine = machines.of(app.number(name))
-    print(containers.run_in(machine, ["sh", "-c", FILL]))
-    return lambda: containers.run_in(machine, ["rm", "/mnt/data/filler", "/mnt/data/filler.rest"])
-
-
-TROUBLES = {"cut off": cut_off, "frozen": frozen, "killed": killed, "full": full}
-
-
-def site(app: Troubled) -> dict[str, Any]:
-    """A new release, and another setting of Postgres's."""
-    return deploy(app) | data_tier(app)
-
-
-def data_tier(app: Troubled) -> dict[str, Any]:
+def data_tier(app: Troubled) -> None:
+    """Another setting of Postgres's."""
     app.more["postgres_container_settings"] = {"work_mem": f"{random.randint(5, 200)}MB"}
-    return {}
 
 
-def deploy(app: Troubled) -> dict[str, Any]:
+def deploy(app: Troubled) -> None:
+    """A new release."""
     app.release += 1
     app.more["app_env"] = {"RELEASE": str(app.release)}
-    return {}
 
 
-def rollback(app: Troubled) -> dict[str, Any]:
+def site(app: Troubled) -> None:
+    """Both."""
+    data_tier(app)
+    deploy(app)
+
+
+def rollback(app: Troubled) -> None:
     """A release to come back from."""
-    before = app.more.get("app_env")
+    before = app.more["app_env"]
     deploy(app)
     app.run("deploy.yml", **app.more)
-    app.more["app_env"] = before or {"RELEASE": "0"}
-    return {}
+    app.more["app_env"] = before
 
 
-def patch(app: Troubled) -> dict[str, Any]:
+def patch(app: Troubled) -> None:
     """Something that asks for a restart of each."""
     for each in DROPLETS:
         app.on(str(each["name"]), "touch /run/reboot-required")
-    return {}
 
 
-def nothing(_app: Troubled) -> dict[str, Any]:
-    return {}
+class Run(NamedTuple):
+    """On whom trouble comes, the primary's droplet (``store``) or the app's; what prepares it; and variables of its own."""
+
+    victims: tuple[str, ...]
+    prepare: Callable[[Troubled], None] = lambda _app: None
+    own: Mapping[str, str] = MappingProxyType({})
 
 
-# Which playbook, what prepares it and says its own variables, and on whom trouble comes: the primary's droplet, or the app's.
-PLAYBOOKS: dict[str, tuple[Callable[[Troubled], dict[str, Any]], tuple[str, ...]]] = {
-    "site.yml": (site, ("store", "app")),
-    "platform.yml": (nothing, ("store",)),
-    "data_tier.yml": (data_tier, ("store",)),
-    "deploy.yml": (deploy, ("store", "app")),
-    "rollback.yml": (rollback, ("app",)),
-    "rotate.yml": (nothing, ("store", "app")),
-    "promote.yml": (nothing, ("store",)),
-    "patch.yml": (patch, ("store", "app")),
-    "backup.yml": (nothing, ("store",)),
-    "restore.yml": (lambda _app: {"restore_to": "latest", "restore_store": "postgres"}, ("store",)),
-    "drill.yml": (nothing, ("store",)),
-    "status.yml": (nothing, ("store",)),
-    "name.yml": (lambda _app: {"app_domain": DOMAIN, "app_dns": "digitalocean"}, ("app",)),
+PLAYBOOKS = {
+    "site.yml": Run(("store", "app"), site),
+    "platform.yml": Run(("store",)),
+    "data_tier.yml": Run(("store",), data_tier),
+    "deploy.yml": Run(("store", "app"), deploy),
+    "rollback.yml": Run(("app",), rollback),
+    "rotate.yml": Run(("store", "app")),
+    "promote.yml": Run(("store",)),
+    "patch.yml": Run(("store", "app"), patch),
+    "backup.yml": Run(("store",)),
+    "restore.yml": Run(("store",), own={"restore_to": "latest", "restore_store": "postgres"}),
+    "drill.yml": Run(("store",)),
+    "status.yml": Run(("store",)),
+    "name.yml": Run(("app",), own={"app_domain": DOMAIN, "app_dns": "digitalocean"}),
 }
 CASES = [
     (playbook, trouble, whose)
-    for playbook, (_prepare, victims) in PLAYBOOKS.items()
-    for whose in victims
+    for playbook, run in PLAYBOOKS.items()
+    for whose in run.victims
     for trouble in TROUBLES
     # The app's droplet has no volume; its full disk is in test_digitalocean_home.py.
     if (whose, trouble) != ("app", "full")
@@ -189,7 +202,7 @@ def app(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trou
     server.digitalocean()
     folder: Path = project(tmp_path_factory.mktemp("troubled") / "troubled", READER)
     found = Troubled(NAME, "", cloud.environment, "", "digitalocean", project=folder, droplets=DROPLETS, given=GIVEN)
-    found.run("site.yml")
+    found.run("site.yml", **found.more)
     found.cached("set kept 1")
     stack.account().domains.create(body={"name": "example.net"})
     try:
@@ -202,41 +215,36 @@ def app(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trou
         found.run("destroy.yml", "-e", f"destroy={NAME}", "-e", f"destroy_volumes={NAME}")
 
 
-@contextmanager
-def troubled_at(
-    app: Troubled, number: int, trouble: str, name: str, playbook: str, told: tuple[str, ...]
-) -> Iterator[tuple[int, str, bool]]:
-    """A playbook whose droplet is in trouble from its ``number``-th task on: how it ended, what it said, and whether it came so far."""
-    process, said, tasks, undo = start(Cloud(app.environment, "inventories/digitalocean"), playbook, *told), [], 0, None
+def in_trouble(app: Troubled, number: int, trouble: str, name: str, playbook: str, told: tuple[str, ...]) -> tuple[int, str]:
+    """A playbook whose droplet is in trouble from its ``number``-th task to its end: its exit code, and what it said."""
+    process, said, tasks = start(Cloud(app.environment, "inventories/digitalocean"), playbook, *told), [], 0
     guard = threading.Timer(SECONDS, kill_tree, [process.pid])
     guard.start()
-    try:
+    with ExitStack() as troubles:
         assert process.stdout
         for line in process.stdout:
             said.append(line)
-            tasks += line.startswith("TASK [")
-            if tasks == number and undo is None:
-                undo = TROUBLES[trouble](app, name)
+            if line.startswith("TASK ["):
+                tasks += 1
+                if tasks == number:
+                    troubles.enter_context(TROUBLES[trouble](app, name))
         code = process.wait()
         guard.cancel()
-        yield code, "".join(said), undo is not None
-    finally:
-        guard.cancel()
-        if undo:
-            undo()
+    assert tasks >= number, f"task {number} of {playbook} did not come: {said[-30:]}"
+    return code, "".join(said)
 
 
 @pytest.mark.parametrize("playbook, trouble, whose", CASES)
 def test_it_ends_and_run_again_all_is_as_it_should_be(app: Troubled, playbook: str, trouble: str, whose: str):
-    prepare, _victims = PLAYBOOKS[playbook]
-    told = app.told(**prepare(app))
+    run = PLAYBOOKS[playbook]
+    run.prepare(app)
+    told = app.told(**app.more, **run.own)
     name = app.primary() if whose == "store" else "app-1"
     writer = Writer.begun(app, 1_000_000 * (CASES.index((playbook, trouble, whose)) + 1))
     at = random.Random(f"{playbook} {trouble} {whose}").randint(2, max(app.tasks.get(playbook, 16) - 3, 2))
     begun = time.monotonic()
-    with troubled_at(app, at, trouble, name, playbook, told) as (code, said, reached):
-        took = time.monotonic() - begun
-    assert reached, f"task {at} of {playbook} did not come: {said[-3000:]}"
+    code, said = in_trouble(app, at, trouble, name, playbook, told)
+    took = time.monotonic() - begun
     assert took < SECONDS, said[-3000:]
     assert "Traceback" not in said
     why = re.findall(r"(?m)^fatal: .*(?:\n  .*)*", said)
@@ -247,12 +255,15 @@ def test_it_ends_and_run_again_all_is_as_it_should_be(app: Troubled, playbook: s
     assert again.returncode == 0, f"task {at}, ended with {code}: {said[-5000:]}\n\nAgain: {again.stdout[-6000:]}"
     app.tasks[playbook] = again.stdout.count("TASK [")
     writer.goes_on()
+    done = app.transactions()
+    assert eventually(lambda: app.transactions() > done)
     acknowledged = writer.stop()
+    app.acknowledged |= set(acknowledged)
     print(
         f"{playbook}, {name} {trouble} at task {at} of {app.tasks[playbook]}: ended with {code} after {took:.0f} s; {len(acknowledged)} writes, "
         f"{writer.gap:.1f} s without one at most. {' '.join(why[0].split())[:400] if why else ''}"
     )
-    assert set(acknowledged) <= app.written()
+    assert app.acknowledged <= app.written()
     assert app.whole()
     assert app.cached("get kept") == "1"
     if playbook == "restore.yml":
