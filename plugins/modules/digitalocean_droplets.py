@@ -9,8 +9,9 @@ DOCUMENTATION = r"""
 module: digitalocean_droplets
 short_description: Keep the droplets and volumes of a stack
 description:
-  - Makes what is described and missing, attaches volumes, and brings size, volumes and tags of what is there to what is described.
-    Everything of a stack is found again by its tags.
+  - Makes what is described and missing, attaches volumes, and brings volumes and tags of what is there to what is described. Everything of
+    a stack is found again by its tags. One that is off is switched on.
+  - Another size stops a droplet for a while, so it is left to a call of its own, O(state=resized); RV(other_size) says which need one.
   - A droplet that is described no more is destroyed, first out of its load balancer; one that keeps data never is, and is refused.
   - The account is that of E(DIGITALOCEAN_TOKEN).
 options:
@@ -22,12 +23,16 @@ options:
     description:
       - V(found) only looks. V(absent) destroys the stack's droplets, and its SSH key; the volumes only with O(volumes_too).
       - The others are of one droplet, O(name). To one that is V(aside) no visitors are led, and those that it had have gone; V(serving) leads
-        them there once it answers; V(restarted) restarts it.
+        them there once it answers the load balancer's own question; V(restarted) restarts it; V(resized) gives it O(size), for which it is
+        off meanwhile.
     type: str
-    choices: [present, absent, found, aside, serving, restarted]
+    choices: [present, absent, found, aside, serving, restarted, resized]
     default: present
   name:
     description: The droplet, without the stack's name.
+    type: str
+  size:
+    description: With O(state=resized), the droplet's new size. Its disk stays as it is, so that it can shrink again.
     type: str
   droplets:
     description:
@@ -107,6 +112,11 @@ plan:
   type: list
   elements: str
   returned: success
+other_size:
+  description: The droplets that have another size than described, without the stack's name.
+  type: list
+  elements: str
+  returned: with O(state=present)
 volumes:
   description: Full names of the stack's volumes.
   type: list
@@ -123,7 +133,7 @@ from ansible.module_utils.berth import digitalocean, droplet_plan
 from ansible.module_utils.berth.problems import BerthError
 
 # States of one droplet, which is named.
-_OF_ONE = ("aside", "serving", "restarted")
+_OF_ONE = ("aside", "serving", "restarted", "resized")
 _SERVE_SECONDS = 90
 # Two checks of the load balancer's, five seconds apart, and a little.
 _NOTICE_SECONDS = 12
@@ -188,8 +198,8 @@ class Keeper:
             digitalocean.finished(
                 self.account, what, digitalocean.ask(what, self.account.volume_actions.post_by_id, volume["id"], body=body), self.seconds
             )
-        for droplet, size in plan.resize:
-            self.resize(droplet, size)
+        for droplet in plan.switch_on:
+            self.act(droplet, {"type": "power_on"})
         if plan.remove:
             self.leave(plan.remove)
             for droplet in plan.remove:
@@ -233,23 +243,23 @@ class Keeper:
 
     def resize(self, droplet: dict[str, Any], size: str) -> None:
         """Give a droplet another size, which only one that is off can take. Its disk stays, so that it can shrink again."""
-        self.leave([droplet])
         if droplet["status"] != "off":
             self.act(droplet, {"type": "shutdown"})
         self.act(droplet, {"type": "resize", "size": size, "disk": False})
         self.act(droplet, {"type": "power_on"})
-        if "app" in digitalocean.groups_of(droplet, self.stack):
-            self.serves(digitalocean.address(droplet, "public"))
-            self.tag(droplet, digitalocean.front_tag(self.stack), on=True)
-            time.sleep(_NOTICE_SECONDS)
 
     def bring(self, droplets: list[dict[str, Any]], name: str, state: str) -> bool:
-        """Lead visitors away from a droplet, or to it again, or restart it. Returns whether that changed something."""
+        """Lead visitors away from a droplet, or to it again, restart it, or give it another size. Returns whether that changed something."""
         found = [each for each in droplets if digitalocean.short_name(each["name"], self.stack) == name]
         if not found:
             raise BerthError(f"stack {self.stack} has no droplet {name}")
         droplet, front = found[0], digitalocean.front_tag(self.stack)
-        changed = state == "restarted" or (front in droplet["tags"]) is (state == "aside")
+        changed = {
+            "restarted": True,
+            "resized": droplet["size_slug"] != self.params["size"],
+            "aside": front in droplet["tags"],
+            "serving": front not in droplet["tags"],
+        }[state]
         if not changed or self.check_mode:
             return changed
         if state == "aside":
@@ -259,25 +269,30 @@ class Keeper:
                 raise BerthError(f"droplet {droplet['name']} does not answer visitors for {_SERVE_SECONDS} s, so none are led there")
             self.tag(droplet, front, on=True)
             time.sleep(_NOTICE_SECONDS)
+        elif state == "resized":
+            self.resize(droplet, self.params["size"])
         else:
             self.act(droplet, {"type": "reboot"})
         return True
 
     def serves(self, address: str) -> bool:
-        """Wait until an app's droplet answers visitors again, before the next one is stopped. Returns whether it does; one that never served
-        does not.
-        """
-        end = time.monotonic() + _SERVE_SECONDS
+        """Wait until an app's droplet answers again what the load balancer asks it. Returns whether it does."""
+        path, end = self.health_path(), time.monotonic() + _SERVE_SECONDS
         while time.monotonic() < end:
             try:
                 connection = http.client.HTTPConnection(address, 80, timeout=3)
-                connection.request("GET", "/")
+                connection.request("GET", path)
                 if connection.getresponse().status < 500:
                     return True
             except OSError:
                 pass
             time.sleep(1)
         return False
+
+    def health_path(self) -> str:
+        """The path that the stack's load balancer asks its droplets for."""
+        balancers = digitalocean.every("Listing load balancers", self.account.load_balancers.list, "load_balancers")
+        return next((str(each["health_check"]["path"]) for each in balancers if each["name"] == self.stack), "/")
 
     def act(self, droplet: dict[str, Any], body: dict[str, Any]) -> None:
         """Do something to a droplet, and wait until it is done."""
@@ -324,6 +339,7 @@ def main() -> None:
             "stack": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["present", "absent", "found", *_OF_ONE], "default": "present"},
             "name": {"type": "str"},
+            "size": {"type": "str"},
             "droplets": {"type": "list", "elements": "dict", "default": []},
             "region": {"type": "str"},
             "image": {"type": "str", "default": "debian-13-x64"},
@@ -334,7 +350,7 @@ def main() -> None:
             "volumes_too": {"type": "bool", "default": False},
             "wait_timeout": {"type": "int", "default": 600},
         },
-        required_if=[("state", each, ("name",)) for each in _OF_ONE],
+        required_if=[*(("state", each, ("name",)) for each in _OF_ONE), ("state", "resized", ("size",))],
         supports_check_mode=True,
     )
     params = module.params
@@ -360,6 +376,8 @@ def main() -> None:
         if not params["remove"]:
             plan = plan._replace(remove=[])
         keeper.check(plan)
+        other_size = [digitalocean.short_name(each["name"], params["stack"]) for each, _size in plan.resize]
+        plan = plan._replace(resize=[])
         lines = plan.lines()
         if plan and not module.check_mode:
             keeper.apply(plan)
@@ -371,6 +389,7 @@ def main() -> None:
     module.exit_json(
         changed=bool(plan),
         plan=lines,
+        other_size=other_size,
         droplets=shown(droplets, volumes, params["stack"], made),
         volumes=[each["name"] for each in volumes],
         diff={"before": "", "after": "".join(f"{line}\n" for line in lines)},

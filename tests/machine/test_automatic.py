@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rehearsal import server
+from rehearsal import server, stack
 from rehearsal.digitalocean import machines
 from tests.machine.conftest import Cloud, at_length, eventually, ip_range
 from tests.machine.database import Database, Writer, changed_tasks, project
@@ -181,6 +181,33 @@ def test_a_machine_that_leads_hands_over_before_it_is_restarted_for_its_packages
     assert eventually(lambda: whole(three), 120)
     assert leader(three) != before
     assert three.on(before, "ls /run/reboot-required 2>&1").startswith("ls: cannot access")
+
+
+def test_machines_get_another_size_one_after_another_and_who_leads_hands_over(three: Database):
+    before = away_from_the_app(three)
+    other = "db-3" if before == "db-1" else "db-1"
+    # As a run leaves it that was killed at the wrong time.
+    switch_off(three, other)
+    writer = Writer.begun(three, 3700)
+    three.droplets = [each if each["name"] == "db-2" else {**each, "size": "s-1vcpu-2gb"} for each in THREE]
+    three.run("site.yml")
+    acknowledged = writer.stop()
+    print(f"other sizes: {writer.gap:.1f} s without a write")
+    assert writer.gap < SECONDS / 2
+    assert set(acknowledged) <= three.written()
+    assert [three.droplet(name)["size_slug"] for name in ("db-1", "db-2", "db-3")] == ["s-1vcpu-2gb", "s-1vcpu-1gb", "s-1vcpu-2gb"]
+    assert eventually(lambda: whole(three), 120)
+    assert leader(three) != before
+    switch_off(three, other)
+    assert f"switch on droplet {NAME}-{other}" in three.run("site.yml", "--diff")
+    assert eventually(lambda: whole(three), 120)
+    assert changed_tasks(three.run("site.yml")) == []
+
+
+def switch_off(database: Database, name: str) -> None:
+    """Switch a droplet off, as its owner does."""
+    stack.account().droplet_actions.post(database.droplet(name)["id"], body={"type": "power_off"})
+    assert eventually(lambda: database.droplet(name)["status"] == "off")
 
 
 def test_new_settings_reach_all_of_them_one_after_another(three: Database):

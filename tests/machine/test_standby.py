@@ -66,6 +66,15 @@ def test_a_planned_promotion_loses_nothing_and_the_old_primary_follows(pair: Dat
     assert not re.search(r"changed=[1-9]", pair.run("site.yml"))
 
 
+def test_a_promotion_that_ended_before_the_old_primary_followed_is_finished_by_the_next_run(pair: Database):
+    pair.on("db-1", "docker compose --file /etc/berth/postgres/compose.yaml stop")
+    said = pair.run("promote.yml")
+    assert "db-2-postgres is the primary already, and no standby runs that could take over" in said
+    assert (pair.standing("db-1"), pair.standing("db-2")) == ("t", "f")
+    assert "db-2-postgres is the primary already. The app is led to it" in pair.run("promote.yml", "-e", "promote_to=db-2-postgres")
+    assert (pair.standing("db-1"), pair.standing("db-2")) == ("t", "f")
+
+
 def test_a_primary_that_cannot_be_asked_is_not_left_behind_unless_that_is_said(pair: Database):
     pair.run("promote.yml")
     assert (pair.standing("db-1"), pair.standing("db-2")) == ("f", "t")

@@ -16,7 +16,8 @@ APP = {"name": "app-1", "groups": ["app"], "size": "s-1vcpu-2gb"}
 
 def droplet(name: str, number: int, groups: list[str], size: str, volumes: list[str] | None = None) -> dict[str, Any]:
     tags = ["berth:shop", *(f"berth:shop:{group}" for group in groups), *(["berth:shop:app:front"] if "app" in groups else [])]
-    return {"id": number, "name": f"shop-{name}", "size_slug": size, "region": {"slug": "fra1"}, "tags": tags, "volume_ids": volumes or []}
+    where = {"region": {"slug": "fra1"}, "tags": tags, "volume_ids": volumes or []}
+    return {"id": number, "name": f"shop-{name}", "size_slug": size, "status": "active", **where}
 
 
 THERE = [droplet("data-1", 1, ["postgres", "redis"], "s-2vcpu-4gb", ["v"]), droplet("app-1", 2, ["app"], "s-1vcpu-2gb")]
@@ -52,6 +53,13 @@ def test_a_size_a_volume_and_a_droplet_that_goes():
     assert "resize droplet shop-app-1 from s-1vcpu-2gb to s-2vcpu-2gb: it is off for a minute" in lines
     assert "grow volume shop-data-1-data from 20 to 30 GiB" in lines
     assert "destroy droplet shop-app-1: no longer described" in plan(wanted, THERE, [VOLUME]).lines()
+
+
+def test_one_that_is_off_is_switched_on_by_its_new_size_or_by_itself():
+    there = [THERE[0], {**THERE[1], "status": "off"}]
+    assert plan([DATA, APP], there, [VOLUME]).lines() == ["switch on droplet shop-app-1"]
+    resized = plan([DATA, {**APP, "size": "s-2vcpu-2gb"}], there, [VOLUME])
+    assert ([each["name"] for each, _size in resized.resize], resized.switch_on) == (["shop-app-1"], [])
 
 
 REFUSED = {

@@ -21,13 +21,15 @@ _VOLUME_KEYS = ("name", "size")
 
 class Plan(NamedTuple):
     """``volumes``, ``create``: what to make, as the API takes it; ``grow``: volume to its new size in GiB; ``resize``: (droplet, new size);
-    ``tag``, ``untag``: (droplet, tag); ``attach``: (volume's name, droplet's name); ``remove``: droplets that are described no more.
+    ``switch_on``: droplets that are off and need no other size; ``tag``, ``untag``: (droplet, tag); ``attach``: (volume's name, droplet's
+    name); ``remove``: droplets that are described no more.
     """
 
     volumes: list[dict[str, Any]]
     create: list[dict[str, Any]]
     grow: list[tuple[dict[str, Any], int]]
     resize: list[tuple[dict[str, Any], str]]
+    switch_on: list[dict[str, Any]]
     tag: list[tuple[dict[str, Any], str]]
     untag: list[tuple[dict[str, Any], str]]
     attach: list[tuple[str, str]]
@@ -42,6 +44,7 @@ class Plan(NamedTuple):
         said += [f"make droplet {each['name']}, {each['size']}, {each['image']}, {each['region']}" for each in self.create]
         said += [f"grow volume {each['name']} from {each['size_gigabytes']} to {size} GiB" for each, size in self.grow]
         said += [f"resize droplet {each['name']} from {each['size_slug']} to {size}: it is off for a minute" for each, size in self.resize]
+        said += [f"switch on droplet {each['name']}" for each in self.switch_on]
         said += [f"tag droplet {each['name']} {tag}" for each, tag in self.tag]
         said += [f"untag droplet {each['name']} {tag}" for each, tag in self.untag]
         said += [f"attach volume {volume} to {droplet}" for volume, droplet in self.attach]
@@ -119,7 +122,7 @@ def plan(
             raise BerthError(f"there are two droplets {droplet['name']}; destroy the one that is not in use, and run again")
         there[droplet["name"]] = droplet
     kept = {volume["name"]: volume for volume in volumes}
-    result = Plan([], [], [], [], [], [], [], [])
+    result = Plan([], [], [], [], [], [], [], [], [])
     for each in wanted:
         _one(stack, each, there.get(f"{stack}-{each['name']}"), kept, region, image, result)
     names = {f"{stack}-{each['name']}" for each in wanted}
@@ -151,6 +154,8 @@ def _one(
             )
         if there["size_slug"] != each["size"]:
             result.resize.append((dict(there), each["size"]))
+        elif there["status"] == "off":
+            result.switch_on.append(dict(there))
         result.tag.extend((dict(there), tag) for tag in tags if tag not in there["tags"])
         stale = [group_tag(stack, group) for group in groups_of(there, stack) if group not in each["groups"]]
         for tag in stale:
