@@ -248,20 +248,20 @@ class Keeper:
         self.act(droplet, {"type": "resize", "size": size, "disk": False})
         self.act(droplet, {"type": "power_on"})
 
-    def bring(self, droplets: list[dict[str, Any]], name: str, state: str) -> bool:
-        """Lead visitors away from a droplet, or to it again, restart it, or give it another size. Returns whether that changed something."""
+    def bring(self, droplets: list[dict[str, Any]], name: str, state: str) -> list[str]:
+        """Lead visitors away from a droplet, or to it again, restart it, or give it another size. Returns what that was, or nothing."""
         found = [each for each in droplets if digitalocean.short_name(each["name"], self.stack) == name]
         if not found:
             raise BerthError(f"stack {self.stack} has no droplet {name}")
         droplet, front = found[0], digitalocean.front_tag(self.stack)
-        changed = {
-            "restarted": True,
-            "resized": droplet["size_slug"] != self.params["size"],
-            "aside": front in droplet["tags"],
-            "serving": front not in droplet["tags"],
+        steps = {
+            "restarted": [f"restart droplet {droplet['name']}"],
+            "resized": [droplet_plan.resizing(droplet, self.params["size"])] if droplet["size_slug"] != self.params["size"] else [],
+            "aside": [f"untag droplet {droplet['name']} {front}"] if front in droplet["tags"] else [],
+            "serving": [f"tag droplet {droplet['name']} {front}"] if front not in droplet["tags"] else [],
         }[state]
-        if not changed or self.check_mode:
-            return changed
+        if not steps or self.check_mode:
+            return steps
         if state == "aside":
             self.leave([droplet])
         elif state == "serving":
@@ -273,7 +273,7 @@ class Keeper:
             self.resize(droplet, self.params["size"])
         else:
             self.act(droplet, {"type": "reboot"})
-        return True
+        return steps
 
     def serves(self, address: str) -> bool:
         """Wait until an app's droplet answers again what the load balancer asks it. Returns whether it does."""
@@ -368,9 +368,10 @@ def main() -> None:
             diff = {"before": "\n".join(["", *gone, ""]), "after": "\n"}
             module.exit_json(changed=bool(gone), plan=gone, droplets=[], volumes=[each["name"] for each in volumes], diff=diff)
         if params["state"] in _OF_ONE:
-            changed = keeper.bring(droplets, params["name"], params["state"])
+            steps = keeper.bring(droplets, params["name"], params["state"])
             there = shown(keeper.droplets(), volumes, params["stack"], set())
-            module.exit_json(changed=changed, plan=[], droplets=there, volumes=[each["name"] for each in volumes])
+            diff = {"before": "", "after": "".join(f"{step}\n" for step in steps)}
+            module.exit_json(changed=bool(steps), plan=steps, droplets=there, volumes=[each["name"] for each in volumes], diff=diff)
         wanted = droplet_plan.described(params["droplets"])
         plan = droplet_plan.plan(params["stack"], wanted, droplets, volumes, params["region"], params["image"])
         if not params["remove"]:

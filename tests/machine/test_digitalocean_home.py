@@ -569,7 +569,11 @@ def test_droplets_come_grow_and_go_without_a_lost_request(app: Droplets):
         {"name": "app-1", "groups": ["app"], "size": "s-2vcpu-2gb"},
         {"name": "app-3", "groups": ["app"], "size": "s-1vcpu-2gb"},
     ]
-    done, load = visited(app, "site.yml", "-e", json.dumps({"digitalocean_droplets": wanted}), "-e", "app_release=second")
+    told = ("-e", json.dumps({"digitalocean_droplets": wanted}), "-e", "app_release=second")
+    done = app.playbook("platform.yml", "--check", "--diff", *told)
+    assert f"resize droplet {NAME}-app-1 from s-1vcpu-2gb to s-2vcpu-2gb: it is off for a minute" in done.stdout, done.stdout[-3000:]
+    assert app.droplet("app-1")["size_slug"] == "s-1vcpu-2gb"
+    done, load = visited(app, "site.yml", *told)
     assert done.returncode == 0, done.stdout[-5000:]
     assert load.lost == {}
     names = {each["name"].removeprefix(f"{NAME}-"): each["size_slug"] for each in stack.account().droplets.list()["droplets"]}

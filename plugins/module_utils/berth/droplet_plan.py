@@ -43,12 +43,17 @@ class Plan(NamedTuple):
         said = [f"make volume {each['name']}, {each['size_gigabytes']} GiB, {each['region']}" for each in self.volumes]
         said += [f"make droplet {each['name']}, {each['size']}, {each['image']}, {each['region']}" for each in self.create]
         said += [f"grow volume {each['name']} from {each['size_gigabytes']} to {size} GiB" for each, size in self.grow]
-        said += [f"resize droplet {each['name']} from {each['size_slug']} to {size}: it is off for a minute" for each, size in self.resize]
+        said += [resizing(each, size) for each, size in self.resize]
         said += [f"switch on droplet {each['name']}" for each in self.switch_on]
         said += [f"tag droplet {each['name']} {tag}" for each, tag in self.tag]
         said += [f"untag droplet {each['name']} {tag}" for each, tag in self.untag]
         said += [f"attach volume {volume} to {droplet}" for volume, droplet in self.attach]
         return said + [f"destroy droplet {each['name']}: no longer described" for each in self.remove]
+
+
+def resizing(droplet: Mapping[str, Any], size: str) -> str:
+    """In words, that a droplet gets another size, and what that interrupts."""
+    return f"resize droplet {droplet['name']} from {droplet['size_slug']} to {size}: it is off for a minute"
 
 
 def described(droplets: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
