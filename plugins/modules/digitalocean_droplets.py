@@ -199,7 +199,7 @@ class Keeper:
                 self.account, what, digitalocean.ask(what, self.account.volume_actions.post_by_id, volume["id"], body=body), self.seconds
             )
         for droplet in plan.switch_on:
-            self.act(droplet, {"type": "power_on"})
+            self.switch_on(self.settled(droplet))
         if plan.remove:
             self.leave(plan.remove)
             for droplet in plan.remove:
@@ -243,10 +243,29 @@ class Keeper:
 
     def resize(self, droplet: dict[str, Any], size: str) -> None:
         """Give a droplet another size, which only one that is off can take. Its disk stays, so that it can shrink again."""
-        if droplet["status"] != "off":
-            self.act(droplet, {"type": "shutdown"})
-        self.act(droplet, {"type": "resize", "size": size, "disk": False})
-        self.act(droplet, {"type": "power_on"})
+        droplet = self.settled(droplet)
+        if droplet["size_slug"] != size:
+            if droplet["status"] != "off":
+                self.act(droplet, {"type": "shutdown"})
+            self.act(droplet, {"type": "resize", "size": size, "disk": False})
+        self.switch_on(self.settled(droplet))
+
+    def switch_on(self, droplet: dict[str, Any]) -> None:
+        """Switch on a droplet that is off."""
+        if droplet["status"] == "off":
+            self.act(droplet, {"type": "power_on"})
+
+    def settled(self, droplet: dict[str, Any]) -> dict[str, Any]:
+        """The droplet as it is when all that goes on with it has ended, such as what a run has begun that was killed."""
+        what, number = f"Waiting for what goes on with droplet {droplet['name']}", droplet["id"]
+
+        def look() -> bool:
+            # The newest come first.
+            actions = digitalocean.ask(what, self.account.droplet_actions.list, droplet_id=number)["actions"]
+            return all(each["status"] != "in-progress" for each in actions)
+
+        digitalocean.wait_for(what, look, self.seconds)
+        return dict(digitalocean.ask(what, self.account.droplets.get, number)["droplet"])
 
     def bring(self, droplets: list[dict[str, Any]], name: str, state: str) -> list[str]:
         """Lead visitors away from a droplet, or to it again, restart it, or give it another size. Returns what that was, or nothing."""
@@ -272,7 +291,7 @@ class Keeper:
         elif state == "resized":
             self.resize(droplet, self.params["size"])
         else:
-            self.act(droplet, {"type": "reboot"})
+            self.act(self.settled(droplet), {"type": "reboot"})
         return steps
 
     def serves(self, address: str) -> bool:

@@ -113,6 +113,20 @@ def test_killed_at_every_change_and_run_again_everything_is_there_once(torn: Tor
     assert picture() | {"keys": 0} == empty | {"keys": 0}
 
 
+@pytest.mark.parametrize("done", [False, True], ids=["before it is done", "after it is done"])
+def test_killed_while_droplets_are_resized_all_are_on_and_serve(torn: Torn, unbroken: dict[str, Any], done: bool):
+    cloud, told, _empty = torn
+    assert cloud.playbook("site.yml", *told).returncode == 0
+    larger = ("-e", json.dumps({"digitalocean_droplets": [{**each, "size": "s-2vcpu-4gb"} for each in DROPLETS]}))
+    died = sweep_changes(cloud, [1], "site.yml", *told, *larger, done=done)
+    print(f"site.yml died at {died}")
+    # Of each droplet: away from the visitors, off, resized, on, to them again.
+    assert len(died) >= 10
+    assert picture() == unbroken | {"droplets": [(each[0], "s-2vcpu-4gb", *each[2:]) for each in unbroken["droplets"]]}
+    assert eventually(serves)
+    assert cloud.playbook("destroy.yml", *told, *GONE).returncode == 0
+
+
 # Together these are every task of each.
 @pytest.mark.parametrize("first", range(1, 7))
 def test_killed_at_tasks_and_run_again_the_app_serves(torn: Torn, unbroken: dict[str, Any], first: int):
