@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +86,7 @@ def deployments(seconds: Seconds) -> list[str]:
     """New releases of an app of one service, to one droplet and to several, and back; and what an administrator would type for the first."""
     with rehearsed(), tempfile.TemporaryDirectory(prefix="berth-bench-") as home:
         releases, taken = Releases(Path(home) / "one-service"), {}
-        releases.offer(len((FEW, MANY)) * (1 + TIMES) + 2 * TIMES)
+        releases.offer(len((FEW, MANY)) * (1 + TIMES) + 3 * TIMES)
         for count in (FEW, MANY):
             droplets = [{"name": f"app-{each}", "groups": ["app"], "size": "s-1vcpu-1gb"} for each in range(1, count + 1)]
             given = ("-e", f"app_project={releases.folder}", "-e", json.dumps({"digitalocean_droplets": droplets}))
@@ -98,7 +99,7 @@ def deployments(seconds: Seconds) -> list[str]:
 
             taken[count] = seconds(deploy, TIMES)
             if count == FEW:
-                kept = json.loads(run(*on(droplet()), "cat /srv/berth/*/current.json"))
+                kept = json.loads(run(*on(droplets_there()[0]), "cat /srv/berth/*/current.json"))
                 turns = itertools.cycle([kept["before"], kept["release"]])
 
                 def go_back(given: tuple[str, ...] = given, turns: Iterator[str] = turns) -> None:
@@ -107,20 +108,21 @@ def deployments(seconds: Seconds) -> list[str]:
                 back = seconds(go_back, TIMES)
                 kept_open = ("-o", "ControlMaster=auto", "-o", "ControlPersist=60s", "-o", f"ControlPath={home}/control")
                 # Ansible's connection is kept from the run before; what an administrator types anew has one of its own.
-                bare, open_bare = (seconds(by_hand(droplet(), releases, more), TIMES) for more in ((), kept_open))
+                bare, open_bare = (seconds(by_hand(releases, more), TIMES) for more in ((), kept_open))
+        bare_many = seconds(by_hand(releases), TIMES)
     few, many = taken[FEW], taken[MANY]
     return [
         "a new release on a droplet | deploy.yml | rollback.yml | bare: ssh, docker compose pull and up | ratios | the same, connection kept | ratios",
         f"  {few:.1f} s | {back:.1f} s | {bare:.1f} s | {few / bare:.2f}, {back / bare:.2f} | {open_bare:.1f} s | "
         f"{few / open_bare:.2f}, {back / open_bare:.2f}",
-        "a new release on droplets | to one | to six | ratio",
-        f"  {few:.1f} s | {many:.1f} s | {many / few:.2f}",
+        "a new release on droplets | to one | to six | ratio | bare, to all six at once | ratio to bare to one",
+        f"  {few:.1f} s | {many:.1f} s | {many / few:.2f} | {bare_many:.1f} s | {bare_many / bare:.2f}",
     ]
 
 
-def droplet() -> dict[str, Any]:
-    """The first droplet, as the API tells it."""
-    found: dict[str, Any] = next(iter(stack.account().droplets.list()["droplets"]))
+def droplets_there() -> list[dict[str, Any]]:
+    """All droplets, as the API tells them."""
+    found: list[dict[str, Any]] = stack.account().droplets.list()["droplets"]
     return found
 
 
@@ -131,12 +133,16 @@ def on(droplet: dict[str, Any], *more: str) -> tuple[str, ...]:
     return ("ssh", "-i", found["BERTH_SSH_KEY"], "-o", f"UserKnownHostsFile={found['BERTH_KNOWN_HOSTS']}", *more, f"root@{address}")
 
 
-def by_hand(droplet: dict[str, Any], releases: Releases, options: Sequence[str]) -> Callable[[], None]:
-    """What deploys the same service by a command: it stops the old container first, so visitors notice. ``options``: of SSH's."""
-    ssh = on(droplet, *options)
+def by_hand(releases: Releases, options: Sequence[str] = ()) -> Callable[[], None]:
+    """What deploys the same service by a command to all droplets at once: it stops the old container first, so visitors notice. ``options``: of
+    SSH's.
+    """
+    all_of_them = [on(each, *options) for each in droplets_there()]
 
     def deploy() -> None:
         text = json.dumps({"name": "bare", "services": {"web": {"image": releases.next(), "ports": ["8080:80"]}}})
-        run(*ssh, f"mkdir -p bare && cd bare && echo '{text}' > compose.yaml && docker compose pull --quiet && docker compose up -d --wait")
+        command = f"mkdir -p bare && cd bare && echo '{text}' > compose.yaml && docker compose pull --quiet && docker compose up -d --wait"
+        with ThreadPoolExecutor(len(all_of_them)) as pool:
+            list(pool.map(lambda ssh: run(*ssh, command), all_of_them))
 
     return deploy
