@@ -37,6 +37,11 @@ DROPLETS = [
 GIVEN = {"digitalocean_ip_range": ip_range(15), "machine_timeout": 15, "app_compose_keep": ["writer", "reader"]}
 # The most that a playbook may take whose droplet is in trouble.
 SECONDS = 420
+# What visitors see of the app.
+FRONT = """  web:
+    image: nginx:1.28
+    ports: ["80:80"]
+"""
 # Nothing of its own network goes in or out; what runs on it goes on.
 CUT = """table inet cut {
   chain in { type filter hook prerouting priority -400; iifname "eth*" drop; }
@@ -199,8 +204,8 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def app(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Troubled]:
-    server.digitalocean()
-    folder: Path = project(tmp_path_factory.mktemp("troubled") / "troubled", READER)
+    server.digitalocean(["nginx:1.28"])
+    folder: Path = project(tmp_path_factory.mktemp("troubled") / "troubled", FRONT + READER)
     found = Troubled(NAME, "", cloud.environment, "", "digitalocean", project=folder, droplets=DROPLETS, given=GIVEN)
     found.run("site.yml", **found.more)
     found.cached("set kept 1")
