@@ -55,7 +55,7 @@ def keep(droplets: list[dict[str, Any]]) -> dict[str, int]:
     """Have Berth keep these. Returns their names and numbers."""
     given = {"app_name": NAME, "digitalocean_droplets": droplets, "digitalocean_ip_range": "10.121.0.0/20", "backup_bucket": ""}
     # A release that is about to end would be looked at, too.
-    given["app_compose_wait_ended"] = True
+    given["app_wait_ended"] = True
     run("ansible-playbook", "-i", "inventories/digitalocean", "playbooks/site.yml", "-e", json.dumps(given))
     there = stack.account().droplets.list(tag_name=f"berth:{NAME}", per_page=100)["droplets"]
     return {str(each["name"]).removeprefix(f"{NAME}-"): int(each["id"]) for each in there}

@@ -199,7 +199,7 @@ class Keeper:
                 self.account, what, digitalocean.ask(what, self.account.volume_actions.post_by_id, volume["id"], body=body), self.seconds
             )
         for droplet in plan.switch_on:
-            self.switch_on(self.settled(droplet))
+            self.switch_on(droplet)
         if plan.remove:
             self.leave(plan.remove)
             for droplet in plan.remove:
@@ -248,11 +248,11 @@ class Keeper:
             if droplet["status"] != "off":
                 self.act(droplet, {"type": "shutdown"})
             self.act(droplet, {"type": "resize", "size": size, "disk": False})
-        self.switch_on(self.settled(droplet))
+        self.switch_on(droplet)
 
     def switch_on(self, droplet: dict[str, Any]) -> None:
         """Switch on a droplet that is off."""
-        if droplet["status"] == "off":
+        if self.settled(droplet)["status"] == "off":
             self.act(droplet, {"type": "power_on"})
 
     def settled(self, droplet: dict[str, Any]) -> dict[str, Any]:
