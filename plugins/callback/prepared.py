@@ -1,0 +1,102 @@
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Has done once, before any task, what Ansible would do in each task's process, or in each run, anew."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ansible import constants
+from ansible.plugins.callback import CallbackBase
+from ansible.plugins.loader import filter_loader, lookup_loader, test_loader
+from ansible.release import __version__ as core_version
+
+DOCUMENTATION = """
+name: prepared
+type: aggregate
+short_description: What every task needs is made ready once
+description:
+  - Loads filters, tests and lookups before tasks are forked, of which each would load them for itself.
+  - Keeps this project's own modules as Ansible packs them for machines in C(.cache/modules), where each run would pack them anew. They are packed anew
+    when a file of theirs, or Ansible, has changed.
+  - Says nothing. Where nothing can be kept, Ansible packs them as ever.
+author: Berth contributors
+"""
+
+_PLUGINS = Path(__file__).resolve().parents[1]
+_KEPT = _PLUGINS.parent / ".cache" / "modules"
+# What variables of all inventories are looked up by.
+_LOOKUPS = ("ansible.builtin.env", "ansible.builtin.pipe")
+# Whose names of packed modules these are: before the name, and after it the compression and what else is packed.
+_KNOWN_CORES = ("2.19.", "2.20.", "2.21.")
+_BEFORE, _AFTER = "ansible.legacy.", "-ZIP_DEFLATED-none"
+
+
+class CallbackModule(CallbackBase):  # type: ignore[misc]
+    """Begins before the first play and ends after the last."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "prepared"
+
+    def v2_playbook_on_start(self, playbook: Any) -> None:  # noqa: ARG002
+        """Nothing has been forked yet."""
+        for loader in (filter_loader, test_loader):
+            list(loader.all())
+        for name in _LOOKUPS:
+            lookup_loader.get(name, class_only=True)
+        self._state = fingerprint(_PLUGINS)
+        with contextlib.suppress(OSError):
+            offer(_KEPT / self._state, _packed_here())
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:  # noqa: ARG002
+        """All is done, and Ansible's folder for this run is still there."""
+        # What was packed while somebody changed a file may be of either state.
+        with contextlib.suppress(OSError):
+            if fingerprint(_PLUGINS) == self._state:
+                keep(_PLUGINS, _KEPT / self._state, _packed_here())
+
+
+def _packed_here() -> Path:
+    return Path(constants.DEFAULT_LOCAL_TMP) / "ansiballz_cache"
+
+
+def offer(home: Path, run: Path) -> None:
+    """Have a run find the packed modules that a run before has kept in ``home``. Raises OSError."""
+    if core_version.startswith(_KNOWN_CORES):
+        run.mkdir(mode=0o700, parents=True, exist_ok=True)
+        copy(home.glob(f"{_BEFORE}*{_AFTER}"), run)
+
+
+def keep(plugins: Path, home: Path, run: Path) -> None:
+    """Keep in ``home`` what a run has packed of the project's own modules; what was packed of other files goes. Raises OSError."""
+    packed = [run / f"{_BEFORE}{each.stem}{_AFTER}" for each in (plugins / "modules").glob("*.py")]
+    new = [each for each in packed if each.exists() and not (home / each.name).exists()]
+    if not new or not core_version.startswith(_KNOWN_CORES):
+        return
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    copy(new, home)
+    for other in home.parent.iterdir():
+        if other != home:
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def copy(files: Iterable[Path], folder: Path) -> None:
+    """Copy files so that nobody meets half of one. Raises OSError."""
+    for each in files:
+        part = folder / f".{each.name}.{os.getpid()}"
+        shutil.copyfile(each, part)
+        part.rename(folder / each.name)
+
+
+def fingerprint(plugins: Path) -> str:
+    """What tells one state of the files that are packed from another: of the project's by name, size and time of change, of Ansible's by its version."""
+    files = sorted(each for folder in ("modules", "module_utils") for each in (plugins / folder).rglob("*.py"))
+    known = [(str(each), (found := each.stat()).st_size, found.st_mtime_ns) for each in files]
+    return hashlib.sha256(repr((core_version, known)).encode()).hexdigest()[:16]
