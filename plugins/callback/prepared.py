@@ -35,7 +35,8 @@ _KEPT = _PLUGINS.parent / ".cache" / "modules"
 _LOOKUPS = ("ansible.builtin.env", "ansible.builtin.pipe")
 # Whose names of packed modules these are: before the name, and after it the compression and what else is packed.
 _KNOWN_CORES = ("2.19.", "2.20.", "2.21.")
-_BEFORE, _AFTER = "ansible.legacy.", "-ZIP_DEFLATED-none"
+_BEFORE = "ansible.legacy."
+_AFTER = "-ZIP_DEFLATED-none"
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]

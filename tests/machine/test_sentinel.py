@@ -206,6 +206,21 @@ def test_a_machine_that_leads_hands_over_before_it_is_restarted_for_its_packages
     assert three.primary() != before
 
 
+def test_machines_get_another_size_one_after_another_and_who_leads_hands_over(three: Cache):
+    before = away_from_the_app(three)
+    writer = Writer.begun(three, 5500)
+    three.droplets = [each if each["name"] == "cache-2" else {**each, "size": "s-1vcpu-2gb"} for each in THREE]
+    three.run("site.yml")
+    acknowledged = writer.stop()
+    print(f"other sizes: {writer.gap:.1f} s without a write")
+    assert writer.gap < SECONDS / 2
+    assert set(acknowledged) <= three.written()
+    assert [three.droplet(name)["size_slug"] for name in NAMES] == ["s-1vcpu-2gb", "s-1vcpu-1gb", "s-1vcpu-2gb"]
+    assert eventually(three.whole, 120)
+    assert three.primary() != before
+    assert changed_tasks(three.run("site.yml")) == []
+
+
 def test_new_settings_reach_all_of_them_one_after_another(three: Cache):
     assert eventually(three.whole, 120)
     writer = Writer.begun(three, 6000)
