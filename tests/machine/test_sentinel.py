@@ -113,6 +113,8 @@ def test_two_more_follow_the_one_that_was_there(three: Cache):
     said = three.run("status.yml")
     assert "cache-1, primary, followed by 2" in said, said
     assert re.search(r"cache-3, follows 10\.[\d.]+, which is up", said), said
+    # The proxy knows at once that one does not lead: a check that waits for more to be said sees seconds later who has taken over.
+    assert "Layer7 timeout" not in three.on("cache-2", "docker logs berth-proxy 2>&1")
 
 
 def test_a_second_run_changes_nothing_and_shows_no_password(three: Cache):
