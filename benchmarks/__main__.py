@@ -1,4 +1,4 @@
-"""`make bench`: rendering against `docker compose config` alone, and a no-change site.yml against bare `docker compose up`."""
+"""`make bench`, or some parts of it: `python -m benchmarks droplets backups`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -90,19 +90,42 @@ def no_change() -> None:
         run(*compose, "down", "--volumes", "--timeout", "5", "--rmi", "local")
 
 
+def shown(*measures: Callable[[], Iterable[str]]) -> Callable[[], None]:
+    """What prints the lines of some measures, each when it is there."""
+
+    def show() -> None:
+        for measure in measures:
+            for line in measure():
+                print(line, flush=True)
+
+    return show
+
+
+# In this order; all but the first need an engine.
+PARTS: dict[str, Callable[[], None]] = {
+    "rendering": rendering,
+    "no-change": no_change,
+    "aws": shown(lambda: aws.no_change(seconds), aws.deployment, aws.provisioning),
+    "droplets": shown(lambda: droplets.no_change(seconds), lambda: droplets.deployments(seconds)),
+    "backups": shown(lambda: backups.measure(seconds)),
+    "moves": shown(lambda: moves.measure(seconds)),
+    "homes": shown(homes.measure),
+}
+
+
+def main(names: Sequence[str]) -> None:
+    """Measure the parts that are named, or all."""
+    if unknown := [name for name in names if name not in PARTS]:
+        sys.exit(f"there is no part {unknown[0]}; there are {', '.join(PARTS)}")
+    for name, part in PARTS.items():
+        if names and name not in names:
+            continue
+        if name != "rendering" and not engine.answers():
+            print(f"{name}: skipped, no Docker engine answers")
+            continue
+        part()
+    print(f"projects still remembered for make down: {', '.join(projects.remembered()) or 'none'}")
+
+
 if __name__ == "__main__":
-    rendering()
-    if engine.answers():
-        no_change()
-        print("\n".join(aws.no_change(seconds)), flush=True)
-        print("\n".join(aws.deployment()), flush=True)
-        print("\n".join(aws.provisioning()), flush=True)
-        print("\n".join(droplets.no_change(seconds)), flush=True)
-        print("\n".join(droplets.deployments(seconds)), flush=True)
-        print("\n".join(backups.measure(seconds)), flush=True)
-        print("\n".join(moves.measure(seconds)), flush=True)
-        for line in homes.measure():
-            print(line, flush=True)
-        print(f"projects still remembered for make down: {', '.join(projects.remembered()) or 'none'}")
-    else:
-        print("no change: skipped, no Docker engine answers")
+    main(sys.argv[1:])
