@@ -177,7 +177,9 @@ def refresh(cloud: Cloud) -> None:
 def configuration(balancer: dict[str, Any], targets: dict[int, str]) -> str:
     """HAProxy's configuration of a load balancer. ``targets``: droplet to address."""
     check, idle = balancer["health_check"], balancer["http_idle_timeout_seconds"]
-    lines = ["global", "  maxconn 4000", "  hard-stop-after 60s", "defaults", "  timeout connect 5s"]
+    # What was not answered as it should be is in the container's log, with who ended it.
+    lines = ["global", "  maxconn 4000", "  hard-stop-after 60s", "  log stdout format raw local0", "defaults", "  timeout connect 5s"]
+    lines += ["  log global", "  option httplog", "  option dontlog-normal"]
     lines += [f"  timeout client {idle}s", f"  timeout server {idle}s", "  option redispatch", "  retries 3"]
     for rule in balancer["forwarding_rules"]:
         name = f"{rule['entry_protocol']}-{rule['entry_port']}"

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from rehearsal import certificates, server, stack
+from rehearsal import certificates, containers, server, stack
 from rehearsal.digitalocean import api, machines, registry
 from tests.machine.conftest import APP, ROOT, App, Cloud, at_length, eventually, ip_range
 from tests.machine.load import Load
@@ -286,7 +286,16 @@ def visited(app: Droplets, name: str, *arguments: str) -> tuple[subprocess.Compl
     """A playbook while visitors come at 100 requests a second, each of whom reads from both stores."""
     with Load(f"{app.url}/api/values/20") as load:
         done = app.playbook(name, *arguments)
+    if load.lost:
+        print(load.lost, *seen(app), sep="\n")
     return done, load
+
+
+def seen(app: Droplets) -> list[str]:
+    """What was not answered well, as the load balancer and the edges saw it."""
+    balancers = containers.client().containers.list(filters={"name": containers.full_name("balancer-")})
+    said = [each.logs(tail=20).decode(errors="replace") for each in balancers]
+    return said + [app.on(name, "docker logs --tail 20 berth-edge 2>&1") for name in ("app-1", "app-2")]
 
 
 def starved(load: Load) -> bool:
@@ -332,6 +341,20 @@ def test_a_rollback_at_100_requests_a_second_loses_none_and_needs_no_registry(ap
     assert len(set(served.values())) == 1
     assert served["app-1"] == json.loads(left)["before"]
     assert migrations(app) == migrated
+
+
+# As a deploy does it, over and over.
+LED_ELSEWHERE = (
+    "for each in $(seq 30); do docker exec berth-edge caddy reload --force --config /etc/caddy/Caddyfile --adapter caddyfile "
+    "--address unix//run/caddy-admin.sock 2>&1 || exit 1; done"
+)
+
+
+@pytest.mark.alone
+def test_who_connects_in_the_moment_in_which_the_edge_is_led_elsewhere_is_not_sent_away(app: Droplets):
+    with Load(f"http://{app.address('app-1')}/", rate=300) as load:
+        app.on("app-1", LED_ELSEWHERE)
+    assert (load.lost, load.asked > 500) == ({}, True)
 
 
 @at_length("a minute")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from berth.edge import certificate_problem
+from berth.release_model import edge_model
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,3 +40,9 @@ def test_another_domain_s_trouble_is_not_this_one_s():
 @given(st.text())
 def test_any_log_is_read(text: str):
     assert isinstance(certificate_problem(text, "shop.example.com"), str)
+
+
+@pytest.mark.parametrize("migrates", [True, False])
+def test_connections_are_handed_on_while_the_edge_takes_another_configuration_where_the_kernel_can(migrates):
+    caddy = edge_model("caddy:2", migrates=migrates)["services"]["caddy"]
+    assert caddy.get("sysctls") == ({"net.ipv4.tcp_migrate_req": "1"} if migrates else None)

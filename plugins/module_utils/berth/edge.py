@@ -25,6 +25,8 @@ from .writing import write
 
 _FOLDER = Path("/etc/berth/edge")
 _MODEL = Path("/srv/berth/edge/compose.json")
+# Linux 5.14 and later: https://docs.kernel.org/networking/ip-sysctl.html
+_MIGRATES = Path("/proc/sys/net/ipv4/tcp_migrate_req")
 _AUTHORITY = "authority.pem"
 _SEE_SECONDS = 20
 _ANSWER_SECONDS = 10
@@ -80,7 +82,7 @@ class Edge:
         before = path.read_text(encoding="utf-8") if path.is_file() else None
         # Caddy runs as root without the right to pass over permissions.
         _FOLDER.mkdir(parents=True, exist_ok=True, mode=0o755)
-        other = write(_MODEL, json.dumps(release_model.edge_model(self.params["edge_image"])))
+        other = write(_MODEL, json.dumps(release_model.edge_model(self.params["edge_image"], migrates=_MIGRATES.exists())))
         if self.params["acme_authority"]:
             write(_FOLDER / _AUTHORITY, self.params["acme_authority"].strip() + "\n", 0o644)
         try:

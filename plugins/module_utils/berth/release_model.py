@@ -185,8 +185,11 @@ def caddyfile(upstream: str, domain: str, options: Sequence[str], *, certified: 
     return "\n".join([*settings, *sites, ""])
 
 
-def edge_model(image: str) -> dict[str, Any]:
-    """The edge as a Compose project."""
+def edge_model(image: str, *, migrates: bool) -> dict[str, Any]:
+    """The edge as a Compose project. ``migrates``: whether the kernel hands on connections that a socket which closes has not accepted yet.
+
+    Caddy opens its sockets anew, beside the old ones, for each configuration; without that, who connects in the moment between is sent away.
+    """
     return {
         "name": EDGE_NETWORK,
         "services": {
@@ -200,6 +203,7 @@ def edge_model(image: str) -> dict[str, Any]:
                 "pids_limit": 1024,
                 "read_only": True,
                 "tmpfs": ["/tmp", "/run"],
+                **({"sysctls": {"net.ipv4.tcp_migrate_req": "1"}} if migrates else {}),
                 "ports": ["80:80", "443:443", "443:443/udp"],
                 "networks": ["edge"],
                 "volumes": [
