@@ -31,7 +31,7 @@ author: Berth contributors
 
 _PLUGINS = Path(__file__).resolve().parents[1]
 _KEPT = _PLUGINS.parent / ".cache" / "modules"
-# What variables of all inventories are looked up by.
+# By which the variables of most tasks are looked up.
 _LOOKUPS = ("ansible.builtin.env", "ansible.builtin.pipe")
 # Whose names of packed modules these are: before the name, and after it the compression and what else is packed.
 _KNOWN_CORES = ("2.19.", "2.20.", "2.21.")
@@ -45,6 +45,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
     CALLBACK_NAME = "prepared"
+    # The state of the files that this run's modules are packed of; empty where nothing is offered or kept.
+    _state = ""
 
     def v2_playbook_on_start(self, playbook: Any) -> None:  # noqa: ARG002
         """Nothing has been forked yet."""
@@ -52,15 +54,17 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             list(loader.all())
         for name in _LOOKUPS:
             lookup_loader.get(name, class_only=True)
-        self._state = fingerprint(_PLUGINS)
+        if not core_version.startswith(_KNOWN_CORES):
+            return
         with contextlib.suppress(OSError):
+            self._state = fingerprint(_PLUGINS)
             offer(_KEPT / self._state, _packed_here())
 
     def v2_playbook_on_stats(self, stats: Any) -> None:  # noqa: ARG002
         """All is done, and Ansible's folder for this run is still there."""
         # What was packed while somebody changed a file may be of either state.
         with contextlib.suppress(OSError):
-            if fingerprint(_PLUGINS) == self._state:
+            if self._state and fingerprint(_PLUGINS) == self._state:
                 keep(_PLUGINS, _KEPT / self._state, _packed_here())
 
 
@@ -70,16 +74,15 @@ def _packed_here() -> Path:
 
 def offer(home: Path, run: Path) -> None:
     """Have a run find the packed modules that a run before has kept in ``home``. Raises OSError."""
-    if core_version.startswith(_KNOWN_CORES):
-        run.mkdir(mode=0o700, parents=True, exist_ok=True)
-        copy(home.glob(f"{_BEFORE}*{_AFTER}"), run)
+    run.mkdir(mode=0o700, parents=True, exist_ok=True)
+    copy(home.glob(f"{_BEFORE}*{_AFTER}"), run)
 
 
 def keep(plugins: Path, home: Path, run: Path) -> None:
     """Keep in ``home`` what a run has packed of the project's own modules; what was packed of other files goes. Raises OSError."""
     packed = [run / f"{_BEFORE}{each.stem}{_AFTER}" for each in (plugins / "modules").glob("*.py")]
     new = [each for each in packed if each.exists() and not (home / each.name).exists()]
-    if not new or not core_version.startswith(_KNOWN_CORES):
+    if not new:
         return
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     copy(new, home)
@@ -97,7 +100,10 @@ def copy(files: Iterable[Path], folder: Path) -> None:
 
 
 def fingerprint(plugins: Path) -> str:
-    """What tells one state of the files that are packed from another: of the project's by name, size and time of change, of Ansible's by its version."""
+    """What tells one state of the files that are packed from another: of the project's by name, size and time of change, of Ansible's by its version.
+
+    Raises OSError.
+    """
     files = sorted(each for folder in ("modules", "module_utils") for each in (plugins / folder).rglob("*.py"))
     known = [(str(each), (found := each.stat()).st_size, found.st_mtime_ns) for each in files]
     return hashlib.sha256(repr((core_version, known)).encode()).hexdigest()[:16]

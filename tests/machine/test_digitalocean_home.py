@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from berth.edge import RELOAD
 
 from rehearsal import certificates, containers, server, stack
 from rehearsal.digitalocean import api, machines, registry
@@ -344,10 +345,7 @@ def test_a_rollback_at_100_requests_a_second_loses_none_and_needs_no_registry(ap
 
 
 # As a deploy does it, over and over.
-LED_ELSEWHERE = (
-    "for each in $(seq 30); do docker exec berth-edge caddy reload --force --config /etc/caddy/Caddyfile --adapter caddyfile "
-    "--address unix//run/caddy-admin.sock 2>&1 || exit 1; done"
-)
+LED_ELSEWHERE = f"for each in $(seq 30); do docker {' '.join(RELOAD)} --force 2>&1 || exit 1; done"
 
 
 @pytest.mark.alone

@@ -100,7 +100,7 @@ class Edge:
         except BerthError:
             if before is not None:
                 write(path, before, 0o644)
-                self.docker(*_RELOAD)
+                self.docker(*RELOAD)
             raise
 
     def remove(self) -> None:
@@ -112,7 +112,7 @@ class Edge:
             shutil.rmtree(_FOLDER, ignore_errors=True)
 
     def _reload(self) -> None:
-        self.docker.check("The edge", *_RELOAD)
+        self.docker.check("The edge", *RELOAD)
 
     def _see(self, *, certified: bool) -> None:
         """Ask the front door through the edge."""
@@ -170,7 +170,8 @@ class Edge:
         return {"domain": self.domain, "served": True, "expires": out.strip().removeprefix("notAfter=") if code == 0 else "", "problem": ""}
 
 
-_RELOAD = (
+# Has the edge take its configuration: words for docker.
+RELOAD = (
     *("exec", release_model.EDGE_NETWORK, "caddy", "reload", "--config", "/etc/caddy/Caddyfile", "--adapter", "caddyfile"),
     *("--address", "unix//run/caddy-admin.sock"),
 )
