@@ -9,12 +9,13 @@ import random
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import docker.errors
+from berth.migration_stores import Stores
 
 from rehearsal import containers
 from rehearsal.digitalocean import machines
@@ -86,12 +87,12 @@ class Project:
         homes = {"from": "inventories/local", "to": self.other}
         return ["ansible-playbook", "playbooks/migrate.yml", "-e", json.dumps({**told, **self.told, **homes, **given})]
 
-    def playbook(self, inventory: str, name: str, *arguments: str) -> str:
+    def playbook(self, inventory: str, name: str, *arguments: str, succeeds: bool = True) -> str:
         told = {"app_name": NAME, "app_project": str(self.folder), **(self.told if inventory == self.other else {})}
         words = ["ansible-playbook", "-i", inventory, f"playbooks/{name}", "-e", json.dumps(told), *arguments]
         done = subprocess.run(words, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=900, check=False)
-        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
-        return " ".join(done.stdout.split())
+        assert (done.returncode == 0) is succeeds, done.stdout[-4000:] + done.stderr[-1000:]
+        return " ".join((done.stdout + done.stderr).split())
 
     def move(self, phase: str, succeeds: bool = True, **given: object) -> str:
         """What a phase says, on one line."""
@@ -147,6 +148,17 @@ class Project:
     def queue(self, *words: str) -> str:
         command = ["docker", "exec", "--env", "REDISCLI_AUTH=geheim", f"{NAME}-queue-1", "redis-cli", *words]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+
+
+@contextlib.contextmanager
+def closed(told: Mapping[str, Mapping[str, Any]]) -> Iterator[None]:
+    """Stores that endpoints.yml has told of take no writes meanwhile, as after a move."""
+    stores = Stores("the home", told, "", fresh=False)
+    stores.writes(allowed=False)
+    try:
+        yield
+    finally:
+        stores.writes(allowed=True)
 
 
 def relays_end() -> None:

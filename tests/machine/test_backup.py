@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -21,6 +22,7 @@ from rehearsal import containers, server, stack
 from rehearsal.digitalocean import machines, spaces
 from tests.machine.conftest import EVERY, Cloud, at_length, eventually, ip_range
 from tests.machine.database import Database, Writer, project
+from tests.machine.moving import closed
 
 pytestmark = pytest.mark.docker
 NAME = "backup-test"
@@ -137,9 +139,22 @@ def test_what_cannot_be_restored_is_refused_and_nothing_is_touched(database: Dat
     assert database.on("db-1", "md5sum /etc/berth/postgres/conf/* /etc/berth/postgres/backup.json; ls /mnt/data; docker ps -q") == before
 
 
-def test_a_restored_database_takes_the_running_ones_place_when_the_name_is_typed(database: Database):
+@contextlib.contextmanager
+def moved_away(database: Database, folder: Path) -> Iterator[None]:
+    """Meanwhile its stores are as a move leaves them."""
+    database.run("endpoints.yml", "-e", f"endpoints_file={folder}/told.json")
+    with closed(json.loads((folder / "told.json").read_text())["endpoints"]):
+        yield
+
+
+def test_a_restored_database_takes_the_running_ones_place_when_the_name_is_typed(database: Database, tmp_path: Path):
     found = keeper(database, "backup")
     database.ask("insert into written values (3)")
+    with moved_away(database, tmp_path):
+        said = database.run("restore.yml", "-e", f"restore_to={found['id']}", "-e", f"restore={NAME}", succeeds=False)
+        assert "Postgres takes no writes since its data was moved away with playbooks/migrate.yml" in said
+        with pytest.raises(OSError, match="read-only"):
+            database.ask("insert into written values (33)")
     # The backup knows the passwords of before.
     database.run("rotate.yml")
     said = database.run("restore.yml", "-e", f"restore_to={found['id']}", "-e", f"restore={NAME}")
@@ -173,12 +188,16 @@ def test_a_drill_finds_what_was_recorded_and_what_is_damaged_raises_an_alarm(dat
     assert alarms[1][-1].endswith("all is well again")
 
 
-def test_a_restored_redis_takes_the_running_ones_place_when_the_name_is_typed(database: Database):
+def test_a_restored_redis_takes_the_running_ones_place_when_the_name_is_typed(database: Database, tmp_path: Path):
     redis(database, "set later 1")
     said = database.run("restore.yml", "-e", "restore_store=redis", "-e", "restore_to=latest")
     assert "It lacks what was written since" in said
     assert redis(database, "keys '*'", "berth-redis-restored") == "kept"
     assert set(redis(database, "keys '*'").split()) == {"kept", "later"}
+    with moved_away(database, tmp_path):
+        said = database.run("restore.yml", "-e", "restore_store=redis", "-e", f"restore={NAME}", succeeds=False)
+        assert "Redis takes no writes since its data was moved away" in said
+        assert "NOREPLICAS" in redis(database, "set later 2")
     database.run("restore.yml", "-e", "restore_store=redis", "-e", f"restore={NAME}")
     assert redis(database, "keys '*'") == "kept"
     database.run("restore.yml", "-e", "restore_store=redis", "-e", f"restore_forget={NAME}")

@@ -15,6 +15,7 @@ import pytest
 from rehearsal import images
 from rehearsal.rules import kill_tree
 from tests.machine.conftest import ROOT, at_length
+from tests.machine.moving import closed
 
 pytestmark = pytest.mark.docker
 
@@ -105,6 +106,9 @@ def test_what_is_restored_stands_beside_and_takes_the_place_when_it_is_told(lapt
     assert laptop.sql("select count(*) from sold", "shop_restored") == "1000"
     assert laptop.sql("select count(*) from sold") == "501"
     assert "Nothing was touched" in laptop.run("restore", succeeds=False, restore="another")
+    with closed({"postgres": {"project": NAME, "service": "db", "engine": "postgres"}}):
+        assert "since its data was moved away with playbooks/migrate.yml" in laptop.run("restore", succeeds=False, restore=NAME)
+        assert laptop.sql("select count(*) from sold") == "501"
     # A client that is connected all the time comes back to the other database by the same name.
     client = subprocess.Popen(["docker", "exec", f"{NAME}-db-1", "psql", "-U", "shop", "-c", "select pg_sleep(60)"], stderr=subprocess.PIPE)
     said = laptop.run("restore", restore=NAME)
@@ -127,6 +131,9 @@ def test_keys_come_back_and_stay_over_a_restart(laptop: Laptop, service: str):
     ask("set", "later", "1")
     laptop.run("restore", restore_store=service, restore_to="latest")
     assert ask("keys", "*") == "later"
+    with closed({"redis": {"project": NAME, "service": service, "engine": "redis"}}):
+        assert "since its data was moved away" in laptop.run("restore", succeeds=False, restore_store=service, restore=NAME)
+        assert ask("set", "later", "2").startswith("NOREPLICAS")
     said = laptop.run("restore", restore_store=service, restore=NAME)
     assert "It is served now" in said
     assert (ask("keys", "*"), ask("get", name)) == (name, before)

@@ -104,7 +104,12 @@ def test_it_moves_out_again_and_what_was_left_takes_no_writes(homes: OnAws):
     with pytest.raises(OSError, match="read-only"):
         homes.there("insert into sold values (1)")
     assert homes.keys("set", "job", "fourth").startswith("NOREPLICAS")
+    said = homes.playbook("inventories/aws", "restore.yml", "-e", f"restore={NAME}", succeeds=False)
+    assert "takes no writes since its data was moved away" in said
     assert "takes writes" in homes.move("back", migrate_lose=True, **other)
     homes.there("insert into sold values (9300)")
     assert homes.keys("set", "job", "fourth") == "OK"
+    # Nothing is in the way of a restore but that nothing was restored.
+    said = homes.playbook("inventories/aws", "restore.yml", "-e", f"restore={NAME}", succeeds=False)
+    assert f"There is no RDS instance berth-{NAME}-restored" in said
     assert homes.open_ways() == []

@@ -104,6 +104,9 @@ class Store(work.Copies):
     def ready(self, restored: str) -> bool:
         return bool(restored)
 
+    def closed(self) -> bool:
+        return False
+
 
 @pytest.mark.parametrize("steps", range(12))
 def test_a_restore_that_is_killed_anywhere_is_ended_by_the_next_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int):

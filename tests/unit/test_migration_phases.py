@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from berth import cache_writes, migration, progress
+from berth import cache_writes, migration, progress, rds_writes
 from berth.beside import Beside
 from berth.migration import Migration
+from berth.migration_postgres import Database
 from berth.migration_redis import Key, Keys
 from berth.migration_stores import Stores
+from berth.postgres_server import Server
 from berth.problems import BerthError
 from botocore.exceptions import ClientError
 
@@ -206,6 +208,37 @@ def test_a_parameter_group_is_told_and_left_as_it_was(monkeypatch: pytest.Monkey
     assert asked == [("modify", "6"), ("modify", "0"), ("reset", "min-replicas-to-write")]
     with pytest.raises(BerthError, match=r"parameter group gone: .*not found"):
         cache_writes.gate("gone", "eu-central-1")(False)
+
+
+def test_an_instance_is_noted_to_be_closed_before_it_is_and_until_it_is_open(monkeypatch: pytest.MonkeyPatch):
+    asked: list[str] = []
+
+    class Client:
+        """What RDS is asked."""
+
+        def add_tags_to_resource(self, ResourceName: str, Tags: list[dict[str, str]]) -> None:  # noqa: N803
+            if ResourceName.endswith("gone"):
+                raise ClientError({"Error": {"Code": "DBInstanceNotFound", "Message": "not found"}}, "AddTagsToResource")
+            asked.append(f"noted {Tags[0]['Key']}")
+
+        def remove_tags_from_resource(self, TagKeys: list[str], **_resource: str) -> None:  # noqa: N803
+            asked.append(f"forgotten {TagKeys[0]}")
+
+    class Shop(Server):
+        """A server that notes what it is told."""
+
+        def sql(self, text: str, _database: str = "template1") -> list[list[str]]:  # type: ignore[override]
+            asked.extend(["closed"] * ("set default_transaction_read_only = on" in text) + ["opened"] * ("reset default" in text))
+            return []
+
+    monkeypatch.setitem(sys.modules, "boto3", types.SimpleNamespace(client=lambda _service, region_name: Client()))
+    arn = "arn:aws:rds:eu-central-1:1:db:shop"
+    database = Database(Shop(Beside("there", [])), "shop", "shop", mark=rds_writes.mark(arn, "eu-central-1"))
+    database.writes(allowed=False)
+    database.writes(allowed=True)
+    assert asked == ["noted berth:closed", "closed", "opened", "forgotten berth:closed"]
+    with pytest.raises(BerthError, match=r"RDS instance gone: .*not found"):
+        rds_writes.mark("arn:aws:rds:eu-central-1:1:db:gone", "eu-central-1")(False)
 
 
 def test_the_playbook_knows_the_phases_that_there_are():

@@ -98,6 +98,12 @@ class App:
         backup = store.beside()
         if not backup:
             refuse(f"nothing is restored beside {service}; give restore_to=latest, a backup's name or a time. Nothing was touched")
+        if store.closed():
+            refuse(
+                f"{service} takes no writes since its data was moved away with playbooks/migrate.yml, and what was restored would take them. To "
+                "use it again, open it with that move's from and to, -e migrate=back -e migrate_lose=true; then take it once more. What is "
+                "served was not touched"
+            )
         return {"changed": True, "backup": backup, "aside": store.take(f"{now():%Y%m%d-%H%M%S}")}
 
     def discard(self, service: str, _given: Mapping[str, Any]) -> dict[str, Any]:

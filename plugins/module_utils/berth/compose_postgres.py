@@ -91,8 +91,14 @@ class Postgres(Store):
         found = self._restored()
         return next(iter(found.values())) if found and all(found.values()) else ""
 
+    def _replaced(self) -> list[str]:
+        return [each.removesuffix(_FRESH) for each in self._restored()]
+
+    def closed(self) -> bool:
+        return any(map(self.server.closed, self._replaced()))
+
     def take(self, stamp: str) -> str:
-        kept = self.server.swap([each.removesuffix(_FRESH) for each in self._restored()], _FRESH, "_before_" + stamp.replace("-", "_"))
+        kept = self.server.swap(self._replaced(), _FRESH, "_before_" + stamp.replace("-", "_"))
         return f"the database{'s' * (len(kept) > 1)} {', '.join(kept)}" if kept else ""
 
     def _drop(self, pattern: str) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from .beside import Beside, called, last_words
 from .compose_stores import Store, wait_until
+from .migration_redis import MANY, WRITES
 from .problems import BerthError, refuse
 from .store_dumps import Backup
 
@@ -105,6 +106,9 @@ class Redis(Store):
     def beside(self) -> str:
         found = _seen(self.copy)
         return str(found["Config"]["Labels"].get("berth.backup", "")) if found and found["State"]["Running"] else ""
+
+    def closed(self) -> bool:
+        return self.setting(WRITES) == str(MANY)
 
     def take(self, stamp: str) -> str:
         place, aside = self.setting("dir"), f"before-{stamp}"

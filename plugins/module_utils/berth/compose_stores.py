@@ -43,6 +43,10 @@ class Store:
         """The backup that was restored beside what is served and is complete, or an empty string."""
         raise NotImplementedError
 
+    def closed(self) -> bool:
+        """Whether a move has kept what would be replaced from taking writes."""
+        raise NotImplementedError
+
     def take(self, stamp: str) -> str:
         """Let what was restored take the place of what is served, which is kept. Returns where."""
         raise NotImplementedError

@@ -165,6 +165,7 @@ class Migration(Note):
                 target = self._databases[1]
                 target.server.allow(target.name + FRESH, self.state["moved"])
                 self.keep(SWITCHING, last=True)
+                target.marked(allowed=True)
                 target.server.swap([target.name], FRESH, self.state["aside"], self.state["moved"])
         except BerthError as problem:
             if not self._took_over(f"{problem}. "):

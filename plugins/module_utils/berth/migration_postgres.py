@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from . import progress
+from . import progress, rds_writes
 from .postgres_server import CLIENTS, Server, literal, quoted
 from .problems import BerthError, refuse
 
@@ -75,7 +75,7 @@ class Content(NamedTuple):
 
 class Database(NamedTuple):
     """One database of a server. ``storage``: bytes of a service's disk, which cannot be asked. ``logical``: how its server gets to keep a log
-    that can be followed.
+    that can be followed. ``mark``: what notes at a service whether the database takes writes, for who cannot ask the server.
     """
 
     server: Server
@@ -83,6 +83,7 @@ class Database(NamedTuple):
     owner: str
     storage: int = 0
     logical: str = "postgres -c wal_level=logical"
+    mark: Callable[[bool], None] | None = None
 
     @property
     def title(self) -> str:
@@ -122,6 +123,8 @@ class Database(NamedTuple):
 
     def writes(self, *, allowed: bool) -> None:
         """Let it take writes or not. Whoever is connected comes anew, and reads go on."""
+        if not allowed:
+            self.marked(allowed=False)
         setting = "reset default_transaction_read_only" if allowed else "set default_transaction_read_only = on"
         self.server.sql(f"alter database {quoted(self.name)} {setting}")
         # Who was connected before may write until that connection ends.
@@ -132,12 +135,17 @@ class Database(NamedTuple):
             if time.monotonic() > end:
                 refuse(f"{self.title}: connections to {self.name} do not end")
             time.sleep(0.1)
+        if allowed:
+            self.marked(allowed=True)
+
+    def marked(self, *, allowed: bool) -> None:
+        """Note whether it takes writes. A restore asks, which would open it: noted before it is closed, and until it is open."""
+        if self.mark:
+            self.mark(allowed)
 
     def writable(self) -> bool:
         """Whether it takes writes."""
-        query = "select setconfig from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase"
-        said = self.server.one(f"{query} where setrole = 0 and datname = {literal(self.name)}")
-        return "default_transaction_read_only=on" not in said
+        return not self.server.closed(self.name)
 
 
 def find(server: Server, told: Mapping[str, str], named: str, *, fresh: bool) -> Database:
@@ -157,7 +165,8 @@ def find(server: Server, told: Mapping[str, str], named: str, *, fresh: bool) ->
             refuse(f"{server.beside.title} {what}; name the app's with -e migrate_database=NAME. Nothing was touched")
         name = found[0]
     owner = told.get("owner") or server.one("select current_user")
-    return Database(server, name, owner, int(told.get("storage") or 0), told.get("logical") or Database._field_defaults["logical"])
+    mark = rds_writes.mark(told["arn"], told["region"]) if told.get("arn") else None
+    return Database(server, name, owner, int(told.get("storage") or 0), told.get("logical") or Database._field_defaults["logical"], mark)
 
 
 def obstacles(source: Database, target: Database, *, replace: bool, begun: bool) -> list[str]:

@@ -19,7 +19,7 @@ _BATCH = 1000
 # Seconds that a service may take for what takes effect at once.
 _PATIENCE = 60
 # A server takes no writes that asks for more replicas than anybody has.
-_WRITES, _MANY = "min-replicas-to-write", 1_000_000
+WRITES, MANY = "min-replicas-to-write", 1_000_000
 # One batch of keys: the cursor, and of each key its name, its kind, what is left of its time in milliseconds (-1: for ever), and a value.
 _BATCHES = (
     "local found = redis.call('SCAN', ARGV[1], 'COUNT', ARGV[2]) local out = {found[1]} for _, key in ipairs(found[2]) do "
@@ -143,8 +143,8 @@ class Keys:
         if not self._gate:
             for each in (*self._followers, self):
                 if each._closed:
-                    each.beside.ask("sh", "-c", 'rm -f "$1"' if allowed else f'echo "{_WRITES} {_MANY}" > "$1"', "sh", each._closed)
-                each.ask("config", "set", _WRITES, str(self._replicas if allowed else _MANY))
+                    each.beside.ask("sh", "-c", 'rm -f "$1"' if allowed else f'echo "{WRITES} {MANY}" > "$1"', "sh", each._closed)
+                each.ask("config", "set", WRITES, str(self._replicas if allowed else MANY))
             return
         self._gate(allowed)
         end = time.monotonic() + _PATIENCE

@@ -59,6 +59,11 @@ class Server:
         """Whether there is such a database."""
         return bool(self.one(f"select datname from pg_database where datname = {literal(database)}"))
 
+    def closed(self, database: str) -> bool:
+        """Whether a move has kept a database from taking writes."""
+        query = "select setconfig from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase"
+        return "default_transaction_read_only=on" in self.one(f"{query} where setrole = 0 and datname = {literal(database)}")
+
     def note(self, database: str) -> str:
         """A database's comment."""
         return self.one(f"select shobj_description(oid, 'pg_database') from pg_database where datname = {literal(database)}")

@@ -20,6 +20,9 @@ _RECOVERY = (
     *("recovery_target_action", "recovery_target_timeline"),
 )
 
+# A move closes one database for all who come.
+_CLOSED = "SELECT setdatabase FROM pg_db_role_setting WHERE setrole = 0 AND 'default_transaction_read_only=on' = ANY (setconfig)"
+
 # pgBackRest's numbers of what is not as it was written: a checksum, a format, a missing file, what cannot be decrypted.
 _DAMAGE = re.compile(r"\[(026|029|055|095)\]")
 _DAMAGED = "it is damaged where it is stored; restore an older one, and take a new one with playbooks/backup.yml -e backup_full=true"
@@ -67,6 +70,10 @@ class Restores(Copies, Postgres):
             return False
         server.ask("".join(f"ALTER SYSTEM RESET {name};" for name in _RECOVERY) + "CHECKPOINT;")
         return True
+
+    def closed(self) -> bool:
+        """By what a move sets in the database."""
+        return self.server.primary() and bool(self.server.ask(_CLOSED))
 
     def lost(self, until: str) -> dict[str, Any]:
         """What a restored server lacks of the running one."""

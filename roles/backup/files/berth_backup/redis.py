@@ -39,6 +39,10 @@ class RedisKeeper(Copies, Watch):
         """Whether a restored server answers."""
         return self._answers(restored)
 
+    def closed(self) -> bool:
+        """By the file that a move leaves, for who starts it."""
+        return any(self.data.glob("closed*.conf"))
+
     # The repository
 
     def restic(self, *words: str, configuration: str = "", target: Path | None = None) -> tuple[int, str, str]:

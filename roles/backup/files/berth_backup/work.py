@@ -59,6 +59,10 @@ class Copies(Work):
         """Prepare a restored server to take the running one's place. Returns whether it can."""
         raise NotImplementedError
 
+    def closed(self) -> bool:
+        """Whether a move has kept the running server from taking writes. False where it cannot be asked: one that is broken is to be restored."""
+        raise NotImplementedError
+
     def rehearse(self, backup: dict[str, Any]) -> tuple[float, list[str]]:
         """Restore a backup as the copy ``drill``, and look at it. Returns the seconds that it took to restore, and what was found well."""
         raise NotImplementedError
@@ -110,6 +114,12 @@ class Copies(Work):
         if not taking:
             if not self.ready(restored):
                 raise BackupError("there is no restored server beside the running one; give restore_to=latest, a backup's id or a time")
+            if self.closed():
+                raise BackupError(
+                    f"{self.kind} takes no writes since its data was moved away with playbooks/migrate.yml, and what was restored would take "
+                    "them. To use it again, open it with that move's from and to, -e migrate=back -e migrate_lose=true; then let what was "
+                    "restored take the place once more. The running one was not touched"
+                )
             stamp = now().strftime("%Y%m%d-%H%M%S")
             taking = {"aside": str(self.place(f"before-{stamp}")) if self.holds(self.data) else ""}
             self.notes.write("taking", taking)
