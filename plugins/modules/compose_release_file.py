@@ -22,9 +22,8 @@ options:
     type: str
     required: true
   dest:
-    description: Where to write.
+    description: Where to write; by default a temporary file of its own.
     type: path
-    required: true
   images:
     description: Service to image, for those that are built.
     type: dict
@@ -77,7 +76,6 @@ EXAMPLES = r"""
     project_src: /srv/shop
     app: shop
     release: 3f9c2e1
-    dest: /tmp/release/compose.json
     images:
       api: registry.example.com/shop/api@sha256:0c1d…
     connections:
@@ -88,6 +86,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+dest:
+  description: Where it is.
+  type: str
+  returned: success
 release:
   description: The release's name with a digest of all that it runs with.
   type: str
@@ -132,6 +134,7 @@ images:
 
 import json
 import os
+import tempfile
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -181,7 +184,7 @@ def main() -> None:
             **compose.ARGUMENTS,
             "app": {"type": "str", "required": True},
             "release": {"type": "str", "required": True},
-            "dest": {"type": "path", "required": True},
+            "dest": {"type": "path"},
             "images": {"type": "dict", "default": {}},
             "connections": {"type": "dict", "no_log": False},
             "keep": {"type": "list", "elements": "str", "default": []},
@@ -201,12 +204,15 @@ def main() -> None:
     except BerthError as problem:
         module.fail_json(msg=str(problem))
         raise AssertionError("fail_json returned") from None
-    handle = os.open(params["dest"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    if dest := params["dest"]:
+        handle = os.open(dest, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    else:
+        handle, dest = tempfile.mkstemp(prefix="berth-release-", suffix=".json")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         json.dump(document, file)
     for warning in told.pop("warnings"):
         module.warn(warning)
-    module.exit_json(changed=False, **told)
+    module.exit_json(changed=False, dest=dest, **told)
 
 
 if __name__ == "__main__":
