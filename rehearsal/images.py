@@ -24,7 +24,9 @@ _OLDER = {("postgres", "15"): {"RELEASE": "bookworm", "MAJOR": "15"}}
 # What makes the base as small as Debian's own, by where it is there.
 _SLIM = {"dpkg.conf": "etc/dpkg/dpkg.cfg.d/docker", "apt.conf": "etc/apt/apt.conf.d/docker-clean"}
 # And what dpkg has unpacked before it was told.
-_LEFT_OUT = 'cd "$1" && find doc -type f ! -name copyright -delete && find locale -type f ! -name locale.alias -delete && rm -rf info lintian man'
+_LEFT_OUT = (
+    'cd "$1" && find doc -type f ! -name copyright -delete && find locale -type f ! -name locale.alias -delete && rm -rf info lintian man'
+)
 _BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 _PULL_SECONDS = 600
 Say = Callable[[str], None]
