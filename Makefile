@@ -12,7 +12,7 @@ export PATH := $(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo down test test-unit test-machine lint bench scan platform
+.PHONY: help demo down test test-unit test-machine lint bench scan platform images
 
 help: ## What there is to do
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 22
@@ -33,6 +33,9 @@ test-machine: $(VENV)/.ready platform ## What needs Docker: images, roles, the s
 
 platform: $(VENV)/.ready
 	@python -m rehearsal platform --or-skip --browser
+
+images: $(VENV)/.ready platform
+	@python -m rehearsal images
 
 lint: $(VENV)/.ready ## Check style and types
 	ruff check .

@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     platform.add_argument("--browser", action="store_true", help="set up Chromium too, for the tests")
     platform.add_argument("--or-skip", action="store_true", help="succeed where containers cannot run; the tests say what they skip")
     base = commands.add_parser("images", help="make base images available: pulled, or stand-ins")
-    base.add_argument("image", nargs="+", help="such as debian:trixie-slim")
+    base.add_argument("image", nargs="*", help="such as debian:trixie-slim; by default what both clouds' rehearsals begin with")
     start = commands.add_parser("up", help="start the rehearsal of both clouds on this machine")
     start.add_argument(
         "--droplets",
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.command == "demo":
             return demo.run(options.target, options.app, options.arguments)
         if options.command == "images":
-            images.ensure(options.image)
+            images.ensure(options.image) if options.image else server.prepare()
             return 0
         if options.command == "platform":
             if options.browser:

@@ -62,6 +62,13 @@ def environment() -> dict[str, str]:
     }
 
 
+def prepare() -> list[str]:
+    """Have the images that the rehearsals of both clouds begin with. Returns those that are stand-ins. Raises :class:`images.ImageError`."""
+    machines.image()
+    balancers.image()
+    return images.ensure([*_IMAGES, *_ON_DROPLETS], lambda text: print(f"  {text}", flush=True))
+
+
 def up() -> list[str]:
     """Start the server, unless it runs. Returns the images that are stand-ins. Raises :class:`ServerError`."""
     stand_ins = images.ensure(_IMAGES, lambda text: print(f"  {text}", flush=True))
