@@ -350,7 +350,7 @@ LED_ELSEWHERE = f"for each in $(seq 30); do docker {' '.join(RELOAD)} --force 2>
 
 @pytest.mark.alone
 def test_who_connects_in_the_moment_in_which_the_edge_is_led_elsewhere_is_not_sent_away(app: Droplets):
-    with Load(f"http://{app.address('app-1')}/", rate=300) as load:
+    with Load(f"http://{app.address('app-1')}/", rate=900) as load:
         app.on("app-1", LED_ELSEWHERE)
     assert (load.lost, load.asked > 500) == ({}, True)
 

@@ -74,6 +74,12 @@ REFUSED = {
 }
 
 
+@pytest.mark.parametrize("given", ["[]", "app-1", {"name": "app-1"}])
+def test_what_is_no_list_is_said_with_how_to_give_one(given: Any):
+    with pytest.raises(BerthError, match=r"digitalocean_droplets has to be a list, and is .* -e '\{"):
+        droplet_plan.described(given)
+
+
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_cannot_be_is_refused_by_name(what: str):
     wanted, words = REFUSED[what]

@@ -59,6 +59,10 @@ def resizing(droplet: Mapping[str, Any], size: str) -> str:
 def described(droplets: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Check the description of droplets. Raises :class:`BerthError` naming ``digitalocean_droplets[…]`` and the key."""
     found: list[dict[str, Any]] = []
+    if isinstance(droplets, str | Mapping):
+        raise BerthError(
+            f"digitalocean_droplets has to be a list, and is {droplets!r}; on a command line, -e '{{\"digitalocean_droplets\": […]}}'"
+        )
     for index, given in enumerate(droplets):
         where = f"digitalocean_droplets[{index}]"
         if not isinstance(given, Mapping):
