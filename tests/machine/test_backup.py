@@ -155,6 +155,7 @@ def test_a_restored_database_takes_the_running_ones_place_when_the_name_is_typed
         assert "Postgres takes no writes since its data was moved away with playbooks/migrate.yml" in said
         with pytest.raises(OSError, match="read-only"):
             database.ask("insert into written values (33)")
+        assert database.run("status.yml").count("takes no writes, since its data was moved away with playbooks/migrate.yml") == 2
     # The backup knows the passwords of before.
     database.run("rotate.yml")
     said = database.run("restore.yml", "-e", f"restore_to={found['id']}", "-e", f"restore={NAME}")

@@ -106,6 +106,7 @@ def test_it_moves_out_again_and_what_was_left_takes_no_writes(homes: OnAws):
     assert homes.keys("set", "job", "fourth").startswith("NOREPLICAS")
     said = homes.playbook("inventories/aws", "restore.yml", "-e", f"restore={NAME}", succeeds=False)
     assert "takes no writes since its data was moved away" in said
+    assert "takes no writes, since its data was moved away" in homes.playbook("inventories/aws", "status.yml")
     assert "takes writes" in homes.move("back", migrate_lose=True, **other)
     homes.there("insert into sold values (9300)")
     assert homes.keys("set", "job", "fourth") == "OK"
