@@ -25,7 +25,7 @@ _OLDER = {("postgres", "15"): {"RELEASE": "bookworm", "MAJOR": "15"}}
 _SLIM = {"dpkg.conf": "etc/dpkg/dpkg.cfg.d/docker", "apt.conf": "etc/apt/apt.conf.d/docker-clean"}
 # And what dpkg has unpacked before it was told.
 _LEFT_OUT = (
-    'cd "$1" && find doc -type f ! -name copyright -delete && find locale -type f ! -name locale.alias -delete && rm -rf info lintian man'
+    'cd "$1" && find doc -type f ! -name copyright -delete && find locale -type f ! -name locale.alias -delete && rm -rf info lintian'
 )
 _BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 _PULL_SECONDS = 600
