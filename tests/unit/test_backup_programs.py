@@ -155,8 +155,9 @@ def test_a_note_is_whole_or_not_there(tmp_path: Path):
     assert (notes.names("records"), notes.read("records/one")) == (["one"], {"a": 1})
 
 
-def test_a_command_in_a_container_that_was_never_begun_is_tried_again(monkeypatch: pytest.MonkeyPatch):
-    answers = [(1, "", "OCI runtime exec failed: exec failed"), (0, "done", "")]
+@pytest.mark.parametrize("said", [("", "OCI runtime exec failed: exec failed"), ("OCI runtime exec failed: exec failed", "")])
+def test_a_command_in_a_container_that_was_never_begun_is_tried_again(monkeypatch: pytest.MonkeyPatch, said: tuple[str, str]):
+    answers = [(1, *said), (0, "done", "")]
 
     class Done:
         def __init__(self, code: int, out: str, err: str) -> None:

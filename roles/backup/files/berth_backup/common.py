@@ -65,12 +65,15 @@ class Notes:
         (self.folder / f"{name}.json").unlink(missing_ok=True)
 
 
+_NOT_BEGUN = "OCI runtime exec failed"
+
+
 def run(*words: str, stdin: str = "") -> tuple[int, str, str]:
     """Exit code and output of a command."""
     for _each in range(3):
         done = subprocess.run(words, capture_output=True, text=True, errors="replace", input=stdin, check=False)
-        # The engine's own failure, now and then, to begin a command in a container: nothing was begun.
-        if done.returncode == 0 or "OCI runtime exec failed" not in done.stderr:
+        # The engine's own failure, now and then, to begin a command in a container: nothing was begun. It is said on either stream.
+        if done.returncode == 0 or (_NOT_BEGUN not in done.stderr and not done.stdout.startswith(_NOT_BEGUN)):
             break
         time.sleep(1)
     return done.returncode, done.stdout, done.stderr
