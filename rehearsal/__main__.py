@@ -46,7 +46,12 @@ def main(arguments: list[str] | None = None) -> int:
         if options.command == "demo":
             return demo.run(options.target, options.app, options.arguments)
         if options.command == "images":
-            images.ensure(options.image) if options.image else server.prepare()
+            if not engine.answers():
+                raise images.ImageError("no Docker engine answers; python -m rehearsal platform sets one up, or says why it cannot")
+            if options.image:
+                images.ensure(options.image)
+            else:
+                server.prepare()
             return 0
         if options.command == "platform":
             if options.browser:

@@ -21,12 +21,8 @@ _CONTENT = f"{STAND_IN}.content"
 _RELEASE = "trixie"
 # Another release of Debian has another major release of what is stood in for: build arguments of the stand-in's Dockerfile.
 _OLDER = {("postgres", "15"): {"RELEASE": "bookworm", "MAJOR": "15"}}
-# What makes the base as small as Debian's own, by where it is there.
-_SLIM = {"dpkg.conf": "etc/dpkg/dpkg.cfg.d/docker", "apt.conf": "etc/apt/apt.conf.d/docker-clean"}
-# And what dpkg has unpacked before it was told.
-_LEFT_OUT = (
-    'cd "$1" && find doc -type f ! -name copyright -delete && find locale -type f ! -name locale.alias -delete && rm -rf info lintian'
-)
+# What makes the base as small as Debian's own.
+_BASE = _FOLDER / "debian"
 _BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 _PULL_SECONDS = 600
 Say = Callable[[str], None]
@@ -80,7 +76,7 @@ def _base(release: str) -> str:
 
 def _content(folder: Path, arguments: dict[str, str] | None = None) -> str:
     """A digest of what an image is made of, its base included."""
-    files = [path for each in (folder, _FOLDER / "debian") for path in sorted(each.rglob("*")) if path.is_file()]
+    files = [path for each in (folder, _BASE) for path in sorted(each.rglob("*")) if path.is_file()]
     found = hashlib.sha256(b"".join(path.read_bytes() for path in files))
     found.update(repr(sorted(arguments.items())).encode() if arguments else b"")
     return found.hexdigest()
@@ -156,16 +152,14 @@ def _debootstrap(client: Any, say: Say, release: str) -> None:
         include = "--include=ca-certificates"
         _check(["debootstrap", "--variant=minbase", include, release, str(root), *_mirror()], f"{base} cannot be built")
         shutil.rmtree(root / "var/cache/apt/archives", ignore_errors=True)
-        for name, place in _SLIM.items():
-            shutil.copyfile(_FOLDER / "debian" / name, root / place)
-        _check(["sh", "-c", _LEFT_OUT, "sh", str(root / "usr/share")], f"{base} cannot be made smaller")
+        _check(["sh", str(_BASE / "slim.sh"), str(root)], f"{base} cannot be made smaller")
         if _BUNDLE.is_file():
             shutil.copyfile(_BUNDLE, root / str(_BUNDLE).lstrip("/"))
         archive = Path(folder) / "root.tar"
         _check(
             ["tar", "--create", "--numeric-owner", "--directory", str(root), "--file", str(archive), "."], "the base image cannot be packed"
         )
-        changes = [f"LABEL {STAND_IN}=debian {_CONTENT}={_content(_FOLDER / 'debian')}", 'CMD ["bash"]']
+        changes = [f"LABEL {STAND_IN}=debian {_CONTENT}={_content(_BASE)}", 'CMD ["bash"]']
         changes += [f"ENV {name}={_BUNDLE}" for name in ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "PIP_CERT")]
         repository, tag = base.split(":")
         client.api.import_image(src=str(archive), repository=repository, tag=tag, changes=changes)

@@ -62,11 +62,15 @@ def environment() -> dict[str, str]:
     }
 
 
-def prepare() -> list[str]:
-    """Have the images that the rehearsals of both clouds begin with. Returns those that are stand-ins. Raises :class:`images.ImageError`."""
+def prepare(wanted: Sequence[str] = (*_IMAGES, *_ON_DROPLETS)) -> list[str]:
+    """Have base images, by default all that the rehearsals of both clouds begin with, and what droplets and load balancers are made of.
+
+    Returns those that are stand-ins. Raises :class:`images.ImageError`.
+    """
+    stand_ins = images.ensure(wanted, lambda text: print(f"  {text}", flush=True))
     machines.image()
     balancers.image()
-    return images.ensure([*_IMAGES, *_ON_DROPLETS], lambda text: print(f"  {text}", flush=True))
+    return stand_ins
 
 
 def up() -> list[str]:
@@ -103,9 +107,7 @@ def digitalocean(wanted: Sequence[str] = ()) -> list[str]:
     Returns the images that are stand-ins. Raises :class:`ServerError` and :class:`images.ImageError`.
     """
     offered = [*_ON_DROPLETS, *wanted]
-    stand_ins = images.ensure(offered, lambda text: print(f"  {text}", flush=True))
-    machines.image()
-    balancers.image()
+    stand_ins = prepare(offered)
     up()
     registry.start()
     registry.offer(offered)

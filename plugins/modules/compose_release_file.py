@@ -11,7 +11,7 @@ short_description: Render a release of a Compose project, with its data led to w
 description:
   - Reads a Compose project as C(docker compose config) resolves it, leaves out its backing services, leads the environment to their
     connections, and writes a Compose file in JSON that runs beside another release of the same app.
-  - Passwords are in the file, which only its owner may read.
+  - The file is a temporary one. Passwords are in it, so only its owner may read it, and whoever asked for it removes it.
 options:
   app:
     description: Name of the app.
@@ -21,9 +21,6 @@ options:
     description: Name of the release.
     type: str
     required: true
-  dest:
-    description: Where to write; by default a temporary file of its own.
-    type: path
   images:
     description: Service to image, for those that are built.
     type: dict
@@ -87,7 +84,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 dest:
-  description: Where it is.
+  description: The file.
   type: str
   returned: success
 release:
@@ -177,6 +174,20 @@ def render(params: dict[str, Any], project: compose.Project) -> tuple[dict[str, 
     return release_model.named(model, params["app"], name), told
 
 
+def written(module: AnsibleModule, text: str) -> str:
+    """A temporary file that this user alone may read. Ends the module where there is no room for it, and leaves none then."""
+    handle, path = tempfile.mkstemp(prefix="berth-release-", suffix=".json")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        os.unlink(path)
+        module.fail_json(
+            msg=f"{path} cannot be written: {error.strerror}. Make room, or name another folder with TMPDIR. Nothing was deployed."
+        )
+    return path
+
+
 def main() -> None:
     """Run the module as Ansible calls it."""
     module = AnsibleModule(
@@ -184,7 +195,6 @@ def main() -> None:
             **compose.ARGUMENTS,
             "app": {"type": "str", "required": True},
             "release": {"type": "str", "required": True},
-            "dest": {"type": "path"},
             "images": {"type": "dict", "default": {}},
             "connections": {"type": "dict", "no_log": False},
             "keep": {"type": "list", "elements": "str", "default": []},
@@ -204,12 +214,7 @@ def main() -> None:
     except BerthError as problem:
         module.fail_json(msg=str(problem))
         raise AssertionError("fail_json returned") from None
-    if dest := params["dest"]:
-        handle = os.open(dest, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    else:
-        handle, dest = tempfile.mkstemp(prefix="berth-release-", suffix=".json")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(document, file)
+    dest = written(module, json.dumps(document))
     for warning in told.pop("warnings"):
         module.warn(warning)
     module.exit_json(changed=False, dest=dest, **told)

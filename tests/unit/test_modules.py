@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import importlib.util
 import json
 import os
 import stat
+import tempfile
+import types
 from pathlib import Path
 
+import ansible.module_utils
 import pytest
 
 from tests.modules import ROOT, run
@@ -202,3 +207,39 @@ def test_the_sample_app_is_rendered_for_production_without_a_loss(tmp_path):
     assert result["front_door"] == "nginx"
     document = json.loads((tmp_path / "Dockerrun.aws.json").read_text())
     assert {each["name"]: each.get("links") for each in document["containerDefinitions"]} == {"api": None, "nginx": ["api"], "worker": None}
+
+
+def test_a_release_is_for_its_owner_alone_and_no_password_of_it_is_shown(django, tmp_path):
+    plain = {**POSTGRES, "password": "s3cr3t-word-of-the-day", "password_ref": None, "url_ref": None}
+    arguments = {"project_src": django["project_src"], "app": "shop", "release": "one", "connections": {"db": plain, "redis": REDIS}}
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    code, result, printed = run("compose_release_file", arguments, "-vvv", environment=environment)
+    assert code == 0, printed
+    assert "s3cr3t-word-of-the-day" not in printed.replace(json.dumps(arguments), "")
+    written = Path(result["dest"])
+    assert written.parent == tmp_path
+    assert stat.S_IMODE(written.stat().st_mode) == 0o600
+    assert "s3cr3t-word-of-the-day" in written.read_text()
+    assert set(json.loads(written.read_text())["services"]) == {"celery", "web"}
+
+
+def test_a_release_for_which_there_is_no_room_is_said_and_nothing_of_it_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(ansible.module_utils, "__path__", [*ansible.module_utils.__path__, str(ROOT / "plugins" / "module_utils")])
+    spec = importlib.util.spec_from_file_location("compose_release_file", ROOT / "plugins" / "modules" / "compose_release_file.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    class Failed(Exception):  # noqa: N818
+        """How a module ends."""
+
+    def fail_json(msg: str) -> None:
+        raise Failed(msg)
+
+    def full(*_words, **_more):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(os, "fdopen", full)
+    with pytest.raises(Failed, match=r"berth-release-.* cannot be written: No space left on device\. Make room"):
+        module.written(types.SimpleNamespace(fail_json=fail_json), "{}")
+    assert list(tmp_path.iterdir()) == []

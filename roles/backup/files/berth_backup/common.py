@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+_NOT_BEGUN = "OCI runtime exec failed"
+
 
 class BackupError(Exception):
     """What keeps a command from its work. The message is shown as it is."""
@@ -63,9 +65,6 @@ class Notes:
     def drop(self, name: str) -> None:
         """Forget a note."""
         (self.folder / f"{name}.json").unlink(missing_ok=True)
-
-
-_NOT_BEGUN = "OCI runtime exec failed"
 
 
 def run(*words: str, stdin: str = "") -> tuple[int, str, str]:
