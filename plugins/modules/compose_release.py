@@ -159,6 +159,10 @@ before:
   description: The release that served until then, or the empty string.
   type: str
   returned: when another was brought into service
+front_door:
+  description: The service that visitors are led to, or null.
+  type: str
+  returned: success
 ending:
   description: Releases that are ending - whose last requests are waited for, or whose containers stop.
   type: list
@@ -295,6 +299,7 @@ def main() -> None:
     if certificate.get("problem"):
         module.warn(certificate["problem"])
     answer: dict[str, Any] = {"changed": changed, "release": serving, "containers": machine.told(serving, found), "seconds": took}
+    answer["front_door"] = params["front_door"]
     answer |= {"certificate": certificate, "ending": machine.endings.under_way()}
     for release, reason in machine.endings.problems(found).items():
         module.warn(f"release {release} could not be ended, and the next run tries again: {reason}")

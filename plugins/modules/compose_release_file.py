@@ -11,6 +11,9 @@ short_description: Render a release of a Compose project, with its data led to w
 description:
   - Reads a Compose project as C(docker compose config) resolves it, leaves out its backing services, leads the environment to their
     connections, and writes a Compose file in JSON that runs beside another release of the same app.
+  - What containers mount of the project, and the secrets and configs of the Compose file, are in it, under C(x-berth-files). A secret that holds
+    what leads to a backing service is led to its connection, as a variable is.
+  - A folder of the project that containers can write to, and that holds nothing or nothing that git keeps, becomes a named volume.
   - The file is a temporary one. Passwords are in it, so only its owner may read it, and whoever asked for it removes it.
 options:
   app:
@@ -112,11 +115,6 @@ unbound:
   type: list
   elements: dict
   returned: success
-bundled:
-  description: Paths of the project that containers mount, relative to it.
-  type: list
-  elements: str
-  returned: success
 once:
   description: Services that one machine runs for all, such as a migration.
   type: list
@@ -132,46 +130,11 @@ images:
 import json
 import os
 import tempfile
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.berth import compose, compose_file, release_model, standing, topology
+from ansible.module_utils.berth import compose
 from ansible.module_utils.berth.problems import BerthError
-from ansible.module_utils.berth.selection import Options, select
-from ansible.module_utils.berth.variables import summary
-
-
-def render(params: dict[str, Any], project: compose.Project) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The release's document, and what is told of it."""
-    options = Options(
-        images=params["images"],
-        connections=params["connections"],
-        keep=tuple(params["keep"]),
-        exclude=tuple(params["exclude"]),
-        environment=params["environment"],
-        # A front door that is open to the developers' own machine alone is opened, through the edge.
-        front_port=80,
-    )
-    selection = select(project, options, literal=True)
-    model = compose_file.production(project, selection)
-    door = selection.front_door
-    port = release_model.door_port(project.services.get(door) or {}) if door else None
-    once = standing.once_for_all(model["services"])
-    model, lost = release_model.beside(params["app"], model, door, trust=params["trust"], on_machine=params["on_machine"])
-    name = release_model.identifier(params["release"], model)
-    told = {
-        "release": name,
-        "front_door": door,
-        "port": port,
-        "health_path": topology.health_path(project.services.get(door) or {}) or "/",
-        "bound_summary": summary(selection.bound),
-        "unbound": selection.unbound,
-        "bundled": sorted(set(selection.notes.bundled)),
-        "once": sorted(once),
-        "images": sorted(set(selection.images.values())),
-        "warnings": list(dict.fromkeys([*project.warnings, *selection.notes.warnings, *lost])),
-    }
-    return release_model.named(model, params["app"], name), told
+from ansible.module_utils.berth.release_rendering import render
 
 
 def written(module: AnsibleModule, text: str) -> str:
@@ -210,7 +173,7 @@ def main() -> None:
     module.no_log_values.update(str(each["password"]) for each in given if isinstance(each, dict) and each.get("password"))
     try:
         project = compose.project_of(module)
-        document, told = render(params, project)
+        document, told = render(params, project, module.run_command)
     except BerthError as problem:
         module.fail_json(msg=str(problem))
         raise AssertionError("fail_json returned") from None

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from .connections import Connection, field_value, keywords_for, url_for
@@ -138,12 +138,18 @@ def _fits(name: Name, engine: str) -> bool:
 
 
 def bind(
-    service: str, environment: Mapping[str, str | None], backing: Backing, connections: Mapping[str, Connection], *, literal: bool
+    service: str,
+    environment: Mapping[str, str | None],
+    backing: Backing,
+    connections: Mapping[str, Connection],
+    *,
+    literal: bool,
+    files: Collection[str] = (),
 ) -> Bindings:
     """Bind one service's environment.
 
     ``literal``: a plain password may be written into values (a file that only root reads); otherwise passwords travel only as the
-    references that the connection gives, and what cannot be had so is unbound.
+    references that the connection gives, and what cannot be had so is unbound. ``files``: paths of the container whose content is bound.
     """
     result = Bindings({}, {}, [], [])
     found = references(environment, backing)
@@ -154,12 +160,15 @@ def bind(
             if value is not None:
                 result.environment[variable] = value
             continue
+        if reference.shape == "file" and value in files:
+            # What is in the file is bound instead.
+            result.environment[variable] = value or ""
+            continue
         connection = connections.get(reference.backing)
         if connection is None:
-            remedy = f"give connections.{reference.backing}, or keep it as a container with keep: [{reference.backing}]"
-            _leave(result, service, variable, reference, f"{reference.backing} is left out and has no connection", remedy)
+            unconnected(result, service, variable, reference)
             continue
-        writer = _Writer(connection, literal, reference.backing in passwords)
+        writer = Writer(connection, literal, reference.backing in passwords)
         kind, text = writer.write(reference, value or "")
         if kind == "value":
             result.environment[variable] = text
@@ -167,14 +176,21 @@ def bind(
             result.secrets[variable] = text
         if kind == "unbound":
             reason, _semicolon, remedy = text.partition("; ")
-            _leave(result, service, variable, reference, reason, remedy)
+            leave(result, service, variable, reference, reason, remedy)
         else:
             result.bound.append({"service": service, "variable": variable, "field": reference.field, "backing": reference.backing})
     _add_sslmode(service, found, connections, result)
     return result
 
 
-def _leave(result: Bindings, service: str, variable: str, reference: Reference, reason: str, remedy: str) -> None:
+def unconnected(result: Bindings, service: str, variable: str, reference: Reference) -> None:
+    """Note that a variable of a service names a backing service that has gone nowhere."""
+    remedy = f"give connections.{reference.backing}, or keep it as a container with keep: [{reference.backing}]"
+    leave(result, service, variable, reference, f"{reference.backing} is left out and has no connection", remedy)
+
+
+def leave(result: Bindings, service: str, variable: str, reference: Reference, reason: str, remedy: str) -> None:
+    """Note that a variable of a service names a backing service, and leads nowhere."""
     entry = {"service": service, "variable": variable, "backing": reference.backing, "reason": reason, "remedy": remedy}
     result.unbound.append(entry)
 
@@ -188,7 +204,7 @@ def _add_sslmode(service: str, found: Mapping[str, Reference], connections: Mapp
         result.bound.append({"service": service, "variable": "PGSSLMODE", "field": "sslmode", "backing": host.backing})
 
 
-class _Writer:
+class Writer:
     """Writes what one variable gets, as ("value", text), ("secret", reference) or ("unbound", "reason; remedy")."""
 
     def __init__(self, connection: Connection, literal: bool, password_apart: bool) -> None:

@@ -40,13 +40,15 @@ class Project(NamedTuple):
     """A Compose project as Compose itself resolves it.
 
     ``model`` is the parsed output of ``docker compose config`` (strings unescaped), ``directory`` the absolute project directory,
-    ``files`` the absolute Compose files, ``warnings`` what Compose remarked, with file and line where they could be found.
+    ``files`` the absolute Compose files, ``warnings`` what Compose remarked, with file and line where they could be found. ``tracked``: the
+    directory's files that git keeps, relative to it, where that was asked and it is in git.
     """
 
     model: dict[str, Any]
     directory: str
     files: list[str]
     warnings: list[str]
+    tracked: list[str] | None = None
 
     @property
     def services(self) -> dict[str, dict[str, Any]]:

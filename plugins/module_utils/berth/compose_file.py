@@ -12,6 +12,7 @@ import yaml
 from .compose import Project
 from .dockerrun import canonical
 from .mounts import FOREIGN, LOGS, Mounts, is_foreign
+from .problems import listed
 from .selection import Options, Selection
 from .standing import one_shots
 
@@ -19,15 +20,16 @@ from .standing import one_shots
 _LEFT_BEHIND = ("build", "develop", "env_file", "profiles", "pull_policy", "attach")
 
 
-def production(project: Project, selection: Selection) -> dict[str, Any]:
+def production(project: Project, selection: Selection, *, delivered: bool = False) -> dict[str, Any]:
     """The Compose model that runs the selection from images alone.
 
-    A secret travels as ``${VARIABLE:?…}``: Beanstalk hands the environment's properties to Compose.
+    A secret travels as ``${VARIABLE:?…}``: Beanstalk hands the environment's properties to Compose. ``delivered``: whoever asks sees to what
+    lies beside the file; else the notes say what that is.
     """
     notes, services, once = selection.notes, {}, one_shots(selection.services)
     declared = project.model.get("volumes") or {}
     used: set[str] = set()
-    mounts = Mounts(project.directory, declared, notes)
+    mounts = Mounts(project, notes)
     for name, service in selection.services.items():
         result = {key: value for key, value in service.items() if key not in _LEFT_BEHIND and value not in (None, [], {})}
         result["image"] = selection.images[name]
@@ -37,7 +39,9 @@ def production(project: Project, selection: Selection) -> dict[str, Any]:
         if environment:
             result["environment"] = dict(sorted(environment.items()))
         volumes = [
-            volume for volume in (_volume(project, service, volume, mounts, name) for volume in service.get("volumes") or []) if volume
+            volume
+            for volume in (_volume(project, service, volume, mounts, name, delivered) for volume in service.get("volumes") or [])
+            if volume
         ]
         result.pop("volumes", None)
         if volumes:
@@ -61,11 +65,24 @@ def production(project: Project, selection: Selection) -> dict[str, Any]:
     for kind in ("secrets", "configs"):
         wanted = {entry["source"] for service in services.values() for entry in service.get(kind) or []}
         if wanted:
-            document[kind] = {name: _without_name((project.model.get(kind) or {}).get(name)) for name in sorted(wanted)}
+            document[kind] = {
+                name: _of_project(project, _without_name((project.model.get(kind) or {}).get(name))) for name in sorted(wanted)
+            }
+            paths = [str(each["file"]) for each in document[kind].values() if each.get("file")]
+            if paths and not delivered:
+                notes.advise(f"{kind}: read from {listed(paths)}, beside the file; deliver what is there with it")
     return document
 
 
-def _volume(project: Project, service: dict[str, Any], volume: dict[str, Any], mounts: Mounts, name: str) -> dict[str, Any] | None:
+def _of_project(project: Project, declared: dict[str, Any]) -> dict[str, Any]:
+    # Compose resolved the path, to one of this machine.
+    inside = str(declared.get("file") or "").startswith(project.directory + "/")
+    return {**declared, "file": f"./{os.path.relpath(declared['file'], project.directory)}"} if inside else declared
+
+
+def _volume(
+    project: Project, service: dict[str, Any], volume: dict[str, Any], mounts: Mounts, name: str, delivered: bool
+) -> dict[str, Any] | None:
     source = str(volume.get("source") or "")
     if mounts.is_source_code(service, volume):
         mounts.notes.lose(
@@ -81,7 +98,10 @@ def _volume(project: Project, service: dict[str, Any], volume: dict[str, Any], m
     if volume.get("type") == "bind" and (source + "/").startswith(project.directory + "/"):
         relative = os.path.relpath(source, project.directory)
         result["source"] = "." if relative == "." else f"./{relative}"
-        mounts.notes.advise(f"{name}: {result['source']} is mounted from beside the file; deliver it with it")
+        if not mounts.is_data(service, volume):
+            mounts.notes.bundled.append(relative)
+        if not delivered:
+            mounts.notes.advise(f"{name}: {result['source']} is mounted from beside the file; deliver it with it")
     elif volume.get("type") == "bind" and is_foreign(source):
         mounts.notes.lose(name, f"volume {source}:{volume['target']}", FOREIGN)
         return None

@@ -27,9 +27,9 @@ _DEVICE_RIGHTS = {"r": "read", "w": "write", "m": "mknod"}
 
 # Carried elsewhere, or without a meaning where Beanstalk starts the containers.
 ELSEWHERE = frozenset(
-    """annotations attach build command container_name cpu_shares cpus depends_on deploy develop devices entrypoint env_file
+    """annotations attach build command configs container_name cpu_shares cpus depends_on deploy develop devices entrypoint env_file
     environment expose external_links extra_hosts gpus healthcheck image links label_file logging mem_limit mem_reservation
-    memswap_limit networks platform ports profiles pull_policy restart scale security_opt shm_size tmpfs ulimits volumes
+    memswap_limit networks platform ports profiles pull_policy restart scale secrets security_opt shm_size tmpfs ulimits volumes
     volumes_from network_mode""".split()
 )
 # Compose's word to ECS's, where the value stays as it is.

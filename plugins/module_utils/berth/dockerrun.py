@@ -16,6 +16,7 @@ from typing import Any
 
 from . import containers, topology
 from .beanstalk_environment import STREAM_PREFIX
+from .bound_files import target_of
 from .compose import Project
 from .mounts import Mounts
 from .problems import BerthError, listed
@@ -40,7 +41,7 @@ def version_2(project: Project, selection: Selection, options: Options) -> dict[
     Raises :class:`BerthError` for what ECS refuses: a link cycle, a value out of its limits.
     """
     notes, services = selection.notes, selection.services
-    mounts = Mounts(project.directory, project.model.get("volumes") or {}, notes)
+    mounts = Mounts(project, notes)
     wanted = topology.edges(services, selection.front_door, project.directory)
     links, remarks = topology.links(services, wanted)
     for remark in remarks:
@@ -54,6 +55,7 @@ def version_2(project: Project, selection: Selection, options: Options) -> dict[
             definition["links"] = links[name]
         _environment(definition, selection, name)
         points, tmpfs = mounts.of(name, service)
+        points += _files(name, service, project, mounts)
         if points:
             definition["mountPoints"] = points
         if tmpfs:
@@ -86,6 +88,25 @@ def version_2(project: Project, selection: Selection, options: Options) -> dict[
             )
         _port_80(selection)
     return document
+
+
+def _files(name: str, service: Mapping[str, Any], project: Project, mounts: Mounts) -> list[dict[str, Any]]:
+    """The mount points of a service's configs; what of them, and of its secrets, cannot be carried is noted."""
+    points = []
+    for entry in service.get("configs") or []:
+        path = str(((project.model.get("configs") or {}).get(entry["source"]) or {}).get("file") or "")
+        volume = mounts.bundled(name, path) if path.startswith(project.directory + "/") else None
+        if volume:
+            points.append({"sourceVolume": volume, "containerPath": target_of("configs", entry), "readOnly": True})
+        else:
+            mounts.notes.lose(name, f"config {entry['source']}", "it is no file of the project; give it one (file:)")
+    for entry in service.get("secrets") or []:
+        mounts.notes.lose(
+            name,
+            f"secret {entry['source']}",
+            "ECS hands secrets in as variables, not as files; let the app read a variable, and give it in app_env",
+        )
+    return points
 
 
 def _to_cloudwatch(definition: dict[str, Any], awslogs: Mapping[str, str]) -> None:

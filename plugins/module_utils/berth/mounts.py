@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from .compose import Project
 from .notes import Notes
 from .units import mebibytes
 
@@ -21,6 +22,12 @@ LOGS = "awseb-logs-"
 # Binds of the machine itself, alike on every host. Anything else outside the project is the developer's own.
 _MACHINE = ("/var/run", "/run", "/proc", "/sys", "/dev", "/etc", "/var/log", "/var/lib", "/tmp", "/usr/share", "/lib/modules", "/cgroup")
 _ROOTS = ("/", "/var/lib/docker")
+# What keeps a folder in git that has nothing in it.
+_NOTHING = (".gitkeep", ".gitignore", ".keep", ".placeholder")
+# What git does not keep either, and every build makes anew.
+_MADE = frozenset({"node_modules", "vendor", "dist", "build", "target", "out", "bin", "obj", "venv", "__pycache__", "coverage"})
+# Where programs read how they are set up.
+SETTINGS = ("/etc/", "/docker-entrypoint")
 FOREIGN = "the path is of the developer's machine"
 
 
@@ -29,12 +36,26 @@ def is_foreign(path: str) -> bool:
     return path in _ROOTS or not (path in _MACHINE or path.startswith(tuple(each + "/" for each in _MACHINE)))
 
 
+def folder_volume(relative: str) -> str:
+    """The name of the volume that a folder of the project, which containers write into, becomes."""
+    return "folder-" + re.sub(r"[^A-Za-z0-9_.-]+", "-", relative).strip("-.")
+
+
+def holds_files(path: str, relative: str, tracked: Collection[str] | None) -> bool:
+    """Whether there are files in a folder of the project, or where it is in git (``tracked`` are the files then) such that git keeps."""
+    if tracked is None:
+        return any(name not in _NOTHING for _where, _folders, names in os.walk(path, followlinks=True) for name in names)
+    inside = "" if relative == "." else f"{relative}/"
+    return any(each.startswith(inside) and os.path.basename(each) not in _NOTHING for each in tracked)
+
+
 class Mounts:
     """Collects the volumes of a document while its services' mount points are made."""
 
-    def __init__(self, directory: str, declared: Mapping[str, Any], notes: Notes) -> None:
-        self.directory = directory
-        self.declared = declared
+    def __init__(self, project: Project, notes: Notes) -> None:
+        self.directory = project.directory
+        self.declared = project.model.get("volumes") or {}
+        self.tracked = project.tracked
         self.notes = notes
         self.volumes: dict[str, dict[str, Any]] = {}
 
@@ -88,15 +109,22 @@ class Mounts:
         if self.is_source_code(service, volume):
             self.notes.lose(name, setting, "the source code is in the image")
             return None
+        if self.is_data(service, volume):
+            return self._kept(name, folder_volume(relative))
         if not relative.startswith(".."):
-            path = BUNDLE if relative == "." else f"{BUNDLE}/{relative}"
-            self.notes.bundled.append(relative)
-            self.notes.advise(f"{name}: {shown} is mounted from the source bundle; pack it beside the Dockerrun.aws.json")
-            return self._declare(f"bundle-{relative}" if relative != "." else "bundle", path)
+            return self.bundled(name, source)
         if is_foreign(source):
             self.notes.lose(name, setting, FOREIGN)
             return None
         return self._declare(f"host-{source.strip('/')}", source)
+
+    def bundled(self, name: str, path: str) -> str:
+        """The name of the volume that leads to a path of the project in the source bundle."""
+        relative = os.path.relpath(path, self.directory)
+        self.notes.bundled.append(relative)
+        shown = "." if relative == "." else f"./{relative}"
+        self.notes.advise(f"{name}: {shown} is mounted from the source bundle; pack it beside the Dockerrun.aws.json")
+        return self._declare("bundle" if relative == "." else f"bundle-{relative}", BUNDLE if relative == "." else f"{BUNDLE}/{relative}")
 
     def _named(self, name: str, source: str, setting: str) -> str | None:
         if source.startswith(LOGS):
@@ -106,11 +134,14 @@ class Mounts:
         if options.get("driver", "local") != "local" or options.get("driver_opts"):
             self.notes.lose(name, setting, "Beanstalk has no volume drivers")
             return None
-        path = f"{VOLUMES}/{source}"
+        return self._kept(name, source)
+
+    def _kept(self, name: str, volume: str) -> str:
+        path = f"{VOLUMES}/{volume}"
         self.notes.advise(
-            f"{name}: volume {source} is kept on the instance, in {path}: root's and empty at first, lost when Beanstalk replaces the instance"
+            f"{name}: volume {volume} is kept on the instance, in {path}: root's and empty at first, lost when Beanstalk replaces the instance"
         )
-        return self._declare(source, path)
+        return self._declare(volume, path)
 
     def _declare(self, wish: str, path: str) -> str:
         stem = re.sub(r"[^A-Za-z0-9_-]+", "-", wish).strip("-")[:250] or "volume"
@@ -122,9 +153,31 @@ class Mounts:
         return name
 
     def is_source_code(self, service: Mapping[str, Any], volume: Mapping[str, Any]) -> bool:
-        """Whether a bind lays the developer's source over what the image already holds."""
-        if volume.get("type") != "bind":
+        """Whether a bind lays the developer's source over what the image already holds.
+
+        What is mounted where programs are set up, or a file under another name, is no source: that is how the image is told what to do.
+        """
+        if volume.get("type") != "bind" or str(volume["target"]).startswith(SETTINGS):
+            return False
+        if os.path.isfile(str(volume.get("source"))) and os.path.basename(volume["source"]) != os.path.basename(volume["target"]):
+            return False
+        if self.is_data(service, volume):
             return False
         source, context = str(volume.get("source")), str((service.get("build") or {}).get("context") or "")
         inside = source == context or source.startswith(context.rstrip("/") + "/")
         return bool(context) and (inside or context.startswith(source.rstrip("/") + "/") or source == self.directory)
+
+    def is_data(self, service: Mapping[str, Any], volume: Mapping[str, Any]) -> bool:
+        """Whether a bind is a folder of the project that holds nothing of it: containers write what they keep into it, such as uploads."""
+        build, source = service.get("build") or {}, str(volume.get("source"))
+        relative = os.path.relpath(source, self.directory)
+        if volume.get("type") != "bind" or volume.get("read_only") or relative.startswith("..") or os.path.isfile(source):
+            return False
+        # Where the image's own files are not here, nobody can tell what is among them.
+        context = str(build.get("context") or "")
+        seen = not context or os.path.isfile(os.path.join(context, str(build.get("dockerfile") or "Dockerfile")))
+        if not seen or (context + "/").startswith(source.rstrip("/") + "/"):
+            return False
+        if any(part in _MADE or part.startswith(".") for part in relative.split("/")):
+            return False
+        return (self.tracked is not None or os.path.isdir(source)) and not holds_files(source, relative, self.tracked)

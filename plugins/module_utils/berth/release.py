@@ -39,6 +39,12 @@ def name_of(directory: str, run: Run, given: str | None) -> str:
     return commit if code == 0 and not out.strip() else f"{commit}-{digest(directory)[:8]}"
 
 
+def tracked(directory: str, run: Run) -> list[str] | None:
+    """The files of a directory that git keeps, relative to it; None outside git, and where it keeps none."""
+    code, out, _err = run(["git", "-C", directory, "ls-files", "-z"])
+    return [each for each in out.split("\0") if each] or None if code == 0 else None
+
+
 def digest(directory: str) -> str:
     """The SHA-256 of a directory's files, names and modes included, in hex."""
     found = hashlib.sha256()

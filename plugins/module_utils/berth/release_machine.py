@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import draining, registries, release_model, standing
+from . import brought_files, draining, registries, release_model, standing
 from .edge import Edge
 from .ending import Endings
 from .machine_docker import Docker, Run
@@ -134,10 +134,12 @@ class Machine:
     def start(self) -> None:
         """Pull the release, start it, and wait until it is healthy."""
         release = self.params["release"]
-        definition = self.params["definition"]
+        model = json.loads(self.params["definition"])
+        # There already where a release is taken up again.
+        brought_files.place(self.file(release).parent, model.pop(brought_files.KEY, {}))
         if self.params["once_elsewhere"]:
-            definition = json.dumps(release_model.without(json.loads(definition), self.params["once"]))
-        write(self.file(release), definition)
+            model = release_model.without(model, self.params["once"])
+        write(self.file(release), json.dumps(model))
         write(self.file(release).with_name(_DOOR), json.dumps({key: self.params[key] for key in _DOOR_KEYS}))
         if self.params["authorities"]:
             self.trust()

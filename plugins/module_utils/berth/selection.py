@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from .bindings import Backing, Bindings, bind
+from .bound_files import bind_files, mounted, of_stores
 from .compose import Project
 from .connections import Connection, read_connection
 from .images import parse
@@ -37,13 +38,17 @@ class Options(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """The services that stay containers, in alphabetical order, each with its image and bindings, and the one visitors reach."""
+    """The services that stay containers, in alphabetical order, each with its image and bindings, and the one visitors reach.
+
+    ``files``: service to path in the container to content, of its secrets and configs where these were read.
+    """
 
     services: dict[str, dict[str, Any]]
     images: dict[str, str]
     bindings: dict[str, Bindings]
     front_door: str | None
     notes: Notes
+    files: dict[str, dict[str, str]]
 
     @property
     def bound(self) -> list[dict[str, str]]:
@@ -56,10 +61,11 @@ class Selection(NamedTuple):
         return [entry for bindings in self.bindings.values() for entry in bindings.unbound]
 
 
-def select(project: Project, options: Options, *, literal: bool = False) -> Selection:
+def select(project: Project, options: Options, *, literal: bool = False, texts: Mapping[str, Mapping[str, str]] | None = None) -> Selection:
     """Leave out what does not stay a container, and bind what does.
 
-    ``literal``: plain passwords may be written (see :func:`bindings.bind`). Raises :class:`BerthError` for options that name what is
+    ``literal``: plain passwords may be written (see :func:`bindings.bind`). ``texts``: what is in the secrets and configs that are carried,
+    kind to name to content (see :mod:`bound_files`). Raises :class:`BerthError` for options that name what is
     not there, for unusable images and names, and where nothing is left.
     """
     services, notes = project.services, Notes()
@@ -87,19 +93,23 @@ def select(project: Project, options: Options, *, literal: bool = False) -> Sele
             )
     others = frozenset(alias for name in services if name not in engines for alias in names_of(name, services[name]))
     backing = Backing(engines, {alias: name for name in engines for alias in names_of(name, services[name]) if alias not in others}, others)
-    bindings = {
-        name: bind(name, service.get("environment") or {}, backing, connections, literal=literal) for name, service in stays.items()
-    }
+    bindings: dict[str, Bindings] = {}
+    contents: dict[str, dict[str, str]] = {}
+    of_store = of_stores(services, backing)
+    for name, service in stays.items():
+        environment, brought = service.get("environment") or {}, mounted(service, texts or {})
+        bindings[name] = bind(name, environment, backing, connections, literal=literal, files=brought)
+        contents[name] = bind_files(name, environment, brought, of_store, backing, connections, bindings[name])
     bindings = {name: override(each, _given(options.environment, name, services), literal=literal) for name, each in bindings.items()}
     for name, service in stays.items():
         service["environment"] = bindings[name].environment
-        _mentions(name, service, backing, notes)
+        _mentions(name, service, contents[name], backing, notes)
         _without_password(name, bindings[name], connections, notes, literal=literal)
     door = front_door(stays, images) or _own_door(stays, images, options)
     _one_per_port(stays, door, notes)
     for entry in (entry for each in bindings.values() for entry in each.unbound):
         notes.advise(f"{entry['service']}: {entry['variable']} is unbound: {entry['reason']}; {entry['remedy']}")
-    return Selection(stays, images, bindings, door, notes)
+    return Selection(stays, images, bindings, door, notes, contents)
 
 
 def _own_door(stays: dict[str, dict[str, Any]], images: Mapping[str, str], options: Options) -> str | None:
@@ -179,16 +189,16 @@ def _without_password(name: str, bindings: Bindings, connections: Mapping[str, C
             notes.advise(f"{name}: {target} asks for a password now, and no variable of the service names one; let it read one")
 
 
-def _mentions(name: str, service: Mapping[str, Any], backing: Backing, notes: Notes) -> None:
-    """Warn where a command names a backing service that leaves: nothing rewrites a command."""
-    for key in ("command", "entrypoint"):
-        text = " ".join(str(word) for word in service.get(key) or [])
+def _mentions(name: str, service: Mapping[str, Any], files: Mapping[str, str], backing: Backing, notes: Notes) -> None:
+    """Warn where a command or a file of many lines names a backing service that leaves: nothing rewrites it."""
+    texts = {f"its {key}": " ".join(str(word) for word in service.get(key) or []) for key in ("command", "entrypoint")}
+    for what, text in {**texts, **files}.items():
         for host, target in backing.names.items():
             if re.search(
                 rf"(?<![\w.-]){re.escape(host)}:\d+|://(?:[^\s/@]*@)?{re.escape(host)}(?![\w.-])|(?:-h|--host)[ =]{re.escape(host)}(?![\w.-])",
                 text,
             ):
-                notes.advise(f"{name}: its {key} names the backing service {target}, and is carried as it is; let it read the environment")
+                notes.advise(f"{name}: {what} names the backing service {target}, and is carried as it is; let it read the environment")
                 break
 
 

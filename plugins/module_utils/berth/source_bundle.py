@@ -39,7 +39,7 @@ def entries(folder: str, paths: Sequence[str] | None = None, texts: Mapping[str,
         raise BerthError(f"source: {folder} is not a directory; it has to hold the Dockerrun.aws.json and what it mounts")
     found: dict[str, Entry] = {}
     size = 0
-    for path in _files(folder, paths):
+    for path in files(folder, paths):
         size += os.path.getsize(path)
         if size > MOST_BYTES:
             raise BerthError(f"source: {folder} holds more than the 500 MB that Beanstalk takes; leave data out of it")
@@ -51,7 +51,8 @@ def entries(folder: str, paths: Sequence[str] | None = None, texts: Mapping[str,
     return found
 
 
-def _files(folder: str, paths: Sequence[str] | None) -> Iterator[str]:
+def files(folder: str, paths: Sequence[str] | None) -> Iterator[str]:
+    """All files of a folder, or of its ``paths``. Raises :class:`BerthError` where it lacks one of these."""
     for start in [folder] if paths is None else [os.path.normpath(os.path.join(folder, path)) for path in paths]:
         if os.path.isfile(start):
             yield start

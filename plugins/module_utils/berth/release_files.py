@@ -1,0 +1,121 @@
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a release brings along beside its images: the files of the project that containers mount, its secrets and its configs.
+
+They travel in the release's Compose model, under a key that Compose does not read, and lie beside its Compose file on the machine, so that each
+release has its own. What containers write into a folder of the project becomes a named volume, which all releases have.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from . import source_bundle
+from .bound_files import KINDS, target_of
+from .brought_files import KEY, packed
+from .compose import Project
+from .mounts import SETTINGS, folder_volume, holds_files
+from .notes import Notes
+from .problems import BerthError
+from .secret_texts import Texts
+from .selection import Selection
+
+_PROJECT = "project"
+MOST_BYTES = 20 * 1024 * 1024
+# Where programs read, and do not write.
+_READ = (*SETTINGS, "/usr/share/", "/usr/local/")
+
+
+def bring(model: dict[str, Any], project: Project, selection: Selection, texts: Texts) -> dict[str, Any]:
+    """The model with all that it mounts of the project in it.
+
+    Raises :class:`BerthError` for what is not there, and for too much.
+    """
+    files: dict[str, Any] = {}
+    directory, tracked = project.directory, project.tracked
+    result = {**model, "services": {name: dict(service) for name, service in model["services"].items()}}
+    mounted: set[str] = set()
+    for name, service in result["services"].items():
+        volumes = [_bind(name, volume, directory, tracked, selection.notes) for volume in service.get("volumes") or []]
+        if volumes:
+            service["volumes"] = volumes
+        mounted |= {each["source"] for each in volumes if each["type"] == "bind" and each["source"].startswith(".")}
+        kept: dict[str, Any] = {
+            each["source"]: {} for each in volumes if each["type"] == "volume" and each["source"].startswith(folder_volume(""))
+        }
+        if kept:
+            result["volumes"] = {**kept, **(result.get("volumes") or {})}
+    files |= _delivered(directory, sorted(os.path.relpath(each, f"./{_PROJECT}") for each in mounted))
+    files |= _given(result, selection, texts)
+    return {**result, KEY: files} if files else result
+
+
+def _bind(name: str, volume: dict[str, Any], directory: str, tracked: Collection[str] | None, notes: Notes) -> dict[str, Any]:
+    source, target = str(volume.get("source") or ""), str(volume["target"])
+    if volume["type"] != "bind" or not source.startswith("."):
+        return volume
+    relative = os.path.normpath(source)
+    path = os.path.join(directory, relative)
+    if not os.path.exists(path) and (volume.get("read_only") or re.search(r"\.(?!d$)[A-Za-z0-9]{1,5}$", relative)):
+        raise BerthError(f"services.{name}.volumes: {path} is not there, and is mounted as {target}; put it there, or leave the volume out")
+    if not volume.get("read_only") and not os.path.isfile(path):
+        real = holds_files(path, relative, tracked)
+        if not real:
+            if os.path.isdir(path) and holds_files(path, relative, None):
+                notes.advise(
+                    f"{name}: {source} can be written to, and git keeps nothing of it, so it is kept on the machine like a named volume, over all releases "
+                    "and without the files that are here; mount it read-only (:ro) to have these delivered"
+                )
+            return {"type": "volume", "source": folder_volume(relative), "target": target}
+        if not target.startswith(_READ):
+            notes.advise(
+                f"{name}: {source} comes with each release, so what containers write there is lost with the next; "
+                "mount it read-only (:ro), or let a named volume keep what they write"
+            )
+    return {**volume, "source": f"./{_PROJECT}" if relative == "." else f"./{_PROJECT}/{relative}"}
+
+
+def _delivered(directory: str, paths: list[str]) -> dict[str, Any]:
+    found = [each for each in source_bundle.files(directory, paths) if not os.path.relpath(each, directory).startswith(".git/")]
+    size = sum(os.path.getsize(each) for each in found)
+    if size > MOST_BYTES:
+        raise BerthError(
+            f"volumes: {size // 1024**2} MB of {directory} are mounted ({', '.join(paths)}), and a release brings 20 MB along; let an image have them"
+        )
+    delivered = {}
+    for path in found:
+        entry = packed(Path(path).read_bytes())
+        delivered[f"{_PROJECT}/{os.path.relpath(path, directory)}"] = {**entry, "mode": "0755" if os.access(path, os.X_OK) else "0644"}
+    return delivered
+
+
+def _given(model: dict[str, Any], selection: Selection, texts: Texts) -> dict[str, Any]:
+    """Let the model's secrets and configs be files beside it."""
+    files: dict[str, Any] = {}
+    for kind in KINDS:
+        declared: dict[str, Any] = {}
+        for name, service in model["services"].items():
+            entries = []
+            for entry in service.get(kind) or []:
+                path, source = target_of(kind, entry), entry["source"]
+                bound = any(each["variable"] == path and each["service"] == name for each in selection.bound)
+                if (kind, source) in texts.missing and not bound:
+                    raise BerthError(texts.missing[(kind, source)])
+                text = selection.files[name][path]
+                # One that several services have is led to different places where they mean different stores by it.
+                other = next((each for each in (source, f"{source}.{name}") if declared.get(each, text) == text), source)
+                declared[other] = text
+                # Compose ignores owner and mode of what comes from a file.
+                entries.append({"source": other, "target": path})
+            if entries:
+                service[kind] = entries
+        if declared:
+            model[kind] = {name: {"file": f"./{kind}/{name}"} for name in sorted(declared)}
+            given = {f"{kind}/{name}": packed(text.encode("utf-8", "surrogateescape")) for name, text in declared.items()}
+            # Containers run as anyone, and nobody else gets into the folder.
+            files |= {path: {**entry, "mode": "0444"} for path, entry in given.items()}
+    return files

@@ -1,0 +1,313 @@
+"""What a release brings along in files, as a machine finds it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from berth import brought_files, compose_file, dockerrun, release_files, release_model
+from berth.problems import BerthError
+from berth.release import tracked
+from berth.release_rendering import render
+from berth.selection import Options, select
+
+from tests.unit.rendering import project, run, write
+
+pytestmark = pytest.mark.compose
+STORE = {"engine": "postgres", "host": "10.1.0.2", "database": "app", "username": "app", "password": "p%w"}
+CACHE = {"engine": "redis", "host": "10.1.0.3", "password": "r"}
+
+
+def rendered(folder: Path, text: str, **given: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A release's model, and what is told of it."""
+    write(folder, text)
+    params = {"app": "shop", "release": "r1", "images": {}, "connections": {}, "keep": [], "exclude": [], "environment": {}}
+    params |= {"trust": [], "on_machine": [], "env_files": [], **given}
+    return render(params, project(folder), run)
+
+
+def put(folder: Path, name: str, text: str | bytes = "x") -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def git(folder: Path, *words: str) -> None:
+    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", "-C", str(folder), *identity, *words], check=True, capture_output=True)
+
+
+def on_machine(tmp_path: Path, model: dict[str, Any]) -> Path:
+    folder = tmp_path / "machine"
+    brought_files.place(folder, model[brought_files.KEY])
+    return folder
+
+
+WEB = """
+services:
+  web:
+    image: nginx:1.28
+    ports: ["80:80"]
+    volumes: [{}]
+"""
+
+
+def test_a_file_that_a_container_mounts_is_there_as_it_is_here(tmp_path):
+    put(tmp_path, "nginx.conf", "server {}\n")
+    put(tmp_path, "logo.png", b"\x89PNG\xff\x00")
+    os.chmod(put(tmp_path, "scripts/start.sh", "#!/bin/sh\n"), 0o755)
+    model, told = rendered(tmp_path, WEB.format("./nginx.conf:/etc/nginx/nginx.conf:ro, ./logo.png:/logo.png:ro, ./scripts:/scripts:ro"))
+    folder = on_machine(tmp_path, model)
+    for each in model["services"]["web"]["volumes"]:
+        assert (folder / each["source"]).exists()
+    assert (folder / "project/nginx.conf").read_text() == "server {}\n"
+    assert (folder / "project/logo.png").read_bytes() == b"\x89PNG\xff\x00"
+    assert os.access(folder / "project/scripts/start.sh", os.X_OK)
+    assert folder.stat().st_mode & 0o077 == 0
+    assert not told["warnings"]
+
+
+def test_another_content_makes_another_release(tmp_path):
+    put(tmp_path, "nginx.conf", "one")
+    text = WEB.format("./nginx.conf:/etc/nginx/nginx.conf:ro")
+    one = rendered(tmp_path, text)[1]["release"]
+    assert one == rendered(tmp_path, text)[1]["release"]
+    put(tmp_path, "nginx.conf", "two")
+    assert one != rendered(tmp_path, text)[1]["release"]
+
+
+def test_a_folder_that_containers_write_into_is_kept_over_releases(tmp_path):
+    put(tmp_path, "media/.gitkeep", "")
+    model, _told = rendered(tmp_path, WEB.format("./uploads:/uploads, ./media:/media"))
+    volumes = {each["target"]: each for each in model["services"]["web"]["volumes"]}
+    assert {target: (each["type"], each["source"]) for target, each in volumes.items()} == {
+        "/uploads": ("volume", "folder-uploads"),
+        "/media": ("volume", "folder-media"),
+    }
+    assert model["volumes"]["folder-uploads"] == {"name": "shop_folder-uploads"}
+    assert brought_files.KEY not in model
+
+
+def test_what_git_does_not_keep_of_a_folder_is_no_part_of_a_release_unless_nobody_writes_there(tmp_path):
+    put(tmp_path, ".gitignore", "uploads\ndist\n")
+    put(tmp_path, "settings/app.ini")
+    put(tmp_path, "uploads/of-a-developer.png")
+    put(tmp_path, "dist/index.html")
+    git(tmp_path, "init")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "first")
+    model, told = rendered(tmp_path, WEB.format("./uploads:/uploads, ./dist:/usr/share/nginx/html:ro, ./settings:/settings"))
+    assert sorted(model[brought_files.KEY]) == ["project/dist/index.html", "project/settings/app.ini"]
+    assert [each["type"] for each in model["services"]["web"]["volumes"]] == ["volume", "bind", "bind"]
+    assert any("./uploads can be written to" in each and ":ro" in each for each in told["warnings"])
+    assert any("./settings comes with each release" in each for each in told["warnings"])
+
+
+def test_what_is_mounted_and_not_there_is_refused(tmp_path):
+    for volume in ("./nginx.conf:/etc/nginx/nginx.conf", "./conf.d:/etc/nginx/conf.d:ro"):
+        with pytest.raises(BerthError, match=r"services.web.volumes: .* is not there"):
+            rendered(tmp_path, WEB.format(volume))
+
+
+def test_more_than_a_release_can_bring_is_refused(tmp_path):
+    put(tmp_path, "big/file", b"x" * (release_files.MOST_BYTES + 1))
+    with pytest.raises(BerthError, match=r"20 MB of .* are mounted \(big\)"):
+        rendered(tmp_path, WEB.format("./big:/big:ro"))
+
+
+def test_the_whole_project_does_not_bring_its_history_along(tmp_path):
+    put(tmp_path, ".git/config")
+    put(tmp_path, "server.js")
+    model, _told = rendered(tmp_path, WEB.format(".:/app:ro"))
+    assert "project/server.js" in model[brought_files.KEY]
+    assert not [each for each in model[brought_files.KEY] if "/.git/" in each]
+    assert model["services"]["web"]["volumes"][0]["source"] == "./project"
+
+
+SECRETS = """
+services:
+  api:
+    image: shop/api:1
+    ports: ["3000:3000"]
+    environment:
+      DB_HOST: db
+      DB_PASSWORD_FILE: /run/secrets/pw
+      REDIS_PASSWORD_FILE: /run/secrets/cache_password
+    secrets: [pw, url, jwt, cache_password]
+    configs: [settings]
+  worker:
+    image: shop/worker:1
+    secrets: [{source: pw, target: /store-password, mode: 0400}, jwt]
+  db:
+    image: postgres:17
+    environment: {POSTGRES_PASSWORD_FILE: /run/secrets/pw}
+    secrets: [pw]
+  cache:
+    image: redis:7
+secrets:
+  pw: {file: pw}
+  url: {file: url}
+  jwt: {environment: JWT}
+  cache_password: {file: cache}
+configs:
+  settings: {content: "cache: redis://cache:6379\\nname: $$shop\\n"}
+"""
+
+
+def secrets(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    put(folder, "pw", "of development\n")
+    put(folder, "url", "postgres://postgres:old@db:5432/postgres")
+    put(folder, "cache", "")
+    put(folder, ".env", "JWT=of-the-env-file\n")
+    return rendered(folder, SECRETS, connections={"postgres": STORE, "redis": CACHE})
+
+
+def test_secrets_lead_to_the_stores_and_others_stay_as_they_are(tmp_path):
+    model, told = secrets(tmp_path)
+    folder = on_machine(tmp_path, model)
+
+    def inside(service: str, target: str) -> str:
+        for kind in ("secrets", "configs"):
+            for each in model["services"][service].get(kind) or []:
+                if each["target"] == target:
+                    return (folder / model[kind][each["source"]]["file"]).read_text()
+        raise AssertionError(target)
+
+    assert inside("api", "/run/secrets/pw") == "p%w\n"
+    assert inside("worker", "/store-password") == "p%w\n"
+    assert inside("api", "/run/secrets/url") == "postgres://app:p%25w@10.1.0.2:5432/app"
+    assert inside("api", "/run/secrets/jwt") == inside("worker", "/run/secrets/jwt") == "of-the-env-file"
+    assert inside("api", "/run/secrets/cache_password") == "r"
+    assert inside("api", "/settings") == "cache: redis://cache:6379\nname: $shop\n"
+    assert model["services"]["api"]["environment"]["DB_PASSWORD_FILE"] == "/run/secrets/pw"
+    assert not told["unbound"]
+    assert "/run/secrets/url" in told["bound_summary"]
+    # Of many lines nothing is rewritten, and that is said.
+    assert any("/settings names the backing service cache" in each for each in told["warnings"])
+
+
+def test_a_secret_may_be_read_by_whoever_a_container_runs_as_and_by_nobody_else(tmp_path):
+    folder = on_machine(tmp_path, secrets(tmp_path)[0])
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {each.stat().st_mode & 0o777 for each in (folder / "secrets").iterdir()} == {0o444}
+
+
+def test_a_secret_that_means_another_store_in_each_service_is_led_to_each(tmp_path):
+    put(tmp_path, "password", "old")
+    text = """
+services:
+  api: {image: "a:1", environment: {DB_HOST: db, DB_PASSWORD_FILE: /run/secrets/password}, secrets: [password]}
+  job: {image: "a:1", environment: {CACHE_HOST: cache, CACHE_PASSWORD_FILE: /run/secrets/password}, secrets: [password]}
+  db: {image: "postgres:17"}
+  cache: {image: "redis:7"}
+secrets:
+  password: {file: password}
+"""
+    model, _told = rendered(tmp_path, text, connections={"postgres": STORE, "redis": CACHE})
+    folder = on_machine(tmp_path, model)
+    found = {name: model["services"][name]["secrets"][0] for name in ("api", "job")}
+    assert {each["target"] for each in found.values()} == {"/run/secrets/password"}
+    contents = {name: (folder / model["secrets"][each["source"]]["file"]).read_text() for name, each in found.items()}
+    assert contents == {"api": "p%w", "job": "r"}
+
+
+def test_a_secret_that_is_not_there_is_refused_unless_it_is_the_stores_own(tmp_path):
+    secrets(tmp_path)
+    (tmp_path / "pw").unlink()
+    assert "secrets/pw" in rendered(tmp_path, SECRETS, connections={"postgres": STORE, "redis": CACHE})[0][brought_files.KEY]
+    (tmp_path / ".env").unlink()
+    with pytest.raises(BerthError, match=r"secrets.jwt: the variable JWT is not set"):
+        rendered(tmp_path, SECRETS, connections={"postgres": STORE, "redis": CACHE})
+
+
+def test_what_a_release_brings_along_is_no_part_of_its_compose_file(tmp_path):
+    model, _told = secrets(tmp_path)
+    folder = on_machine(tmp_path, model)
+    del model[brought_files.KEY]
+    (folder / "compose.json").write_text(json.dumps(release_model.named(model, "shop", "r1")))
+    code, _out, err = run(["docker", "compose", "--file", str(folder / "compose.json"), "config", "--quiet"])
+    assert code == 0, err
+
+
+BUILT = """
+services:
+  web:
+    image: shop/web:1
+    build: .
+    ports: ["80:80"]
+    volumes: [./src:/app/src, ./uploads:/app/uploads, ./node_modules:/app/node_modules, ./settings/production.yml:/app/settings.yml,
+      ./nginx/site.conf:/etc/nginx/conf.d/site.conf]
+"""
+
+
+def built(folder: Path) -> None:
+    """A project whose image is built from all of it, of which git keeps the source."""
+    for name in ("Dockerfile", "src/main.py", "settings/production.yml", "nginx/site.conf"):
+        put(folder, name)
+    put(folder, ".gitignore", "uploads\nnode_modules\n")
+    put(folder, "node_modules/package.json")
+    put(folder, "uploads/of-a-developer.png")
+    git(folder, "init")
+    git(folder, "add", ".")
+    git(folder, "commit", "-m", "first")
+
+
+def test_beside_the_source_code_a_built_service_may_mount_settings_and_what_it_keeps(tmp_path):
+    built(tmp_path)
+    model, _told = rendered(tmp_path, BUILT)
+    mounts = {each["target"]: (each["type"], each["source"]) for each in model["services"]["web"]["volumes"]}
+    assert mounts == {
+        "/app/uploads": ("volume", "folder-uploads"),
+        "/app/settings.yml": ("bind", "./project/settings/production.yml"),
+        "/etc/nginx/conf.d/site.conf": ("bind", "./project/nginx/site.conf"),
+    }
+
+
+def test_so_it_may_on_an_instance(tmp_path):
+    built(tmp_path)
+    write(tmp_path, BUILT)
+    read = project(tmp_path)._replace(tracked=tracked(str(tmp_path), run))
+    selection = select(read, Options())
+    document = dockerrun.version_2(read, selection, Options())
+    paths = {each["name"]: each["host"]["sourcePath"] for each in document["volumes"]}
+    mounts = {each["containerPath"]: paths[each["sourceVolume"]] for each in document["containerDefinitions"][0]["mountPoints"]}
+    assert mounts == {
+        "/app/uploads": "/var/lib/berth/volumes/folder-uploads",
+        "/app/settings.yml": "/var/app/current/settings/production.yml",
+        "/etc/nginx/conf.d/site.conf": "/var/app/current/nginx/site.conf",
+    }
+    assert sorted(selection.notes.bundled) == ["nginx/site.conf", "settings/production.yml"]
+
+
+def test_on_an_instance_a_config_is_a_file_of_the_bundle_and_a_secret_is_told_of(tmp_path):
+    put(tmp_path, "settings.ini")
+    put(tmp_path, "key")
+    write(
+        tmp_path,
+        """
+services:
+  web: {image: "a:1", configs: [{source: settings, target: /etc/app.ini}, more], secrets: [key]}
+configs: {settings: {file: settings.ini}, more: {content: x}}
+secrets: {key: {file: key}}
+""",
+    )
+    read = project(tmp_path)
+    selection = select(read, Options())
+    definition = dockerrun.version_2(read, selection, Options())["containerDefinitions"][0]
+    assert definition["mountPoints"] == [{"sourceVolume": "bundle-settings-ini", "containerPath": "/etc/app.ini", "readOnly": True}]
+    assert selection.notes.bundled == ["settings.ini"]
+    assert [each["setting"] for each in selection.notes.dropped] == ["config more", "secret key"]
+
+
+def test_the_compose_format_names_secrets_beside_the_file(tmp_path):
+    put(tmp_path, "key")
+    write(tmp_path, 'services: {web: {image: "a:1", secrets: [key]}}\nsecrets: {key: {file: ./key}}\n')
+    read = project(tmp_path)
+    selection = select(read, Options(), literal=True)
+    assert compose_file.production(read, selection)["secrets"] == {"key": {"file": "./key"}}
+    assert any("./key" in each and "deliver" in each for each in selection.notes.warnings)
