@@ -359,7 +359,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.berth import beanstalk, compose, compose_file, dockerrun, topology
 from ansible.module_utils.berth.problems import BerthError
-from ansible.module_utils.berth.release import tracked
+from ansible.module_utils.berth.release import repository_of
 from ansible.module_utils.berth.selection import Options, select
 from ansible.module_utils.berth.variables import hoist, summary
 from ansible.module_utils.berth.writing import check_writable, current_text, write_atomically
@@ -450,7 +450,7 @@ def main() -> None:
         if params["default_memory"] < 6:
             raise BerthError(f"default_memory: {params['default_memory']} MiB is below the 6 MiB that ECS takes")
         project = compose.project_of(module)
-        project = project._replace(tracked=tracked(project.directory, module.run_command))
+        project = project._replace(repository=repository_of(project.directory, module.run_command))
         options = Options(
             images=params["images"],
             connections=params["connections"],

@@ -143,7 +143,7 @@ def main() -> None:
     client = module.client("ecr", retry_decorator=AWSRetry.jittered_backoff())
     try:
         project = compose.project_of(module)
-        name = release.name_of(project.directory, module.run_command, params["release"])
+        name = release.name_of(project.directory, module.run_command, params["release"], project.services)
         repositories = repositories_of(project, params)
         there = looked_up(lambda repository: uri_of(client, repository), repositories.values())
         absent = [repository for repository, uri in there.items() if uri is None]

@@ -118,7 +118,7 @@ def converge(module: Any) -> dict[str, Any]:
     """Build and push what the registry has not."""
     params = module.params
     project = compose.project_of(module)
-    name = release.name_of(project.directory, module.run_command, params["release"])
+    name = release.name_of(project.directory, module.run_command, params["release"], project.services)
     found = overview.overview(project, None)["services"]
     services = [each["name"] for each in found if each["built"] and not each["backing"] and each["name"] not in params["exclude"]]
     if not services:

@@ -47,6 +47,49 @@ def test_in_git_it_is_the_commit_and_more_where_something_is_not_committed(proje
     assert release.name_of(str(project), run, None) == commit.strip()
 
 
+def test_what_is_built_from_elsewhere_in_the_repository_makes_another_release(tmp_path, project):
+    (tmp_path / "api").mkdir()
+    (tmp_path / "api" / "main.py").write_text("one")
+    services = {"api": {"build": {"context": str(tmp_path / "api")}}, "web": {"build": {"context": str(project)}}}
+    git(tmp_path, "init")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "first")
+    first = release.name_of(str(project), run, None, services)
+    (tmp_path / "api" / "main.py").write_text("two")
+    dirty = release.name_of(str(project), run, None, services)
+    assert dirty.startswith(f"{first}-")
+    git(tmp_path, "commit", "-am", "second")
+    second = release.name_of(str(project), run, None, services)
+    assert second not in (first, dirty)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "README").write_text("x")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "third")
+    assert release.name_of(str(project), run, None, services) == second
+    everything = {"api": {"build": {"context": str(tmp_path)}}}
+    assert release.name_of(str(project), run, None, everything) not in (first, second)
+
+
+def test_outside_git_what_is_built_from_elsewhere_counts_too(tmp_path, project):
+    (tmp_path / "api").mkdir()
+    services = {"api": {"build": {"context": str(tmp_path / "api")}}}
+    first = release.name_of(str(project), run, None, services)
+    (tmp_path / "api" / "main.py").write_text("two")
+    assert release.name_of(str(project), run, None, services) != first
+
+
+def test_another_argument_of_a_build_makes_another_release(project):
+    git(project, "init")
+    git(project, "add", ".")
+    git(project, "commit", "-m", "first")
+    names = [
+        release.name_of(str(project), run, None, {"web": {"build": {"context": str(project), "args": {"API": each}}}})
+        for each in ("a", "b", "a")
+    ]
+    assert names[0] == names[2] != names[1]
+    assert all(each.startswith(f"{release.name_of(str(project), run, None)}-") for each in names)
+
+
 def test_a_commit_elsewhere_in_the_repository_is_no_new_release(tmp_path, project):
     git(tmp_path, "init")
     git(tmp_path, "add", ".")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from berth import brought_files, compose_file, dockerrun, release_files, release_model
 from berth.problems import BerthError
-from berth.release import tracked
+from berth.release import repository_of
 from berth.release_rendering import render
 from berth.selection import Options, select
 
@@ -116,7 +116,7 @@ def test_what_is_mounted_and_not_there_is_refused(tmp_path):
 
 def test_more_than_a_release_can_bring_is_refused(tmp_path):
     put(tmp_path, "big/file", b"x" * (release_files.MOST_BYTES + 1))
-    with pytest.raises(BerthError, match=r"20 MB of .* are mounted \(big\)"):
+    with pytest.raises(BerthError, match=r"20 MB of .* is mounted \(./big\)"):
         rendered(tmp_path, WEB.format("./big:/big:ro"))
 
 
@@ -271,7 +271,7 @@ def test_beside_the_source_code_a_built_service_may_mount_settings_and_what_it_k
 def test_so_it_may_on_an_instance(tmp_path):
     built(tmp_path)
     write(tmp_path, BUILT)
-    read = project(tmp_path)._replace(tracked=tracked(str(tmp_path), run))
+    read = project(tmp_path)._replace(repository=repository_of(str(tmp_path), run))
     selection = select(read, Options())
     document = dockerrun.version_2(read, selection, Options())
     paths = {each["name"]: each["host"]["sourcePath"] for each in document["volumes"]}
@@ -311,3 +311,35 @@ def test_the_compose_format_names_secrets_beside_the_file(tmp_path):
     selection = select(read, Options(), literal=True)
     assert compose_file.production(read, selection)["secrets"] == {"key": {"file": "./key"}}
     assert any("./key" in each and "deliver" in each for each in selection.notes.warnings)
+
+
+def test_a_compose_file_further_down_may_mount_what_lies_beside_its_folder(tmp_path):
+    put(tmp_path, "deploy/nginx.conf", "server {}")
+    put(tmp_path, "docker/.keep", "")
+    put(tmp_path, ".gitignore", "uploads\n")
+    put(tmp_path, "uploads/of-a-developer.png")
+    volumes = "../deploy/nginx.conf:/etc/nginx/nginx.conf, ../uploads:/uploads"
+    git(tmp_path, "init")
+    write(tmp_path / "docker", WEB.format(volumes))
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "first")
+    model, told = rendered(tmp_path / "docker", WEB.format(volumes))
+    conf, uploads = model["services"]["web"]["volumes"]
+    assert (on_machine(tmp_path, model) / conf["source"]).read_text() == "server {}"
+    assert (uploads["type"], uploads["source"]) == ("volume", "folder-uploads")
+    assert any("../uploads can be written to" in each for each in told["warnings"])
+
+
+def test_a_volume_that_is_a_folder_of_the_developers_is_one_of_the_machine(tmp_path):
+    text = (
+        WEB.format("data:/data, shared:/shared")
+        + """
+volumes:
+  data: {driver: local, driver_opts: {type: none, o: bind, device: ./data}}
+  shared: {driver_opts: {type: nfs, o: "addr=10.0.0.9,rw", device: ":/exports"}}
+"""
+    )
+    model, told = rendered(tmp_path, text)
+    assert model["volumes"]["data"] == {"driver": "local", "name": "shop_data"}
+    assert model["volumes"]["shared"]["driver_opts"]["type"] == "nfs"
+    assert any("volumes.data" in each for each in told["warnings"])

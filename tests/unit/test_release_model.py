@@ -41,6 +41,35 @@ def test_nothing_of_a_release_can_be_had_only_once():
     assert any("container_name" in line for line in lost)
 
 
+def test_others_find_a_container_by_the_name_that_it_had():
+    given = {
+        "services": {
+            "api": {"image": "a", "container_name": "shop-api", "networks": {"back": {"aliases": ["api.internal"]}, "front": None}}
+        }
+    }
+    networks = release_model.beside("shop", given, None, trust=[])[0]["services"]["api"]["networks"]
+    assert networks == {"back": {"aliases": ["api.internal", "shop-api"]}, "front": {"aliases": ["shop-api"]}}
+
+
+def test_the_addresses_of_a_network_are_had_only_once():
+    given = {
+        "services": {"api": {"image": "a", "networks": {"back": {"ipv4_address": "172.28.0.5"}}}},
+        "networks": {
+            "back": {
+                "driver_opts": {"com.docker.network.bridge.name": "shop0", "com.docker.network.driver.mtu": "1400"},
+                "ipam": {"config": [{"subnet": "172.28.0.0/16"}]},
+                "internal": True,
+            },
+            "other": {"external": True, "name": "other", "ipam": {}},
+        },
+    }
+    model, lost = release_model.beside("shop", given, None, trust=[])
+    assert model["services"]["api"]["networks"] == {"back": None}
+    assert model["networks"]["back"] == {"internal": True, "driver_opts": {"com.docker.network.driver.mtu": "1400"}}
+    assert model["networks"]["other"] == given["networks"]["other"]
+    assert any("networks.back: its addresses are left out" in line for line in lost)
+
+
 def test_what_a_service_says_of_its_own_authorities_stays():
     model, _lost = release_model.beside("shop", MODEL, "web", trust=["one"])
     assert model["services"]["web"]["environment"]["SSL_CERT_FILE"] == "/own.pem"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from berth.standing import look, once_for_all, one_shots
+from berth.standing import look, once_for_all, one_shots, restarts
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +25,20 @@ def containers(states: dict[str, tuple[str, str]]) -> list[dict[str, str]]:
 
 def test_what_is_awaited_and_what_is_not_started_again_runs_to_an_end():
     assert one_shots(SERVICES) == {"migrate", "seed"}
+
+
+def test_what_says_under_deploy_when_it_is_started_again_is_taken_at_its_word():
+    policies = {"none": "no", "on-failure": "on-failure:3", "any": None}
+    for condition, words in policies.items():
+        assert restarts({"deploy": {"restart_policy": {"condition": condition, "max_attempts": 3}}}) == words
+    assert restarts({"restart": "always", "deploy": {"restart_policy": {"condition": "none"}}}) == "always"
+    assert one_shots({"seed": {"deploy": {"restart_policy": {"condition": "none"}}}, "web": {}}) == {"seed"}
+
+
+def test_what_is_started_again_after_failures_alone_may_end_well():
+    services = {"web": {}, "warm": {"restart": "on-failure"}}
+    assert look(services, containers({"web": UP, "warm": DONE})) == ({}, {})
+    assert "warm" in look(services, containers({"web": UP, "warm": ("exited", "Exited (1) 2 seconds ago")}))[1]
 
 
 PAGES = {"type": "volume", "source": "pages", "target": "/pages"}

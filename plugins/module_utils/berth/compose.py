@@ -36,19 +36,35 @@ NO_CLIENT = "docker: there is no Docker client with the Compose plugin in the PA
 Run = Callable[[Sequence[str]], tuple[int, str, str]]
 
 
+class Repository(NamedTuple):
+    """A git repository: its folder, with no links in the path, and the files that git keeps, relative to it."""
+
+    root: str
+    files: list[str]
+
+    def holds(self, path: str) -> bool:
+        """Whether a path lies in it."""
+        return (os.path.realpath(path) + "/").startswith(self.root.rstrip("/") + "/")
+
+    def under(self, path: str) -> list[str]:
+        """The files of a folder that git keeps."""
+        start = os.path.relpath(os.path.realpath(path), self.root)
+        return [each for each in self.files if start == "." or each.startswith(f"{start}/")]
+
+
 class Project(NamedTuple):
     """A Compose project as Compose itself resolves it.
 
     ``model`` is the parsed output of ``docker compose config`` (strings unescaped), ``directory`` the absolute project directory,
-    ``files`` the absolute Compose files, ``warnings`` what Compose remarked, with file and line where they could be found. ``tracked``: the
-    directory's files that git keeps, relative to it, where that was asked and it is in git.
+    ``files`` the absolute Compose files, ``warnings`` what Compose remarked, with file and line where they could be found. ``repository``:
+    the git repository that the directory is in, where that was asked and there is one.
     """
 
     model: dict[str, Any]
     directory: str
     files: list[str]
     warnings: list[str]
-    tracked: list[str] | None = None
+    repository: Repository | None = None
 
     @property
     def services(self) -> dict[str, dict[str, Any]]:

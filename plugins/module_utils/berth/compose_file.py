@@ -14,7 +14,7 @@ from .dockerrun import canonical
 from .mounts import FOREIGN, LOGS, Mounts, is_foreign
 from .problems import listed
 from .selection import Options, Selection
-from .standing import one_shots
+from .standing import one_shots, restarts
 
 # What belongs to a developer's machine, or was merged into other keys.
 _LEFT_BEHIND = ("build", "develop", "env_file", "profiles", "pull_policy", "attach")
@@ -51,7 +51,7 @@ def production(project: Project, selection: Selection, *, delivered: bool = Fals
         result.pop("depends_on", None)
         if depends:
             result["depends_on"] = depends
-        result.setdefault("restart", "no" if name in once else "unless-stopped")
+        result.setdefault("restart", "no" if name in once else restarts(service) or "unless-stopped")
         services[name] = {
             key: value if key in ("environment", "volumes", "image") else _escaped(value) for key, value in sorted(result.items())
         }
@@ -95,10 +95,12 @@ def _volume(
     if source.startswith(LOGS):
         # On the Docker platform Beanstalk hands in where it collects a container's logs.
         return {"type": "bind", "source": f"${{EB_LOG_BASE_DIR:-/var/log}}/{source.removeprefix(LOGS)}", "target": volume["target"]}
-    if volume.get("type") == "bind" and (source + "/").startswith(project.directory + "/"):
+    inside = (source + "/").startswith(project.directory + "/")
+    # Who delivers what is mounted delivers what lies beside the project in its repository, too.
+    if volume.get("type") == "bind" and (inside or (delivered and project.repository and project.repository.holds(source))):
         relative = os.path.relpath(source, project.directory)
-        result["source"] = "." if relative == "." else f"./{relative}"
-        if not mounts.is_data(service, volume):
+        result["source"] = relative if relative.startswith(".") else f"./{relative}"
+        if inside and not mounts.is_data(service, volume):
             mounts.notes.bundled.append(relative)
         if not delivered:
             mounts.notes.advise(f"{name}: {result['source']} is mounted from beside the file; deliver it with it")

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from .compose import Project
+from .compose import Project, Repository
 from .notes import Notes
 from .units import mebibytes
 
@@ -41,12 +41,12 @@ def folder_volume(relative: str) -> str:
     return "folder-" + re.sub(r"[^A-Za-z0-9_.-]+", "-", relative).strip("-.")
 
 
-def holds_files(path: str, relative: str, tracked: Collection[str] | None) -> bool:
-    """Whether there are files in a folder of the project, or where it is in git (``tracked`` are the files then) such that git keeps."""
-    if tracked is None:
-        return any(name not in _NOTHING for _where, _folders, names in os.walk(path, followlinks=True) for name in names)
-    inside = "" if relative == "." else f"{relative}/"
-    return any(each.startswith(inside) and os.path.basename(each) not in _NOTHING for each in tracked)
+def holds_files(path: str, repository: Repository | None) -> bool:
+    """Whether there are files in a folder, in a repository such that git keeps."""
+    names = (
+        repository.under(path) if repository else [name for _where, _folders, names in os.walk(path, followlinks=True) for name in names]
+    )
+    return any(os.path.basename(each) not in _NOTHING for each in names)
 
 
 class Mounts:
@@ -55,7 +55,7 @@ class Mounts:
     def __init__(self, project: Project, notes: Notes) -> None:
         self.directory = project.directory
         self.declared = project.model.get("volumes") or {}
-        self.tracked = project.tracked
+        self.repository = project.repository
         self.notes = notes
         self.volumes: dict[str, dict[str, Any]] = {}
 
@@ -171,13 +171,15 @@ class Mounts:
         """Whether a bind is a folder of the project that holds nothing of it: containers write what they keep into it, such as uploads."""
         build, source = service.get("build") or {}, str(volume.get("source"))
         relative = os.path.relpath(source, self.directory)
-        if volume.get("type") != "bind" or volume.get("read_only") or relative.startswith("..") or os.path.isfile(source):
+        if volume.get("type") != "bind" or volume.get("read_only") or os.path.isfile(source):
+            return False
+        if relative.startswith("..") and not (self.repository and self.repository.holds(source)):
             return False
         # Where the image's own files are not here, nobody can tell what is among them.
         context = str(build.get("context") or "")
         seen = not context or os.path.isfile(os.path.join(context, str(build.get("dockerfile") or "Dockerfile")))
         if not seen or (context + "/").startswith(source.rstrip("/") + "/"):
             return False
-        if any(part in _MADE or part.startswith(".") for part in relative.split("/")):
+        if any(part in _MADE or re.match(r"\.[^.]", part) for part in relative.split("/")):
             return False
-        return (self.tracked is not None or os.path.isdir(source)) and not holds_files(source, relative, self.tracked)
+        return (self.repository is not None or os.path.isdir(source)) and not holds_files(source, self.repository)

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from .compose import Project
+from .compose import Project, Repository
 from .problems import BerthError
 
 Run = Callable[[Sequence[str]], tuple[int, str, str]]
@@ -21,28 +21,54 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _IGNORED = frozenset({".git", "node_modules", "__pycache__", ".venv", ".cache", ".pytest_cache"})
 
 
-def name_of(directory: str, run: Run, given: str | None) -> str:
+def name_of(directory: str, run: Run, given: str | None, services: Mapping[str, Mapping[str, Any]] | None = None) -> str:
     """The release's name, which is its images' tag: as given; else the commit that last changed the directory, with a digest of the
     content behind it where something is not committed; else, outside git, that digest alone.
 
-    Raises :class:`BerthError` for a name that is no tag.
+    What ``services`` are built from elsewhere, such as ``build: ..``, counts like the directory, and the arguments of their builds, which may
+    come from the environment, are in the digest. Raises :class:`BerthError` for a name that is no tag.
     """
     if given:
         if not _TAG.fullmatch(given):
             raise BerthError(f"app_release: {given!r} is no image tag (letters, digits, dots, hyphens and underscores, 128 at most)")
         return given
-    code, out, _err = run(["git", "-C", directory, "log", "-1", "--format=%h", "--", "."])
+    folders = sources(directory, services or {})
+    arguments = {
+        name: build["args"] for name, service in sorted((services or {}).items()) if (build := service.get("build") or {}).get("args")
+    }
+    code, out, _err = run(["git", "-C", directory, "log", "-1", "--format=%h", "--", *folders])
     commit = out.strip() if code == 0 else ""
+    code, out, _err = run(["git", "-C", directory, "status", "--porcelain", "--", *folders])
+    changed = not commit or code != 0 or bool(out.strip())
+    found = [*([digest(each) for each in folders] if changed else []), *([json.dumps(arguments, sort_keys=True)] if arguments else [])]
+    # Of one folder alone its own, as ever.
+    mark = found[0] if len(found) == 1 and changed else hashlib.sha256("\0".join(found).encode()).hexdigest() if found else ""
     if not commit:
-        return digest(directory)[:12]
-    code, out, _err = run(["git", "-C", directory, "status", "--porcelain", "--", "."])
-    return commit if code == 0 and not out.strip() else f"{commit}-{digest(directory)[:8]}"
+        return mark[:12]
+    return f"{commit}-{mark[:8]}" if mark else commit
 
 
-def tracked(directory: str, run: Run) -> list[str] | None:
-    """The files of a directory that git keeps, relative to it; None outside git, and where it keeps none."""
-    code, out, _err = run(["git", "-C", directory, "ls-files", "-z"])
-    return [each for each in out.split("\0") if each] or None if code == 0 else None
+def sources(directory: str, services: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The folders that a project's images are built from: its own, and those of builds elsewhere; none within another."""
+    wanted = {os.path.realpath(directory)}
+    for service in services.values():
+        build = service.get("build") or {}
+        for each in (build.get("context"), *(build.get("additional_contexts") or {}).values()):
+            path = os.path.join(directory, str(each or ""))
+            if os.path.isdir(path):
+                wanted.add(os.path.realpath(path))
+    return sorted(each for each in wanted if not any(each != other and each.startswith(other.rstrip("/") + "/") for other in wanted))
+
+
+def repository_of(directory: str, run: Run) -> Repository | None:
+    """The git repository that a directory is in; None where there is none, and where it keeps nothing of the directory."""
+    code, out, _err = run(["git", "-C", directory, "rev-parse", "--show-toplevel", "--show-prefix"])
+    root, prefix = [*out.splitlines(), "", ""][:2]
+    if code != 0 or not root:
+        return None
+    code, out, _err = run(["git", "-C", root, "ls-files", "-z"])
+    files = [each for each in out.split("\0") if each] if code == 0 else []
+    return Repository(root, files) if any(each.startswith(prefix) for each in files) else None
 
 
 def digest(directory: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,15 @@ from . import source_bundle
 from .bound_files import KINDS, target_of
 from .brought_files import KEY, packed
 from .compose import Project
-from .mounts import SETTINGS, folder_volume, holds_files
+from .mounts import SETTINGS, folder_volume, holds_files, is_foreign
 from .notes import Notes
 from .problems import BerthError
 from .secret_texts import Texts
 from .selection import Selection
 
 _PROJECT = "project"
+# In place of the folder above the project's, of a repository whose Compose file lies further down.
+_ABOVE = ".above"
 MOST_BYTES = 20 * 1024 * 1024
 # Where programs read, and do not write.
 _READ = (*SETTINGS, "/usr/share/", "/usr/local/")
@@ -36,36 +38,44 @@ def bring(model: dict[str, Any], project: Project, selection: Selection, texts: 
     Raises :class:`BerthError` for what is not there, and for too much.
     """
     files: dict[str, Any] = {}
-    directory, tracked = project.directory, project.tracked
     result = {**model, "services": {name: dict(service) for name, service in model["services"].items()}}
-    mounted: set[str] = set()
+    mounted: dict[str, str] = {}
     for name, service in result["services"].items():
-        volumes = [_bind(name, volume, directory, tracked, selection.notes) for volume in service.get("volumes") or []]
+        given = service.get("volumes") or []
+        volumes = [_bind(name, volume, project, selection.notes) for volume in given]
         if volumes:
             service["volumes"] = volumes
-        mounted |= {each["source"] for each in volumes if each["type"] == "bind" and each["source"].startswith(".")}
+        pairs = zip(volumes, given, strict=True)
+        mounted |= {new["source"]: old["source"] for new, old in pairs if new["type"] == "bind" and new["source"].startswith(".")}
         kept: dict[str, Any] = {
             each["source"]: {} for each in volumes if each["type"] == "volume" and each["source"].startswith(folder_volume(""))
         }
         if kept:
             result["volumes"] = {**kept, **(result.get("volumes") or {})}
-    files |= _delivered(directory, sorted(os.path.relpath(each, f"./{_PROJECT}") for each in mounted))
+    for name, declared in (result.get("volumes") or {}).items():
+        options = (declared or {}).get("driver_opts") or {}
+        device = str(options.get("device") or "")
+        if "bind" in str(options.get("o")).split(",") and (device.startswith(project.directory + "/") or is_foreign(device)):
+            result["volumes"][name] = {key: value for key, value in declared.items() if key != "driver_opts"}
+            selection.notes.advise(
+                f"volumes.{name}: {device} is of the developer's machine, so Docker keeps the volume where it keeps others"
+            )
+    files |= _delivered(project.directory, mounted)
     files |= _given(result, selection, texts)
     return {**result, KEY: files} if files else result
 
 
-def _bind(name: str, volume: dict[str, Any], directory: str, tracked: Collection[str] | None, notes: Notes) -> dict[str, Any]:
+def _bind(name: str, volume: dict[str, Any], project: Project, notes: Notes) -> dict[str, Any]:
     source, target = str(volume.get("source") or ""), str(volume["target"])
     if volume["type"] != "bind" or not source.startswith("."):
         return volume
     relative = os.path.normpath(source)
-    path = os.path.join(directory, relative)
+    path = os.path.join(project.directory, relative)
     if not os.path.exists(path) and (volume.get("read_only") or re.search(r"\.(?!d$)[A-Za-z0-9]{1,5}$", relative)):
         raise BerthError(f"services.{name}.volumes: {path} is not there, and is mounted as {target}; put it there, or leave the volume out")
     if not volume.get("read_only") and not os.path.isfile(path):
-        real = holds_files(path, relative, tracked)
-        if not real:
-            if os.path.isdir(path) and holds_files(path, relative, None):
+        if not holds_files(path, project.repository):
+            if os.path.isdir(path) and holds_files(path, None):
                 notes.advise(
                     f"{name}: {source} can be written to, and git keeps nothing of it, so it is kept on the machine like a named volume, over all releases "
                     "and without the files that are here; mount it read-only (:ro) to have these delivered"
@@ -76,21 +86,30 @@ def _bind(name: str, volume: dict[str, Any], directory: str, tracked: Collection
                 f"{name}: {source} comes with each release, so what containers write there is lost with the next; "
                 "mount it read-only (:ro), or let a named volume keep what they write"
             )
-    return {**volume, "source": f"./{_PROJECT}" if relative == "." else f"./{_PROJECT}/{relative}"}
+    return {
+        **volume,
+        "source": "./" + os.path.normpath(os.path.join(_PROJECT, *(_ABOVE if part == ".." else part for part in relative.split("/")))),
+    }
 
 
-def _delivered(directory: str, paths: list[str]) -> dict[str, Any]:
-    found = [each for each in source_bundle.files(directory, paths) if not os.path.relpath(each, directory).startswith(".git/")]
-    size = sum(os.path.getsize(each) for each in found)
-    if size > MOST_BYTES:
-        raise BerthError(
-            f"volumes: {size // 1024**2} MB of {directory} are mounted ({', '.join(paths)}), and a release brings 20 MB along; let an image have them"
-        )
-    delivered = {}
-    for path in found:
-        entry = packed(Path(path).read_bytes())
-        delivered[f"{_PROJECT}/{os.path.relpath(path, directory)}"] = {**entry, "mode": "0755" if os.access(path, os.X_OK) else "0644"}
-    return delivered
+def _delivered(directory: str, mounted: Mapping[str, str]) -> dict[str, Any]:
+    """``mounted``: place beside the Compose file to path of the project, each with ``./``."""
+    files: dict[str, Any] = {}
+    size = 0
+    for place, source in sorted(mounted.items()):
+        start = os.path.normpath(os.path.join(directory, source))
+        for path in source_bundle.files(directory, [source]):
+            if "/.git/" in path.removeprefix(start):
+                continue
+            size += os.path.getsize(path)
+            if size > MOST_BYTES:
+                raise BerthError(
+                    f"volumes: more than 20 MB of {directory} is mounted ({', '.join(sorted(mounted.values()))}), and a release brings no more along; "
+                    "let an image have it"
+                )
+            mode = "0755" if os.access(path, os.X_OK) else "0644"
+            files[os.path.normpath(place + path.removeprefix(start))] = {**packed(Path(path).read_bytes()), "mode": mode}
+    return files
 
 
 def _given(model: dict[str, Any], selection: Selection, texts: Texts) -> dict[str, Any]:

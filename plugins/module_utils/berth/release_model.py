@@ -22,6 +22,8 @@ AUTHORITIES = "/etc/berth/authorities.pem"
 # The variables by which OpenSSL (and with it Python, Ruby, PHP, Go), Node.js and libpq find the authorities they trust.
 _TRUST = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "PGSSLROOTCERT")
 _PROCESSES = 4096
+# What a network's interface on the machine is called.
+_BRIDGE = "com.docker.network.bridge.name"
 _WEB = (80, 8080, 3000, 8000, 5000)
 
 
@@ -59,8 +61,14 @@ def beside(
                 lost.append(
                     f"{name}: host port {published} is not open: two releases cannot have one port; the edge leads to the front door"
                 )
-        if service.pop("container_name", None):
+        called = service.pop("container_name", None)
+        if called:
             lost.append(f"{name}: container_name is left out: two releases cannot have one name")
+        if not service.get("network_mode"):
+            service["networks"] = {
+                each: _joined(how, called if called != name else None)
+                for each, how in (service.get("networks") or {"default": None}).items()
+            }
         if service.get("network_mode") == "host":
             lost.append(f"{name}: network_mode host is kept, and its ports stand in the way of the next release")
         # Some lists of labels come as mappings, and the other way round is not of `docker compose config`.
@@ -76,14 +84,30 @@ def beside(
         if on_machine and service.get("network_mode") != "none":
             _add_hosts(service, on_machine)
         if name == door and not service.get("network_mode"):
-            networks = service.get("networks") or {"default": None}
-            service["networks"] = {**networks, "edge": {"aliases": ["FRONT"]}}
+            service["networks"]["edge"] = {"aliases": ["FRONT"]}
     for name, volume in (result.get("volumes") or {}).items():
         if not (volume or {}).get("external"):
             result["volumes"][name] = {**(volume or {}), "name": f"{app}_{name}"}
+    for name, network in (result.get("networks") or {}).items():
+        if network and not network.get("external"):
+            if (network.get("ipam") or {}).get("config"):
+                lost.append(
+                    f"networks.{name}: its addresses are left out: two releases cannot have the same; let containers find one another by name"
+                )
+            options = {key: value for key, value in (network.get("driver_opts") or {}).items() if key != _BRIDGE}
+            kept = {key: value for key, value in network.items() if key not in ("ipam", "driver_opts")}
+            result["networks"][name] = {**kept, **({"driver_opts": options} if options else {})}
     if door:
         result.setdefault("networks", {})["edge"] = {"name": EDGE_NETWORK, "external": True}
     return result, lost
+
+
+def _joined(how: Mapping[str, Any] | None, called: str | None) -> dict[str, Any] | None:
+    """How a service joins a network: by its container's name too, by which others may ask for it, and without an address that is fixed."""
+    kept = {key: value for key, value in (how or {}).items() if key not in ("ipv4_address", "ipv6_address", "mac_address")}
+    if called:
+        kept["aliases"] = list(dict.fromkeys([*(kept.get("aliases") or []), called]))
+    return kept or None
 
 
 def _trust(service: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import compose, compose_file, release_files, release_model, secret_texts, standing, topology
-from .release import tracked
+from .release import repository_of
 from .selection import Options, select
 from .variables import summary
 
@@ -27,7 +27,7 @@ def render(params: Mapping[str, Any], project: compose.Project, run: compose.Run
         # A front door that is open to the developers' own machine alone is opened, through the edge.
         front_port=80,
     )
-    project = project._replace(tracked=tracked(project.directory, run))
+    project = project._replace(repository=repository_of(project.directory, run))
     texts = secret_texts.read_texts(project, run, params["env_files"] or ())
     selection = select(project, options, literal=True, texts=texts.found)
     model = compose_file.production(project, selection, delivered=True)

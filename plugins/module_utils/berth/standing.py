@@ -12,6 +12,18 @@ _DONE = "Exited (0)"
 _JUST_BEGUN = "Less than a second"
 
 
+def restarts(service: Mapping[str, Any]) -> str | None:
+    """When a service is started again, in Docker's words; None where its Compose file does not say.
+
+    Source: https://github.com/compose-spec/compose-spec/blob/main/deploy.md#restart_policy
+    """
+    policy = (service.get("deploy") or {}).get("restart_policy") or {}
+    most = policy.get("max_attempts")
+    said = {"none": "no", "on-failure": f"on-failure:{most}" if most else "on-failure"}.get(str(policy.get("condition") or ""))
+    given: str | None = service.get("restart") or said
+    return given
+
+
 def one_shots(services: Mapping[str, Mapping[str, Any]]) -> set[str]:
     """The services that run to an end, such as a migration: awaited as that, or not to be started again.
 
@@ -23,7 +35,7 @@ def one_shots(services: Mapping[str, Mapping[str, Any]]) -> set[str]:
         for other, condition in (service.get("depends_on") or {}).items()
         if (condition or {}).get("condition") == "service_completed_successfully"
     }
-    return {name for name, service in services.items() if name in awaited or service.get("restart") == "no"}
+    return {name for name, service in services.items() if name in awaited or restarts(service) == "no"}
 
 
 def once_for_all(services: Mapping[str, Mapping[str, Any]]) -> set[str]:
@@ -86,6 +98,9 @@ def look(
                     failed[name] = f"ended ({status})"
                 elif state != "exited":
                     waiting[name] = f"has not ended ({status})"
+            elif state == "exited" and status.startswith(_DONE) and (restarts(service) or "").startswith("on-failure"):
+                # It says itself that it may end well.
+                continue
             elif state in ("exited", "dead"):
                 failed[name] = f"ended ({status})"
             elif state != "running" or "health: starting" in status or (name != door and _fresh(status)):
