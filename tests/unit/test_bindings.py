@@ -115,6 +115,16 @@ def test_a_prefix_is_shared_and_a_port_of_the_app_is_not_taken_for_the_databases
     }
 
 
+def test_a_databases_name_is_led_to_the_new_one_also_where_it_is_called_as_a_vendor():
+    result = bound({"DB_HOST": "db", "DB_NAME": "postgres", "DATABASE": "postgres"})
+    assert result.environment == {"DB_HOST": "pg.example.com", "DB_NAME": "shop", "DATABASE": "postgres"}
+
+
+def test_words_that_are_written_as_one_are_read_behind_an_apps_name_too():
+    result = bound({"PAPERLESS_DBHOST": "db", "PAPERLESS_DBNAME": "paperless"})
+    assert result.environment == {"PAPERLESS_DBHOST": "pg.example.com", "PAPERLESS_DBNAME": "shop"}
+
+
 def test_names_alone_bind_where_there_is_one_store_they_can_mean():
     assert bound({"POSTGRES_USER": "me", "POSTGRES_DB": "mine"}).environment == {"POSTGRES_USER": "shop", "POSTGRES_DB": "shop"}
     two = Backing({"one": "postgres", "two": "postgres"}, {"one": "one", "two": "two"})

@@ -343,3 +343,30 @@ volumes:
     assert model["volumes"]["data"] == {"driver": "local", "name": "shop_data"}
     assert model["volumes"]["shared"]["driver_opts"]["type"] == "nfs"
     assert any("volumes.data" in each for each in told["warnings"])
+
+
+def test_who_never_asks_the_environment_finds_a_store_by_the_name_that_it_had(tmp_path):
+    text = """
+services:
+  api: {image: "a:1", environment: {WAREHOUSE: db}, extra_hosts: ["cache:192.0.2.7"]}
+  db: {image: "postgres:17", container_name: shop-db}
+  cache: {image: "redis:7"}
+"""
+    stores = {"postgres": STORE, "redis": {**CACHE, "host": "berth-redis"}}
+    model, told = rendered(tmp_path, text, connections=stores, on_machine=["berth-redis"])
+    assert sorted(model["services"]["api"]["extra_hosts"]) == [
+        "berth-redis:host-gateway",
+        "cache=192.0.2.7",
+        "db:10.1.0.2",
+        "shop-db:10.1.0.2",
+    ]
+    assert any("WAREHOUSE is db" in each and "app_env" in each for each in told["warnings"])
+    elsewhere = {**STORE, "host": "pg.example.com"}
+    model, _told = rendered(tmp_path, text, connections={"postgres": elsewhere, "redis": CACHE})
+    assert not [each for each in model["services"]["api"]["extra_hosts"] if each.startswith("db")]
+
+
+def test_where_several_services_could_be_the_front_door_that_is_said(tmp_path):
+    _model, told = rendered(tmp_path, 'services: {a: {image: "a:1", ports: ["81:81"]}, b: {image: "a:1", ports: ["82:82"]}}')
+    assert told["front_door"] is None
+    assert any("a and b publish ports, and none is clearly the front door" in each for each in told["warnings"])

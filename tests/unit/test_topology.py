@@ -65,6 +65,8 @@ def port(number, target=80):
         ),
         ({"one": {"image": "a", "ports": [port(80)]}, "two": {"image": "b", "ports": [port(5000)]}}, "one"),
         ({"one": {"image": "a", "ports": [port(3000)]}, "two": {"image": "b", "ports": [port(5000)]}}, None),
+        ({"web": {"image": "a", "ports": [port(3000)]}, "streaming": {"image": "b", "ports": [port(4000)]}}, "web"),
+        ({"one-ui": {"image": "a", "ports": [port(3000)]}, "web": {"image": "b", "ports": [port(4000)]}}, None),
         ({"one": {"image": "a"}}, None),
     ],
 )

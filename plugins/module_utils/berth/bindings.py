@@ -11,7 +11,7 @@ from typing import NamedTuple
 from .connections import Connection, field_value, keywords_for, url_for
 from .references import POSTGRES_SCHEMES, REDIS_SCHEMES, Name, Url, read_host_port, read_keywords, read_name, read_url
 
-_VENDORS = frozenset({"postgres", "postgresql", "pgsql", "pg", "redis", "mysql", "sqlite", "mongo", "mongodb"})
+VENDORS = frozenset({"postgres", "postgresql", "pgsql", "pg", "redis", "mysql", "sqlite", "mongo", "mongodb"})
 
 
 class Bindings(NamedTuple):
@@ -122,7 +122,7 @@ def _by_name(name: Name, value: str | None, hosts: list[tuple[Name, str | None]]
 
 def _is_vendor(name: Name, value: str | None) -> bool:
     # DATABASE=postgres says which vendor, where DB_NAME=postgres says which database.
-    return name.field == "database" and name.head == "" and (value or "").lower() in _VENDORS
+    return name.field == "database" and name.head == "" and (value or "").lower() in VENDORS
 
 
 def _family(engine: str) -> str:

@@ -98,9 +98,9 @@ def read_name(variable: str) -> Name:
     words = re.sub(r"[^A-Z0-9]+", "_", re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", variable).upper()).strip("_")
     by_file = words.endswith("_FILE")
     words = words.removesuffix("_FILE")
-    # libpq's own variables are written without a separator: PGHOST, PGSSLMODE.
+    # libpq's own variables are written without a separator: PGHOST, PGSSLMODE; others' too, such as PAPERLESS_DBHOST.
     words = re.sub(
-        r"^(PG|DB|REDIS|POSTGRES)(?=(?:HOST|HOSTADDR|HOSTNAME|PORT|USER|USERNAME|PASSWORD|PASS|DATABASE|NAME|SSLMODE|URL|URI)$)",
+        r"(?:^|(?<=_))(PG|DB|REDIS|POSTGRES)(?=(?:HOST|HOSTADDR|HOSTNAME|PORT|USER|USERNAME|PASSWORD|PASS|DATABASE|NAME|SSLMODE|URL|URI)$)",
         r"\1_",
         words,
     )
@@ -108,6 +108,9 @@ def read_name(variable: str) -> Name:
     for suffix in _SUFFIXES:
         if words == suffix or words.endswith("_" + suffix):
             field, head = _FIELDS[suffix], words[: -len(suffix)].strip("_")
+            if suffix in ("DB_NAME", "DATABASE_NAME") and not head:
+                # Of DB_HOST's kind, where DATABASE alone may say which vendor.
+                head = suffix.removesuffix("_NAME")
             break
     parts = [part for part in words.split("_") if part]
     engine = next((_ENGINE_WORDS[part] for part in parts if part in _ENGINE_WORDS), None)

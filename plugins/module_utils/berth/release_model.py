@@ -8,7 +8,9 @@ same in every release is: named volumes, and the network on which the edge finds
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import ipaddress
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -22,6 +24,7 @@ AUTHORITIES = "/etc/berth/authorities.pem"
 # The variables by which OpenSSL (and with it Python, Ruby, PHP, Go), Node.js and libpq find the authorities they trust.
 _TRUST = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "PGSSLROOTCERT")
 _PROCESSES = 4096
+_MACHINE = "host-gateway"
 # What a network's interface on the machine is called.
 _BRIDGE = "com.docker.network.bridge.name"
 _WEB = (80, 8080, 3000, 8000, 5000)
@@ -45,12 +48,19 @@ def door_port(service: Mapping[str, Any]) -> int | None:
 
 
 def beside(
-    app: str, model: Mapping[str, Any], door: str | None, *, trust: Sequence[str], on_machine: Sequence[str] = ()
+    app: str,
+    model: Mapping[str, Any],
+    door: str | None,
+    *,
+    trust: Sequence[str],
+    on_machine: Sequence[str] = (),
+    hosts: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
     """The model of a release, and what of the app it does not carry, as warnings.
 
     ``trust``: the certificates of those who sign what the stores show. Where there are some, containers are given the machine's authorities and
-    those of the stores. ``on_machine``: host names that lead to the machine that a container runs on.
+    those of the stores. ``on_machine``: host names that lead to the machine that a container runs on. ``hosts``: names by which containers knew the backing
+    services, to where these live now: programs that never asked their environment find them there.
     """
     result: dict[str, Any] = json.loads(json.dumps(model))
     lost: list[str] = []
@@ -81,8 +91,8 @@ def beside(
             _trust(service)
             service["labels"][TRUST_LABEL] = hashlib.sha256("\n".join(trust).encode()).hexdigest()[:16]
         _bound(service)
-        if on_machine and service.get("network_mode") != "none":
-            _add_hosts(service, on_machine)
+        if service.get("network_mode") != "none":
+            _add_hosts(service, {**dict.fromkeys(on_machine, _MACHINE), **_addresses(hosts or {}, on_machine)})
         if name == door and not service.get("network_mode"):
             service["networks"]["edge"] = {"aliases": ["FRONT"]}
     for name, volume in (result.get("volumes") or {}).items():
@@ -129,10 +139,21 @@ def _bound(service: dict[str, Any]) -> None:
         service["security_opt"] = [*given, "no-new-privileges:true"]
 
 
-def _add_hosts(service: dict[str, Any], names: Sequence[str]) -> None:
+def _addresses(hosts: Mapping[str, str], on_machine: Sequence[str]) -> dict[str, str]:
+    """Host names to addresses, as far as they are known here; Docker takes no other names for them."""
+    found = {}
+    for name, host in hosts.items():
+        with contextlib.suppress(ValueError):
+            found[name] = _MACHINE if host in on_machine else str(ipaddress.ip_address(host))
+    return found
+
+
+def _add_hosts(service: dict[str, Any], addresses: Mapping[str, str]) -> None:
     given = [str(each) for each in service.get("extra_hosts") or []]
     known = {each.split("=" if "=" in each else ":", 1)[0] for each in given}
-    service["extra_hosts"] = [*given, *(f"{name}:host-gateway" for name in names if name not in known)]
+    more = [f"{name}:{address}" for name, address in sorted(addresses.items()) if name not in known]
+    if more:
+        service["extra_hosts"] = [*given, *more]
 
 
 def rollback_target(current: Mapping[str, str], kept: Sequence[str], wanted: str) -> str:

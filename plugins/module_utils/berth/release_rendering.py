@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import compose, compose_file, release_files, release_model, secret_texts, standing, topology
+from .problems import listed
 from .release import repository_of
 from .selection import Options, select
 from .variables import summary
@@ -36,7 +37,14 @@ def render(params: Mapping[str, Any], project: compose.Project, run: compose.Run
     behind = project.services.get(door or "") or {}
     port = release_model.door_port(behind) if door else None
     once = standing.once_for_all(model["services"])
-    model, lost = release_model.beside(params["app"], model, door, trust=params["trust"], on_machine=params["on_machine"])
+    model, lost = release_model.beside(
+        params["app"], model, door, trust=params["trust"], on_machine=params["on_machine"], hosts=selection.hosts
+    )
+    open_to = [each for each, service in selection.services.items() if topology.published(service, loopback=True)]
+    if not door and open_to:
+        lost.append(
+            f"visitors are led nowhere: {listed(open_to)} publish ports, and none is clearly the front door; let one alone publish them"
+        )
     name = release_model.identifier(params["release"], model)
     told = {
         "release": name,

@@ -8,13 +8,14 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .bindings import Backing, Bindings, bind
+from .bindings import VENDORS, Backing, Bindings, bind
 from .bound_files import bind_files, mounted, of_stores
 from .compose import Project
 from .connections import Connection, read_connection
 from .images import parse
 from .notes import Notes
 from .problems import BerthError, listed, refuse
+from .references import read_name
 from .topology import backing_services, check_names, front_door, names_of, published
 from .variables import override
 
@@ -40,7 +41,8 @@ class Options(NamedTuple):
 class Selection(NamedTuple):
     """The services that stay containers, in alphabetical order, each with its image and bindings, and the one visitors reach.
 
-    ``files``: service to path in the container to content, of its secrets and configs where these were read.
+    ``files``: service to path in the container to content, of its secrets and configs where these were read. ``hosts``: each name by which
+    the services knew a backing service, to the host where it lives now.
     """
 
     services: dict[str, dict[str, Any]]
@@ -49,6 +51,7 @@ class Selection(NamedTuple):
     front_door: str | None
     notes: Notes
     files: dict[str, dict[str, str]]
+    hosts: dict[str, str]
 
     @property
     def bound(self) -> list[dict[str, str]]:
@@ -104,12 +107,14 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
     for name, service in stays.items():
         service["environment"] = bindings[name].environment
         _mentions(name, service, contents[name], backing, notes)
+        _unread(name, bindings[name], backing, notes)
         _without_password(name, bindings[name], connections, notes, literal=literal)
     door = front_door(stays, images) or _own_door(stays, images, options)
     _one_per_port(stays, door, notes)
     for entry in (entry for each in bindings.values() for entry in each.unbound):
         notes.advise(f"{entry['service']}: {entry['variable']} is unbound: {entry['reason']}; {entry['remedy']}")
-    return Selection(stays, images, bindings, door, notes, contents)
+    hosts = {alias: connections[target].host for alias, target in backing.names.items() if target in connections}
+    return Selection(stays, images, bindings, door, notes, contents, hosts)
 
 
 def _own_door(stays: dict[str, dict[str, Any]], images: Mapping[str, str], options: Options) -> str | None:
@@ -200,6 +205,15 @@ def _mentions(name: str, service: Mapping[str, Any], files: Mapping[str, str], b
             ):
                 notes.advise(f"{name}: {what} names the backing service {target}, and is carried as it is; let it read the environment")
                 break
+
+
+def _unread(name: str, bindings: Bindings, backing: Backing, notes: Notes) -> None:
+    """Warn where a variable is nothing but the name of a backing service that leaves, and its own name does not say what it is for."""
+    for variable, value in bindings.environment.items():
+        if value in backing.names and value not in VENDORS and read_name(variable).field is None:
+            notes.advise(
+                f"{name}: {variable} is {value}, and is carried as it is; if that is the host of {backing.names[value]}, give it in app_env"
+            )
 
 
 def _one_per_port(stays: dict[str, dict[str, Any]], door: str | None, notes: Notes) -> None:

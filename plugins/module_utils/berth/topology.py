@@ -111,14 +111,15 @@ def front_door(services: Services, images: Mapping[str, str], *, loopback: bool 
     """The one service that visitors reach, or None where there is none or several stand side by side.
 
     Of the services that publish a port: the only one; else the only proxy; else the only one that others do not depend on and that
-    itself depends on another of them; else the only one on port 80 or 443. ``loopback``: as seen from the machine itself.
+    itself depends on another of them; else the only one on port 80 or 443; else the only one that is called as who speaks to visitors. ``loopback``: as seen from the machine itself.
     """
     doors = [name for name, service in services.items() if published(service, loopback=loopback)]
     proxies = [name for name in doors if _proxies(name, services[name], images)]
     needed = {other for name in doors for other in services[name].get("depends_on") or {}}
     outer = [name for name in doors if name not in needed and set(services[name].get("depends_on") or {}) & set(doors)]
     web = [name for name in doors if {80, 443} & set(published(services[name], loopback=loopback))]
-    for candidates in (doors, proxies, outer, web):
+    named = [name for name in doors if {"web", "www", "frontend", "ui"} & set(re.split(r"[^a-z]+", name.lower()))]
+    for candidates in (doors, proxies, outer, web, named):
         if len(candidates) == 1:
             return candidates[0]
     return None
