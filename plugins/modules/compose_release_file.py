@@ -133,13 +133,17 @@ import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.berth import compose
+from ansible.module_utils.berth.leftovers import sweep
 from ansible.module_utils.berth.problems import BerthError
 from ansible.module_utils.berth.release_rendering import render
+
+_PREFIX = "berth-release-"
 
 
 def written(module: AnsibleModule, text: str) -> str:
     """A temporary file that this user alone may read. Ends the module where there is no room for it, and leaves none then."""
-    handle, path = tempfile.mkstemp(prefix="berth-release-", suffix=".json")
+    sweep(_PREFIX)
+    handle, path = tempfile.mkstemp(prefix=_PREFIX, suffix=".json")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)

@@ -70,6 +70,15 @@ def test_what_is_built_from_elsewhere_in_the_repository_makes_another_release(tm
     assert release.name_of(str(project), run, None, everything) not in (first, second)
 
 
+def test_a_dockerfile_that_lies_elsewhere_counts(tmp_path, project):
+    for name in ("api", "docker"):
+        (tmp_path / name).mkdir()
+    services = {"api": {"build": {"context": str(tmp_path / "api"), "dockerfile": "../docker/api.Dockerfile"}}}
+    first = release.name_of(str(project), run, None, services)
+    (tmp_path / "docker" / "api.Dockerfile").write_text("FROM scratch\n")
+    assert release.name_of(str(project), run, None, services) != first
+
+
 def test_outside_git_what_is_built_from_elsewhere_counts_too(tmp_path, project):
     (tmp_path / "api").mkdir()
     services = {"api": {"build": {"context": str(tmp_path / "api")}}}

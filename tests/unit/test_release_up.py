@@ -84,6 +84,8 @@ def test_one_that_has_ended_too_often_is_not_waited_for(machine: Machine, engine
     engine.state, engine.status, engine.restarts = "restarting", "Restarting (1) 2 seconds ago", 9
     machine.params["wait_timeout"] = 600
     assert come_up(machine) == "web ended 9 times (Restarting (1) 2 seconds ago)"
+    engine.status = "Restarting (0) 2 seconds ago"
+    assert 'restart: "no"' in come_up(machine)
 
 
 def test_what_compose_says_is_told_and_what_takes_it_too_long_too(machine: Machine, engine: Engine):

@@ -35,6 +35,11 @@ def test_what_says_under_deploy_when_it_is_started_again_is_taken_at_its_word():
     assert one_shots({"seed": {"deploy": {"restart_policy": {"condition": "none"}}}, "web": {}}) == {"seed"}
 
 
+def test_what_is_called_a_migration_and_says_nothing_else_runs_to_an_end():
+    services = {"db-migrate": {}, "seed_data": {}, "seeding": {}, "migrate-ui": {"ports": [{}]}, "migrator": {"restart": "always"}}
+    assert one_shots(services) == {"db-migrate", "seed_data"}
+
+
 def test_what_is_started_again_after_failures_alone_may_end_well():
     services = {"web": {}, "warm": {"restart": "on-failure"}}
     assert look(services, containers({"web": UP, "warm": DONE})) == ({}, {})

@@ -14,7 +14,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from .leftovers import sweep
 from .problems import BerthError
+
+_PREFIX = "berth-docker-"
 
 
 def auths(registry: str, username: str, password: str) -> dict[str, Any]:
@@ -42,7 +45,8 @@ def signed_in(entries: Mapping[str, Any]) -> Iterator[dict[str, str]]:
         yield {}
         return
     own = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
-    folder = tempfile.mkdtemp(prefix="berth-docker-")
+    sweep(_PREFIX)
+    folder = tempfile.mkdtemp(prefix=_PREFIX)
     try:
         document: dict[str, Any] = {}
         try:

@@ -53,8 +53,10 @@ def sources(directory: str, services: Mapping[str, Mapping[str, Any]]) -> list[s
     wanted = {os.path.realpath(directory)}
     for service in services.values():
         build = service.get("build") or {}
-        for each in (build.get("context"), *(build.get("additional_contexts") or {}).values()):
-            path = os.path.join(directory, str(each or ""))
+        context = os.path.join(directory, str(build.get("context") or ""))
+        dockerfile = os.path.join(context, str(build.get("dockerfile") or ""))
+        more = [os.path.join(directory, str(each)) for each in (build.get("additional_contexts") or {}).values()]
+        for path in (context, os.path.dirname(dockerfile), *more):
             if os.path.isdir(path):
                 wanted.add(os.path.realpath(path))
     return sorted(each for each in wanted if not any(each != other and each.startswith(other.rstrip("/") + "/") for other in wanted))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _WAIT_SECONDS = 0.1
 # Docker waits ever longer in between: a minute has passed by then, in which what a service waits for came, or will not.
 _MOST_RESTARTS = 9
+_ONCE = '; if it is to run once, say so with restart: "no" in the Compose file'
 # By timeout, whose own and whose signal's code these are.
 _KILLED = (124, 137)
 
@@ -57,7 +58,8 @@ def _hopeless(machine: Machine, containers: list[dict[str, Any]]) -> dict[str, s
         if each["state"] == "restarting":
             _code, out, _err = machine.docker("inspect", "--format", "{{.RestartCount}}", each["name"])
             if out.strip().isdigit() and int(out) >= _MOST_RESTARTS:
-                found[each["service"]] = f"ended {int(out)} times ({each['status']})"
+                hint = _ONCE if "(0)" in each["status"] else ""
+                found[each["service"]] = f"ended {int(out)} times ({each['status']}{hint})"
     return found
 
 
