@@ -41,6 +41,14 @@ def test_nothing_of_a_release_can_be_had_only_once():
     assert any("container_name" in line for line in lost)
 
 
+def test_a_front_door_with_https_of_its_own_is_told_who_answers_it():
+    given = {"services": {"web": {"image": "a", "ports": [{"target": 80, "published": "80"}, {"target": 443, "published": "443"}]}}}
+    _model, lost = release_model.beside("shop", given, "web", trust=[])
+    assert len(lost) == 1
+    assert "443 is not open" in lost[0]
+    assert "app_domain" in lost[0]
+
+
 def test_others_find_a_container_by_the_name_that_it_had():
     given = {
         "services": {

@@ -28,6 +28,8 @@ _MACHINE = "host-gateway"
 # What a network's interface on the machine is called.
 _BRIDGE = "com.docker.network.bridge.name"
 _WEB = (80, 8080, 3000, 8000, 5000)
+_HTTPS = (443, 8443)
+_OWN_HTTPS = ", and answers HTTPS for it where app_domain is given: one that leads HTTP to HTTPS by itself, whatever X-Forwarded-Proto says, leads nowhere"
 
 
 def project_name(app: str, release: str) -> str:
@@ -68,8 +70,9 @@ def beside(
         for port in service.pop("ports", None) or []:
             if name != door or int(port["target"]) != door_port(model["services"][name]):
                 published = port.get("published") or "(any)"
+                hint = _OWN_HTTPS if name == door and int(port["target"]) in _HTTPS else ""
                 lost.append(
-                    f"{name}: host port {published} is not open: two releases cannot have one port; the edge leads to the front door"
+                    f"{name}: host port {published} is not open: two releases cannot have one port; the edge leads to the front door{hint}"
                 )
         called = service.pop("container_name", None)
         if called:
