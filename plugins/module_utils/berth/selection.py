@@ -16,6 +16,7 @@ from .images import parse
 from .notes import Notes
 from .problems import BerthError, listed, refuse
 from .references import read_name
+from .store_setup import remarks
 from .topology import backing_services, check_names, front_door, names_of, published
 from .variables import override
 
@@ -82,6 +83,7 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
     for name in sorted(services):
         if name in engines:
             notes.leave_out(name, f"a backing service ({engines[name]}) lives outside the containers")
+            notes.advice += remarks(name, services[name], "postgres" if engines[name] == "postgres" else "redis")
         elif name in options.exclude:
             notes.leave_out(name, "excluded")
     images = _images(stays, options.images, bool(project.warnings), notes)
