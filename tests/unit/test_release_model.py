@@ -110,6 +110,13 @@ def test_a_store_that_each_machine_leads_to_itself_is_the_machine_that_a_contain
     assert "extra_hosts" not in model["services"]["job"]
 
 
+def test_docker_takes_no_hosts_for_who_shares_another_ones_network():
+    given = {"services": {"vpn": {"image": "a"}, "web": {"image": "a", "network_mode": "service:vpn"}}}
+    services = release_model.beside("shop", given, None, trust=[], on_machine=["berth-redis"], hosts={"db": "10.1.0.2"})[0]["services"]
+    assert services["vpn"]["extra_hosts"] == ["berth-redis:host-gateway", "db:10.1.0.2"]
+    assert "extra_hosts" not in services["web"]
+
+
 def test_another_authority_makes_another_release_which_reads_it_when_it_starts():
     one, two = (release_model.beside("shop", MODEL, "web", trust=[each])[0] for each in ("one", "two"))
     assert release_model.identifier("r1", one) != release_model.identifier("r1", two)

@@ -94,7 +94,8 @@ def beside(
             _trust(service)
             service["labels"][TRUST_LABEL] = hashlib.sha256("\n".join(trust).encode()).hexdigest()[:16]
         _bound(service)
-        if service.get("network_mode") != "none":
+        # Who shares another one's network has its hosts.
+        if not str(service.get("network_mode") or "").startswith(("none", "service:", "container:")):
             _add_hosts(service, {**dict.fromkeys(on_machine, _MACHINE), **_addresses(hosts or {}, on_machine)})
         if name == door and not service.get("network_mode"):
             service["networks"]["edge"] = {"aliases": ["FRONT"]}
