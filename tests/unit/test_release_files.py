@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from berth import brought_files, compose_file, dockerrun, release_files, release_model
+from berth import brought_files, compose_file, dockerrun, release_files, release_model, source_bundle
 from berth.problems import BerthError
 from berth.release import repository_of
 from berth.release_rendering import render
@@ -328,6 +328,22 @@ def test_a_compose_file_further_down_may_mount_what_lies_beside_its_folder(tmp_p
     assert (on_machine(tmp_path, model) / conf["source"]).read_text() == "server {}"
     assert (uploads["type"], uploads["source"]) == ("volume", "folder-uploads")
     assert any("../uploads can be written to" in each for each in told["warnings"])
+
+
+def test_so_it_may_in_a_source_bundle(tmp_path):
+    put(tmp_path, "deploy/nginx.conf", "server {}")
+    put(tmp_path, "docker/.keep", "")
+    write(tmp_path / "docker", WEB.format("../deploy/nginx.conf:/etc/nginx/nginx.conf"))
+    git(tmp_path, "init")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "first")
+    folder = tmp_path / "docker"
+    read = project(folder)._replace(repository=repository_of(str(folder), run))
+    selection = select(read, Options())
+    document = dockerrun.version_2(read, selection, Options())
+    assert [each["host"]["sourcePath"] for each in document["volumes"]] == ["/var/app/current/.above/deploy/nginx.conf"]
+    assert selection.notes.bundled == ["../deploy/nginx.conf"]
+    assert list(source_bundle.entries(str(folder), selection.notes.bundled)) == [".above/deploy/nginx.conf"]
 
 
 def test_a_volume_that_is_a_folder_of_the_developers_is_one_of_the_machine(tmp_path):

@@ -11,6 +11,7 @@ from typing import Any
 
 from .compose import Project, Repository
 from .notes import Notes
+from .source_bundle import placed
 from .units import mebibytes
 
 # Where Beanstalk unpacks the source bundle on the instance:
@@ -111,7 +112,7 @@ class Mounts:
             return None
         if self.is_data(service, volume):
             return self._kept(name, folder_volume(relative))
-        if not relative.startswith(".."):
+        if not relative.startswith("..") or (self.repository and self.repository.holds(source)):
             return self.bundled(name, source)
         if is_foreign(source):
             self.notes.lose(name, setting, FOREIGN)
@@ -122,9 +123,10 @@ class Mounts:
         """The name of the volume that leads to a path of the project in the source bundle."""
         relative = os.path.relpath(path, self.directory)
         self.notes.bundled.append(relative)
-        shown = "." if relative == "." else f"./{relative}"
+        place = placed(relative)
+        shown = "." if relative == "." else f"./{relative}" if place == relative else f"{relative}, as ./{place},"
         self.notes.advise(f"{name}: {shown} is mounted from the source bundle; pack it beside the Dockerrun.aws.json")
-        return self._declare("bundle" if relative == "." else f"bundle-{relative}", BUNDLE if relative == "." else f"{BUNDLE}/{relative}")
+        return self._declare("bundle" if relative == "." else f"bundle-{place}", os.path.normpath(f"{BUNDLE}/{place}"))
 
     def _named(self, name: str, source: str, setting: str) -> str | None:
         if source.startswith(LOGS):

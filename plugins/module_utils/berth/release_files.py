@@ -25,8 +25,6 @@ from .secret_texts import Texts
 from .selection import Selection
 
 _PROJECT = "project"
-# In place of the folder above the project's, of a repository whose Compose file lies further down.
-_ABOVE = ".above"
 MOST_BYTES = 20 * 1024 * 1024
 # Where programs read, and do not write.
 _READ = (*SETTINGS, "/usr/share/", "/usr/local/")
@@ -86,10 +84,7 @@ def _bind(name: str, volume: dict[str, Any], project: Project, notes: Notes) -> 
                 f"{name}: {source} comes with each release, so what containers write there is lost with the next; "
                 "mount it read-only (:ro), or let a named volume keep what they write"
             )
-    return {
-        **volume,
-        "source": "./" + os.path.normpath(os.path.join(_PROJECT, *(_ABOVE if part == ".." else part for part in relative.split("/")))),
-    }
+    return {**volume, "source": f"./{os.path.normpath(os.path.join(_PROJECT, source_bundle.placed(relative)))}"}
 
 
 def _delivered(directory: str, mounted: Mapping[str, str]) -> dict[str, Any]:

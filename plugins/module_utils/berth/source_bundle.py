@@ -15,6 +15,7 @@ from .problems import BerthError
 
 # Beanstalk's limit: https://docs.aws.amazon.com/elasticbeanstalk/latest/dg/applications-sourcebundle.html
 MOST_BYTES = 500 * 1024 * 1024
+_ABOVE = ".above"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -44,11 +45,16 @@ def entries(folder: str, paths: Sequence[str] | None = None, texts: Mapping[str,
         if size > MOST_BYTES:
             raise BerthError(f"source: {folder} holds more than the 500 MB that Beanstalk takes; leave data out of it")
         with open(path, "rb") as file:
-            found[os.path.relpath(path, folder)] = Entry(file.read(), os.access(path, os.X_OK))
+            found[placed(os.path.relpath(path, folder))] = Entry(file.read(), os.access(path, os.X_OK))
     found |= {name: Entry(text.encode()) for name, text in (texts or {}).items()}
     if not found:
         raise BerthError(f"source: {folder} is empty; there is nothing to deploy")
     return found
+
+
+def placed(relative: str) -> str:
+    """Where a path of the project lies in what is delivered: one above the project's folder, of the same repository, in a folder in its place."""
+    return os.path.normpath(os.path.join(*(_ABOVE if part == ".." else part for part in relative.split("/"))))
 
 
 def files(folder: str, paths: Sequence[str] | None) -> Iterator[str]:
