@@ -386,3 +386,21 @@ def test_where_several_services_could_be_the_front_door_that_is_said(tmp_path):
     _model, told = rendered(tmp_path, 'services: {a: {image: "a:1", ports: ["81:81"]}, b: {image: "a:1", ports: ["82:82"]}}')
     assert told["front_door"] is None
     assert any("a and b publish ports, and none is clearly the front door" in each for each in told["warnings"])
+
+
+@pytest.mark.parametrize("reference", ["password_ref", "url_ref"])
+def test_a_reference_to_a_password_is_never_taken_for_one(tmp_path, reference):
+    put(tmp_path, "pw", "old")
+    put(tmp_path, "url", "postgres://a:old@db/a")
+    text = """
+services:
+  api: {image: "a:1", environment: {DB_HOST: db, DB_PASSWORD_FILE: /run/secrets/pw}, secrets: [pw, url]}
+  db: {image: "postgres:17"}
+secrets:
+  pw: {file: pw}
+  url: {file: url}
+"""
+    managed = {"host": "pg.example.com", reference: "arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop:password::"}
+    model, told = rendered(tmp_path, text, connections={"postgres": managed})
+    assert sorted(each["variable"] for each in told["unbound"]) == ["/run/secrets/pw", "/run/secrets/url"]
+    assert "arn:" not in json.dumps(model)

@@ -164,35 +164,47 @@ def bind(
             # What is in the file is bound instead.
             result.environment[variable] = value or ""
             continue
-        connection = connections.get(reference.backing)
-        if connection is None:
-            unconnected(result, service, variable, reference)
-            continue
-        writer = Writer(connection, literal, reference.backing in passwords)
-        kind, text = writer.write(reference, value or "")
+        apart = reference.backing in passwords
+        kind, text = led(result, service, variable, reference, value or "", connections, literal=literal, password_apart=apart)
         if kind == "value":
             result.environment[variable] = text
         elif kind == "secret":
             result.secrets[variable] = text
-        if kind == "unbound":
-            reason, _semicolon, remedy = text.partition("; ")
-            leave(result, service, variable, reference, reason, remedy)
-        else:
-            result.bound.append({"service": service, "variable": variable, "field": reference.field, "backing": reference.backing})
     _add_sslmode(service, found, connections, result)
     return result
 
 
-def unconnected(result: Bindings, service: str, variable: str, reference: Reference) -> None:
-    """Note that a variable of a service names a backing service that has gone nowhere."""
-    remedy = f"give connections.{reference.backing}, or keep it as a container with keep: [{reference.backing}]"
-    leave(result, service, variable, reference, f"{reference.backing} is left out and has no connection", remedy)
+def led(
+    result: Bindings,
+    service: str,
+    variable: str,
+    reference: Reference,
+    old: str,
+    connections: Mapping[str, Connection],
+    *,
+    literal: bool,
+    password_apart: bool,
+    in_file: bool = False,
+) -> tuple[str, str]:
+    """What a variable, or a file, gets that refers to a backing service, as :meth:`_Writer.write` says; noted in ``result``, also why it gets nothing.
 
-
-def leave(result: Bindings, service: str, variable: str, reference: Reference, reason: str, remedy: str) -> None:
-    """Note that a variable of a service names a backing service, and leads nowhere."""
-    entry = {"service": service, "variable": variable, "backing": reference.backing, "reason": reason, "remedy": remedy}
-    result.unbound.append(entry)
+    ``old``: what it holds until then. ``password_apart``: the service reads its password elsewhere. ``in_file``: nobody follows a reference there.
+    """
+    connection = connections.get(reference.backing)
+    if connection is None:
+        remedy = f"give connections.{reference.backing}, or keep it as a container with keep: [{reference.backing}]"
+        kind, text = "unbound", f"{reference.backing} is left out and has no connection; {remedy}"
+    else:
+        kind, text = _Writer(connection, literal, password_apart).write(reference, old)
+    if kind == "secret" and in_file:
+        kind, text = "unbound", "its connection refers to a password, which nobody looks up for a file; let the app read a variable"
+    entry = {"service": service, "variable": variable, "backing": reference.backing}
+    if kind == "unbound":
+        reason, _semicolon, remedy = text.partition("; ")
+        result.unbound.append({**entry, "reason": reason, "remedy": remedy})
+    else:
+        result.bound.append({**entry, "field": reference.field})
+    return kind, text
 
 
 def _add_sslmode(service: str, found: Mapping[str, Reference], connections: Mapping[str, Connection], result: Bindings) -> None:
@@ -204,7 +216,7 @@ def _add_sslmode(service: str, found: Mapping[str, Reference], connections: Mapp
         result.bound.append({"service": service, "variable": "PGSSLMODE", "field": "sslmode", "backing": host.backing})
 
 
-class Writer:
+class _Writer:
     """Writes what one variable gets, as ("value", text), ("secret", reference) or ("unbound", "reason; remedy")."""
 
     def __init__(self, connection: Connection, literal: bool, password_apart: bool) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .bindings import Backing, Bindings, Reference, Writer, leave, references, unconnected
+from .bindings import Backing, Bindings, Reference, led, references
 from .connections import Connection
 from .references import read_name
 
@@ -83,15 +83,9 @@ def bind_files(
         texts[path] = given.text
         if reference is None or reference.shape == "file":
             continue
-        connection = connections.get(reference.backing)
-        if connection is None:
-            unconnected(result, service, path, reference)
-            continue
-        kind, text = Writer(connection, literal=True, password_apart=False).write(reference, given.text.strip())
-        if kind == "unbound":
-            reason, _semicolon, remedy = text.partition("; ")
-            leave(result, service, path, reference, reason, remedy)
-            continue
-        texts[path] = text + given.text[len(given.text.rstrip()) :]
-        result.bound.append({"service": service, "variable": path, "field": reference.field, "backing": reference.backing})
+        kind, text = led(
+            result, service, path, reference, given.text.strip(), connections, literal=True, password_apart=False, in_file=True
+        )
+        if kind == "value":
+            texts[path] = text + given.text[len(given.text.rstrip()) :]
     return texts

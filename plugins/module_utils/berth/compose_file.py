@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from .bound_files import KINDS
 from .compose import Project
 from .dockerrun import canonical
 from .mounts import FOREIGN, LOGS, Mounts, is_foreign
@@ -62,7 +63,7 @@ def production(project: Project, selection: Selection, *, delivered: bool = Fals
     networks = {network for service in services.values() for network in service.get("networks") or {}} - {"default"}
     if networks:
         document["networks"] = {name: _without_name((project.model.get("networks") or {}).get(name)) for name in sorted(networks)}
-    for kind in ("secrets", "configs"):
+    for kind in KINDS:
         wanted = {entry["source"] for service in services.values() for entry in service.get(kind) or []}
         if wanted:
             document[kind] = {

@@ -35,7 +35,6 @@ def bring(model: dict[str, Any], project: Project, selection: Selection, texts: 
 
     Raises :class:`BerthError` for what is not there, and for too much.
     """
-    files: dict[str, Any] = {}
     result = {**model, "services": {name: dict(service) for name, service in model["services"].items()}}
     mounted: dict[str, str] = {}
     for name, service in result["services"].items():
@@ -50,17 +49,19 @@ def bring(model: dict[str, Any], project: Project, selection: Selection, texts: 
         }
         if kept:
             result["volumes"] = {**kept, **(result.get("volumes") or {})}
-    for name, declared in (result.get("volumes") or {}).items():
+    _of_machine(result.get("volumes") or {}, project, selection.notes)
+    files = {**_delivered(project.directory, mounted), **_given(result, selection, texts)}
+    return {**result, KEY: files} if files else result
+
+
+def _of_machine(volumes: dict[str, Any], project: Project, notes: Notes) -> None:
+    """Let volumes that are folders of the developer's machine be Docker's own, as others are."""
+    for name, declared in volumes.items():
         options = (declared or {}).get("driver_opts") or {}
         device = str(options.get("device") or "")
         if "bind" in str(options.get("o")).split(",") and (device.startswith(project.directory + "/") or is_foreign(device)):
-            result["volumes"][name] = {key: value for key, value in declared.items() if key != "driver_opts"}
-            selection.notes.advise(
-                f"volumes.{name}: {device} is of the developer's machine, so Docker keeps the volume where it keeps others"
-            )
-    files |= _delivered(project.directory, mounted)
-    files |= _given(result, selection, texts)
-    return {**result, KEY: files} if files else result
+            volumes[name] = {key: value for key, value in declared.items() if key != "driver_opts"}
+            notes.advise(f"volumes.{name}: {device} is of the developer's machine, so Docker keeps the volume where it keeps others")
 
 
 def _bind(name: str, volume: dict[str, Any], project: Project, notes: Notes) -> dict[str, Any]:

@@ -61,8 +61,8 @@ def beside(
     """The model of a release, and what of the app it does not carry, as warnings.
 
     ``trust``: the certificates of those who sign what the stores show. Where there are some, containers are given the machine's authorities and
-    those of the stores. ``on_machine``: host names that lead to the machine that a container runs on. ``hosts``: names by which containers knew the backing
-    services, to where these live now: programs that never asked their environment find them there.
+    those of the stores. ``on_machine``: host names that lead to the machine that a container runs on. ``hosts``: names by which
+    containers knew the backing services, to where these live now: programs that never asked their environment find them there.
     """
     result: dict[str, Any] = json.loads(json.dumps(model))
     lost: list[str] = []

@@ -111,7 +111,8 @@ def front_door(services: Services, images: Mapping[str, str], *, loopback: bool 
     """The one service that visitors reach, or None where there is none or several stand side by side.
 
     Of the services that publish a port: the only one; else the only proxy; else the only one that others do not depend on and that
-    itself depends on another of them; else the only one on port 80 or 443; else the only one that is called as who speaks to visitors. ``loopback``: as seen from the machine itself.
+    itself depends on another of them; else the only one on port 80 or 443; else the only one that is called as who speaks to
+    visitors. ``loopback``: as seen from the machine itself.
     """
     doors = [name for name, service in services.items() if published(service, loopback=loopback)]
     proxies = [name for name in doors if _proxies(name, services[name], images)]
