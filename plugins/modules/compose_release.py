@@ -23,7 +23,7 @@ options:
     description:
       - V(back) brings a release into service that is kept on the machine - the one that served before, or O(release). Once that is done,
         V(back) without a release changes nothing.
-      - V(found) only looks. V(fetched) pulls the images, and changes nothing else.
+      - V(found) only looks. V(fetched) pulls the images and, with O(definition), lets the release's accessories run; it changes nothing else.
       - V(forgotten) removes what is kept of releases that do not serve, to which nobody can go back then; such as those whose passwords open
         nothing any more.
       - V(absent) takes all containers of the app away, and the edge; its named volumes only with O(volumes_too).
@@ -50,6 +50,12 @@ options:
     description: Whether another machine has run O(once), and this one brings the release up without them.
     type: bool
     default: false
+  accessories_here:
+    description:
+      - Whether this machine keeps the release's accessories - what its O(definition) has of services that keep data, and stay while releases
+        come and go. Another machine's containers find them at the address that is in there.
+    type: bool
+    default: true
   auths:
     description: Credentials to pull with, as in Docker's C(config.json). They are kept nowhere.
     type: dict
@@ -155,6 +161,11 @@ containers:
   type: list
   elements: dict
   returned: success
+accessories:
+  description: The containers of its accessories, which keep data over all releases - C(name), C(service), C(state) and C(status).
+  type: list
+  elements: dict
+  returned: success
 before:
   description: The release that served until then, or the empty string.
   type: str
@@ -178,6 +189,7 @@ seconds:
   returned: when it was brought into service
 """
 
+import json
 import shutil
 import time
 from typing import Any
@@ -210,6 +222,7 @@ def deploy(machine: Machine, *, back: bool) -> dict[str, float]:
         done("lead")
     except BerthError as problem:
         if release != before:
+            machine.accessories.leave(*machine.joining(release))
             machine.docker(*machine.compose(release, "down", "--remove-orphans", "--timeout", "10"))
             if not back:
                 shutil.rmtree(machine.file(release).parent, ignore_errors=True)
@@ -236,6 +249,7 @@ def main() -> None:
             "images": {"type": "list", "elements": "str", "default": []},
             "once": {"type": "list", "elements": "str", "default": []},
             "once_elsewhere": {"type": "bool", "default": False},
+            "accessories_here": {"type": "bool", "default": True},
             "auths": {"type": "dict", "no_log": True, "default": {}},
             "authorities": {"type": "str", "default": ""},
             "front_door": {"type": "str"},
@@ -267,6 +281,8 @@ def main() -> None:
         changed = False
         if params["state"] == "fetched" and not module.check_mode:
             machine.fetch()
+            if params["definition"]:
+                machine.accompany(json.loads(params["definition"]))
         if params["state"] == "absent":
             changed = bool(found) or machine.folder.is_dir()
             if changed and not module.check_mode:
@@ -280,7 +296,7 @@ def main() -> None:
             if params["state"] == "back":
                 machine.take_up(release_model.rollback_target(machine.current(), machine.kept(), params["release"] or ""))
             up = serving == params["release"] and machine.is_up(serving, found) and machine.leads()
-            up = up and set(found) - set(machine.endings.under_way()) == {serving}
+            up = up and set(found) - set(machine.endings.under_way()) == {serving} and not machine.accessories.problem()
             changed = not up
             before, after = serving, params["release"]
             if not module.check_mode:
@@ -299,7 +315,7 @@ def main() -> None:
     if certificate.get("problem"):
         module.warn(certificate["problem"])
     answer: dict[str, Any] = {"changed": changed, "release": serving, "containers": machine.told(serving, found), "seconds": took}
-    answer["front_door"] = params["front_door"]
+    answer |= {"front_door": params["front_door"], "accessories": machine.accessories.found()}
     answer |= {"certificate": certificate, "ending": machine.endings.under_way()}
     for release, reason in machine.endings.problems(found).items():
         module.warn(f"release {release} could not be ended, and the next run tries again: {reason}")

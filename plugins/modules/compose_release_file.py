@@ -58,6 +58,17 @@ options:
     type: list
     elements: str
     default: []
+  accessories:
+    description:
+      - Services that keep data of which there is once, and stay while releases come and go; added to those whose image is known to, such as
+        MySQL, MongoDB, RabbitMQ or Elasticsearch. They are in the file under C(x-berth-accessories).
+    type: list
+    elements: str
+    default: []
+  accessories_address:
+    description: Where other machines find the accessories, an address of the machine that keeps them. Empty where one machine has it all.
+    type: str
+    default: ""
 extends_documentation_fragment:
   - berth.project
 attributes:
@@ -120,6 +131,11 @@ once:
   type: list
   elements: str
   returned: success
+accessories:
+  description: Services that keep data, and stay while releases come and go.
+  type: list
+  elements: str
+  returned: success
 images:
   description: The images that are run.
   type: list
@@ -169,6 +185,8 @@ def main() -> None:
             "environment": {"type": "dict", "default": {}},
             "trust": {"type": "list", "elements": "str", "default": []},
             "on_machine": {"type": "list", "elements": "str", "default": []},
+            "accessories": {"type": "list", "elements": "str", "default": []},
+            "accessories_address": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )

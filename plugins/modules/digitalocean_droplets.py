@@ -36,7 +36,7 @@ options:
     type: str
   droplets:
     description:
-      - What there shall be. Each has C(name), C(groups) (of app, postgres, redis), C(size), and where wanted C(image), C(region), C(volumes)
+      - What there shall be. Each has C(name), C(groups) (of app, postgres, redis, accessories), C(size), and where wanted C(image), C(region), C(volumes)
         (C(name) and C(size) in GiB each) and C(user_data).
     type: list
     elements: dict

@@ -34,7 +34,7 @@ def run(scenario: str, environment: Mapping[str, str], folder: Path) -> Done:
 @pytest.fixture(scope="module")
 def runs(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Done]]]:
     """All scenarios, in two lanes: those on the droplet one after another, and beside them the others, which mostly wait for AWS."""
-    server.digitalocean(["nginx:1.28"])
+    server.digitalocean(["nginx:1.28", "redis:8"])
     folder = tmp_path_factory.mktemp("molecule")
     with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(1) as second:
         # Those that are not of a cloud do not see what leads to the rehearsal.

@@ -26,7 +26,7 @@ def rendered(folder: Path, text: str, **given: Any) -> tuple[dict[str, Any], dic
     """A release's model, and what is told of it."""
     write(folder, text)
     params = {"app": "shop", "release": "r1", "images": {}, "connections": {}, "keep": [], "exclude": [], "environment": {}}
-    params |= {"trust": [], "on_machine": [], "env_files": [], **given}
+    params |= {"trust": [], "on_machine": [], "accessories": [], "accessories_address": "", "env_files": [], **given}
     return render(params, project(folder), run)
 
 

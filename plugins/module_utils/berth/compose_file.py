@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from . import accessories
 from .bound_files import KINDS
 from .compose import Project
 from .dockerrun import canonical
@@ -31,6 +32,8 @@ def production(project: Project, selection: Selection, *, delivered: bool = Fals
     declared = project.model.get("volumes") or {}
     used: set[str] = set()
     mounts = Mounts(project, notes)
+    for remark in [] if delivered else accessories.on_instances(selection.services, selection.images, selection.front_door):
+        notes.advise(remark)
     for name, service in selection.services.items():
         result = {key: value for key, value in service.items() if key not in _LEFT_BEHIND and value not in (None, [], {})}
         result["image"] = selection.images[name]

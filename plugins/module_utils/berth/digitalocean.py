@@ -44,7 +44,7 @@ def stack_tag(stack: str) -> str:
 
 
 def group_tag(stack: str, group: str) -> str:
-    """The tag of a stack's droplets that do one thing: app, postgres, redis."""
+    """The tag of a stack's droplets that do one thing: app, postgres, redis, accessories."""
     return GROUP_TAG.format(stack=stack, group=group)
 
 

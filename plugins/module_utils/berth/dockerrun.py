@@ -14,12 +14,13 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from . import containers, topology
+from . import accessories, containers, topology
 from .beanstalk_environment import STREAM_PREFIX
 from .bound_files import target_of
 from .compose import Project
 from .mounts import Mounts
 from .problems import BerthError, listed
+from .references import read_url
 from .selection import Options, Selection
 from .standing import one_shots
 
@@ -45,6 +46,8 @@ def version_2(project: Project, selection: Selection, options: Options) -> dict[
     wanted = topology.edges(services, selection.front_door, project.directory)
     links, remarks = topology.links(services, wanted)
     for remark in remarks:
+        notes.advise(remark)
+    for remark in accessories.on_instances(services, selection.images, selection.front_door):
         notes.advise(remark)
     one_shot = one_shots(services)
     definitions = []
@@ -130,9 +133,14 @@ def _on_front_port(definitions: list[dict[str, Any]], door: str | None, wanted: 
     return True
 
 
+def _has_password(value: str) -> bool:
+    url = read_url(value)
+    return bool(url and url.password)
+
+
 def _environment(definition: dict[str, Any], selection: Selection, name: str) -> None:
     bindings = selection.bindings[name]
-    exposed = sorted(key for key, value in bindings.environment.items() if value and _SECRET.search(key.upper()))
+    exposed = sorted(key for key, value in bindings.environment.items() if value and (_SECRET.search(key.upper()) or _has_password(value)))
     if exposed:
         selection.notes.advise(f"{name}: {listed(exposed)} would be readable in the file; better set as an environment secret")
     if bindings.environment:

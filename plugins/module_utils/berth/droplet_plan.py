@@ -12,8 +12,8 @@ from .digitalocean import front_tag, group_tag, groups_of, stack_tag
 from .problems import BerthError, listed, suggestion
 
 # What these keep would be lost with their droplet.
-DATA_GROUPS = frozenset({"postgres", "redis"})
-GROUPS = ("app", "postgres", "redis")
+DATA_GROUPS = frozenset({"postgres", "redis", "accessories"})
+GROUPS = ("app", "postgres", "redis", "accessories")
 _NAME = re.compile(r"[a-z](-?[a-z0-9])*")
 _KEYS = ("name", "groups", "size", "image", "region", "volumes", "user_data")
 _VOLUME_KEYS = ("name", "size")

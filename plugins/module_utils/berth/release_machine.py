@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import brought_files, draining, registries, release_model, standing
+from .accessories_kept import Accessories
 from .edge import Edge
 from .ending import Endings
 from .machine_docker import Docker, Run
@@ -27,6 +28,8 @@ _QUIET_LOOKS = 10
 _STOP_SECONDS = 120
 # How visitors are led to a release and what one machine runs for all, noted beside its Compose file.
 _DOOR = "door.json"
+# What its accessories are, beside that.
+_ACCESSORIES = "accessories.json"
 _DOOR_KEYS = ("front_door", "port", "health_path", "images", "once")
 _SYSTEM_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -50,6 +53,7 @@ class Machine:
         self.folder: Path = _ROOT / str(params["app"])
         self.edge = Edge(self.params, run)
         self.endings = Endings(self.folder / "ending")
+        self.accessories = Accessories(str(params["app"]), self.folder / "accessories", self.docker)
 
     def found(self) -> dict[str, list[dict[str, Any]]]:
         """Every release that has containers here."""
@@ -95,6 +99,10 @@ class Machine:
         """The services of a release's Compose file."""
         return read(self.file(release)).get("services") or {}
 
+    def wanted_accessories(self, release: str) -> dict[str, Any]:
+        """What a release's model has of accessories (see ``accessory_model.part``)."""
+        return read(self.file(release).with_name(_ACCESSORIES))
+
     def is_up(self, release: str, found: dict[str, list[dict[str, Any]]]) -> bool:
         """Whether each service of a release has a container that runs, or has run to its end, and none is unhealthy."""
         services = self.services(release)
@@ -137,6 +145,7 @@ class Machine:
         model = json.loads(self.params["definition"])
         # There already where a release is taken up again.
         brought_files.place(self.file(release).parent, model.pop(brought_files.KEY, {}))
+        model = self.accompany(model)
         if self.params["once_elsewhere"]:
             model = release_model.without(model, self.params["once"])
         write(self.file(release), json.dumps(model))
@@ -154,11 +163,39 @@ class Machine:
             raise BerthError(problem)
         if self.params["front_door"]:
             self.edge.network()
+        if self.wanted_accessories(release):
+            self.docker.check("The release's networks cannot be made", *self.compose(release, "create", "--no-build"))
+            for each in {*self.found(), release}:
+                self.accessories.join(*self.joining(each))
         problem = come_up(self)
         if problem:
             _code, logs, more = self.docker(*self.compose(release, "logs", "--no-color", "--tail", _TAIL))
             tail = "\n".join((logs + more).splitlines()[-30:])
             raise BerthError(f"{problem}\nLast log lines:\n{tail}")
+
+    def accompany(self, model: dict[str, Any]) -> dict[str, Any]:
+        """Let the wanted release's accessories run, where this machine keeps them. Returns its model without them."""
+        release, serving = self.params["release"], self.serving()
+        given = model.pop(release_model.ACCESSORIES, None)
+        if not self.params.get("accessories_here", True):
+            return release_model.led(model, given or {})
+        if given:
+            write(self.file(release).with_name(_ACCESSORIES), json.dumps(given))
+        wanted = self.wanted_accessories(release)
+        services = wanted.get("services") or {}
+        if services and self.docker("image", "inspect", *sorted({str(each["image"]) for each in services.values()}))[0] != 0:
+            self.fetch()
+        held = self.wanted_accessories(serving).get("services") or {} if serving != release else {}
+        rivals = [
+            each["name"] for mine in self.found().values() for each in mine if each["service"] in services and each["state"] == "running"
+        ]
+        back = self.params.get("state") == "back"
+        self.accessories.bring(wanted, held, rivals, back=back, seconds=self.params["wait_timeout"])
+        return model
+
+    def joining(self, release: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
+        """How accessories join a release: its project, which of them join which network by which names, and the networks of its model."""
+        return self.project(release), self.wanted_accessories(release).get("joins") or {}, read(self.file(release)).get("networks") or {}
 
     def keep_up(self) -> None:
         """Let what comes back after a restart of the machine be as the release says: for containers that were about to end."""
@@ -209,6 +246,10 @@ class Machine:
 
     def stop(self, release: str) -> None:
         """Stop and remove a release's containers. Their named volumes stay, since the next release has them."""
+        if self.wanted_accessories(release):
+            # Until they have stopped they may need them.
+            self.docker(*self.compose(release, "stop"))
+            self.accessories.leave(*self.joining(release))
         self.docker.check(f"Release {release} cannot be stopped", *self.compose(release, "down", "--remove-orphans"))
 
     def forget(self) -> None:
@@ -220,7 +261,7 @@ class Machine:
         folders.sort(key=lambda each: (each.name != release, each.name != before))
         ending = self.endings.under_way()
         held = [each for place, each in enumerate(folders) if place <= self.params["keep"] or each.name in ending]
-        images = {image for each in held for image in images_of(each)}
+        images = {image for each in [*held, self.accessories.folder] for image in images_of(each)}
         for each in folders:
             if each not in held:
                 for image in images_of(each) - images:
@@ -240,6 +281,7 @@ class Machine:
             self.endings.recall(each, _STOP_SECONDS)
         for each in self.found():
             self.stop(each)
+        self.accessories.remove()
         if volumes_too:
             _code, out, _err = self.docker("volume", "ls", "--quiet", "--filter", f"name=^{self.params['app']}_")
             for name in out.split():

@@ -20,6 +20,9 @@ from .problems import BerthError
 
 EDGE_NETWORK = "berth-edge"
 APP_LABEL, RELEASE_LABEL, TRUST_LABEL = "org.berth.app", "org.berth.release", "org.berth.authorities"
+ACCESSORY_LABEL, FILES_LABEL = "org.berth.accessories", "org.berth.files"
+# Where a release's model has what is to be of its accessories; Compose does not read it.
+ACCESSORIES = "x-berth-accessories"
 AUTHORITIES = "/etc/berth/authorities.pem"
 # The variables by which OpenSSL (and with it Python, Ruby, PHP, Go), Node.js and libpq find the authorities they trust.
 _TRUST = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "PGSSLROOTCERT")
@@ -39,8 +42,12 @@ def project_name(app: str, release: str) -> str:
 
 def identifier(release: str, model: Mapping[str, Any]) -> str:
     """What tells a release from another: its name, and a digest of all that it runs with."""
-    text = json.dumps(model, sort_keys=True)
-    return f"{release}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    return f"{release}-{digest(model)}"
+
+
+def digest(model: Any) -> str:
+    """Eight hexadecimal digits that tell a thing of JSON from another."""
+    return hashlib.sha256(json.dumps(model, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def door_port(service: Mapping[str, Any]) -> int | None:
@@ -57,12 +64,14 @@ def beside(
     trust: Sequence[str],
     on_machine: Sequence[str] = (),
     hosts: Mapping[str, str] | None = None,
+    accessories: Collection[str] = (),
 ) -> tuple[dict[str, Any], list[str]]:
     """The model of a release, and what of the app it does not carry, as warnings.
 
     ``trust``: the certificates of those who sign what the stores show. Where there are some, containers are given the machine's authorities and
     those of the stores. ``on_machine``: host names that lead to the machine that a container runs on. ``hosts``: names by which
     containers knew the backing services, to where these live now: programs that never asked their environment find them there.
+    ``accessories``: services that a new authority does not begin anew.
     """
     result: dict[str, Any] = json.loads(json.dumps(model))
     lost: list[str] = []
@@ -90,7 +99,7 @@ def beside(
         if check.get("start_period") and not check.get("disable"):
             # How long a deploy takes is mostly how long it waits to be told that a service is well.
             check.setdefault("start_interval", "1s")
-        if trust:
+        if trust and name not in accessories:
             _trust(service)
             service["labels"][TRUST_LABEL] = hashlib.sha256("\n".join(trust).encode()).hexdigest()[:16]
         _bound(service)
@@ -188,6 +197,21 @@ def without(model: Mapping[str, Any], services: Collection[str]) -> dict[str, An
             awaited = {other: how for other, how in (service.get("depends_on") or {}).items() if other not in services}
             left[name] = {**service, "depends_on": awaited} if "depends_on" in service else service
     return {**model, "services": left}
+
+
+def led(model: dict[str, Any], accessories: Mapping[str, Any]) -> dict[str, Any]:
+    """The model, in which containers find accessories at the machine that keeps them. ``accessories``: see ``accessory_model.part``."""
+    for service in model["services"].values():
+        networks = service.get("networks") or {}
+        found = {
+            name
+            for joins in (accessories.get("joins") or {}).values()
+            for network in joins
+            if network in networks
+            for name in joins[network]
+        }
+        _add_hosts(service, dict.fromkeys(found, accessories.get("address") or ""))
+    return model
 
 
 def named(model: Mapping[str, Any], app: str, release: str) -> dict[str, Any]:

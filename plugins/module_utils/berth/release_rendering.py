@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import compose, compose_file, release_files, release_model, secret_texts, standing, topology
+from . import accessories, accessory_model, compose, compose_file, release_files, release_model, secret_texts, standing, topology
 from .problems import listed
 from .release import repository_of
 from .selection import Options, select
@@ -36,10 +36,17 @@ def render(params: Mapping[str, Any], project: compose.Project, run: compose.Run
     door = selection.front_door
     behind = project.services.get(door or "") or {}
     port = release_model.door_port(behind) if door else None
+    kept = accessories.kept(selection.services, selection.images, params["accessories"], door)
+    model = accessory_model.without_additions(accessories.with_volumes(model, kept), kept, project.services, params["environment"])
+    ports = accessories.ports(selection.services, kept)
+    if params["accessories_address"]:
+        accessories.check_ports(ports)
     once = standing.once_for_all(model["services"])
     model, lost = release_model.beside(
-        params["app"], model, door, trust=params["trust"], on_machine=params["on_machine"], hosts=selection.hosts
+        params["app"], model, door, trust=params["trust"], on_machine=params["on_machine"], hosts=selection.hosts, accessories=kept
     )
+    model = accessory_model.part(params["app"], model, kept, ports, params["accessories_address"])
+    lost += accessories.remarks(kept)
     open_to = [each for each, service in selection.services.items() if topology.published(service, loopback=True)]
     if not door and open_to:
         lost.append(
@@ -54,6 +61,7 @@ def render(params: Mapping[str, Any], project: compose.Project, run: compose.Run
         "bound_summary": summary(selection.bound),
         "unbound": selection.unbound,
         "once": sorted(once),
+        "accessories": sorted(kept),
         "images": sorted(set(selection.images.values())),
         "warnings": list(dict.fromkeys([*project.warnings, *selection.notes.warnings, *lost])),
     }

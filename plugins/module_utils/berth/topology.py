@@ -42,14 +42,14 @@ def backing_services(services: Services, images: Mapping[str, str], named: Itera
     for name, service in services.items():
         engine = engine_of(str(images.get(name) or service.get("image") or ""))
         if engine is None and service.get("build"):
-            base = _base_image(service["build"])
+            base = base_image(service["build"])
             engine = engine_of(base) if base else Engine(ENGINES[name], None) if name in ENGINES and name not in images else None
         if engine or name in named:
             found[name] = engine
     return found
 
 
-def _base_image(build: Mapping[str, Any]) -> str | None:
+def base_image(build: Mapping[str, Any]) -> str | None:
     """What a build's last stage is FROM, or None when no Dockerfile can be read."""
     text = build.get("dockerfile_inline")
     if text is None:
@@ -128,7 +128,7 @@ def front_door(services: Services, images: Mapping[str, str], *, loopback: bool 
 
 def _proxies(name: str, service: Mapping[str, Any], images: Mapping[str, str]) -> bool:
     image = str(images.get(name) or service.get("image") or "")
-    base = _base_image(service["build"]) if service.get("build") else None
+    base = base_image(service["build"]) if service.get("build") else None
     return is_proxy(image) or is_proxy(name) or bool(base and is_proxy(base) and 80 in {port["target"] for port in service["ports"]})
 
 

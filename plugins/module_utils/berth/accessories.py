@@ -1,0 +1,267 @@
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Accessories: services such as MySQL or RabbitMQ, which keep data that there is once, and stay while releases come and go. Pure.
+
+Two of them cannot have one volume: the second finds it locked, or, as Postgres in containers, spoils it. So they are no part of a release: see
+:mod:`accessory_model`.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from .images import ENGINES, engine_of, parse
+from .problems import BerthError, listed
+from .standing import one_shots
+from .topology import base_image, check_names
+
+# The last component of an image's name, to the folder in which it keeps data; empty where that depends on how it is run.
+_KEEPERS = {
+    "mysql": "/var/lib/mysql",
+    "mariadb": "/var/lib/mysql",
+    "percona": "/var/lib/mysql",
+    "percona-server": "/var/lib/mysql",
+    "mssql-server": "/var/opt/mssql",
+    "azure-sql-edge": "/var/opt/mssql",
+    "cockroach": "",
+    "mongo": "/data/db",
+    "mongodb": "/data/db",
+    "mongodb-community-server": "/data/db",
+    "percona-server-mongodb": "/data/db",
+    "couchdb": "/opt/couchdb/data",
+    "couchbase": "/opt/couchbase/var",
+    "cassandra": "/var/lib/cassandra",
+    "scylla": "/var/lib/scylla",
+    "neo4j": "/data",
+    "arangodb": "/var/lib/arangodb3",
+    "rethinkdb": "/data",
+    "surrealdb": "",
+    "dynamodb-local": "",
+    "clickhouse": "/var/lib/clickhouse",
+    "clickhouse-server": "/var/lib/clickhouse",
+    "influxdb": "",
+    "prometheus": "/prometheus",
+    "victoria-metrics": "",
+    "loki": "",
+    "elasticsearch": "/usr/share/elasticsearch/data",
+    "opensearch": "/usr/share/opensearch/data",
+    "solr": "/var/solr",
+    "meilisearch": "/meili_data",
+    "typesense": "",
+    "qdrant": "/qdrant/storage",
+    "weaviate": "/var/lib/weaviate",
+    "milvus": "/var/lib/milvus",
+    "chroma": "",
+    "rabbitmq": "/var/lib/rabbitmq",
+    "activemq": "",
+    "activemq-classic": "",
+    "activemq-artemis": "",
+    "eclipse-mosquitto": "/mosquitto/data",
+    "emqx": "",
+    "nats": "",
+    "kafka": "",
+    "cp-kafka": "/var/lib/kafka/data",
+    "cp-zookeeper": "",
+    "zookeeper": "",
+    "redpanda": "/var/lib/redpanda/data",
+    "minio": "",
+    "etcd": "",
+    "consul": "/consul/data",
+    "vault": "/vault/file",
+    "redis": "/data",
+    "valkey": "/data",
+}
+_PORTS = {
+    **dict.fromkeys(("mysql", "mariadb", "percona", "percona-server"), frozenset({3306})),
+    **dict.fromkeys(("mongo", "mongodb", "mongodb-community-server", "percona-server-mongodb"), frozenset({27017})),
+    **dict.fromkeys(("redis", "valkey"), frozenset({6379})),
+    **dict.fromkeys([name for name, engine in ENGINES.items() if engine == "postgres"], frozenset({5432})),
+    "mssql-server": frozenset({1433}),
+    "rabbitmq": frozenset({5672}),
+    "elasticsearch": frozenset({9200}),
+    "opensearch": frozenset({9200}),
+    "nats": frozenset({4222}),
+    "kafka": frozenset({9092}),
+    "minio": frozenset({9000}),
+    "meilisearch": frozenset({7700}),
+    "clickhouse-server": frozenset({8123, 9000}),
+    "influxdb": frozenset({8086}),
+    "couchdb": frozenset({5984}),
+    "neo4j": frozenset({7474, 7687}),
+    "qdrant": frozenset({6333, 6334}),
+}
+# By what a command runs one of them, where it does not only give it options: programs, and what images take as a first word.
+_SERVERS = re.compile(
+    r"mysqld(_safe)?|mariadbd(-safe)?|mongo[ds]|rabbitmq-server|postgres|(redis|valkey)-(server|sentinel)|influxd|eswrapper|kafka-server-start\S*|"
+    r"nats-server|clickhouse-server|mosquitto|server|agent|start\S*|run|\S*entrypoint\S*"
+)
+# Images that are called as their client is.
+_CLIENTS = frozenset({"mysql", "mariadb", "mongo"})
+_BEGIN = frozenset({";", "&", "&&", "|", "||", "(", "then", "do", "else"})
+_AS_USER = frozenset({"gosu", "su-exec"})
+_RUN_ANOTHER = frozenset({"sh", "bash", "ash", "dash", "zsh", "exec", "tini", "dumb-init"}) | _AS_USER
+
+
+def kept(services: Mapping[str, Mapping[str, Any]], images: Mapping[str, str], named: Iterable[str], door: str | None) -> dict[str, str]:
+    """The services that are accessories: name to what runs in it, such as ``mysql``.
+
+    ``services``: those that stay containers, as ``docker compose config`` has them; ``images``: theirs; ``named``: those that are accessories
+    whatever their image. The front ``door``, what runs to an end and what shares another container's network or volumes are none.
+    """
+    named = list(named)
+    check_names("accessories", named, services)
+    once = one_shots(services)
+    found = {}
+    for name, service in services.items():
+        what = _keeper(service, images[name]) or ("" if name not in named else str(getattr(parse(images[name]), "basename", name)))
+        if not what:
+            continue
+        reason = _bound_to(name, services, door, once)
+        if not reason:
+            found[name] = what
+        elif name in named:
+            raise BerthError(f"app_accessories: {name} {reason}, so it comes and goes with each release; take it out of there")
+    return found
+
+
+def _bound_to(name: str, services: Mapping[str, Mapping[str, Any]], door: str | None, once: Collection[str]) -> str:
+    """Why a service has to be a part of each release; the empty string where it need not."""
+    if name == door:
+        return "is where visitors are led to"
+    if name in once:
+        return "runs to an end"
+    for one, other in ((name, None), *((each, name) for each in services if each != name)):
+        service = services[one]
+        shares = [str(service.get(key) or "") for key in ("network_mode", "pid", "ipc")]
+        shares = [each.split(":")[1] for each in shares if each.startswith(("service:", "container:"))]
+        shares += [str(each).split(":")[0] for each in service.get("volumes_from") or []]
+        if shares and (other is None or other in shares):
+            return "shares what another container has"
+    return ""
+
+
+def _keeper(service: Mapping[str, Any], image: str) -> str:
+    """Which of the images that keep data a service runs as the server that it is, or the empty string."""
+    base = base_image(service["build"]) if service.get("build") else image
+    basename = str(getattr(parse(base or image), "basename", ""))
+    if "mssql/server" in (base or image):
+        basename = "mssql-server"
+    if basename not in _KEEPERS and basename not in ENGINES:
+        return ""
+    return basename if _serves(service, basename) else ""
+
+
+def _serves(service: Mapping[str, Any], basename: str) -> bool:
+    """Whether a command lets an image run its server, and not a client, a dump or a shell's wait."""
+    given = [str(word) for key in ("entrypoint", "command") for word in service.get(key) or []]
+    if not given or given[0].startswith("-"):
+        return True
+    try:
+        # A shell's words are one of Compose's.
+        words = [part for word in given for part in (_split(word) if re.search(r"\s", word) else [word])]
+    except ValueError:
+        return True
+    begins, before = True, ""
+    for word in words:
+        program = word.rsplit("/", 1)[-1]
+        if begins and (_SERVERS.fullmatch(program) or (program == basename and program not in _CLIENTS)):
+            return True
+        another = program in _RUN_ANOTHER or before in _AS_USER or word.startswith("-") or re.match(r"\w+=", word)
+        begins, before = word in _BEGIN or bool(begins and another), program
+    return False
+
+
+def _split(text: str) -> list[str]:
+    lexer = shlex.shlex(text.replace("\n", " ; "), posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    return list(lexer)
+
+
+def ports(services: Mapping[str, Mapping[str, Any]], found: Mapping[str, str]) -> dict[str, list[int]]:
+    """The TCP ports at which accessories answer: those that their services name, and what their kind is known for. ``found``: see :func:`kept`."""
+    result = {}
+    for name, what in found.items():
+        named = [str(port["target"]) for port in services[name].get("ports") or [] if (port.get("protocol") or "tcp") == "tcp"]
+        named += [str(each).removesuffix("/tcp") for each in services[name].get("expose") or []]
+        result[name] = sorted({int(each) for each in named if each.isdigit()} | _PORTS.get(what, frozenset()))
+    return result
+
+
+def check_ports(found: Mapping[str, list[int]]) -> None:
+    """Raise :class:`BerthError` where several machines could not tell two accessories from one another. ``found``: see :func:`ports`."""
+    owners: dict[int, list[str]] = {}
+    for name, numbers in found.items():
+        if not numbers:
+            raise BerthError(
+                f"services.{name} keeps data, and the other app machines have to find it: say at which ports it answers, with expose: [PORT] in the Compose file"
+            )
+        for number in numbers:
+            owners.setdefault(number, []).append(name)
+    for number, names in sorted(owners.items()):
+        if len(names) > 1:
+            raise BerthError(
+                f"services {listed(names)} keep data, and answer at port {number}, of which the machine that keeps them has one for the other app machines: "
+                "let all but one answer at another port, or use one app machine"
+            )
+
+
+def with_volumes(model: dict[str, Any], found: Mapping[str, str]) -> dict[str, Any]:
+    """The model, in which each accessory whose data would be in its container alone has a named volume for it. ``found``: see :func:`kept`."""
+    services, volumes = dict(model["services"]), dict(model.get("volumes") or {})
+    for name, what in found.items():
+        service = services[name]
+        folder = _folder(what, str(service["image"]))
+        mounted = [str(each["target"]).rstrip("/") for each in service.get("volumes") or []]
+        if not folder or "PGDATA" in (service.get("environment") or {}) or any(_touch(each, folder) for each in mounted):
+            continue
+        services[name] = {
+            **service,
+            "volumes": [*(service.get("volumes") or []), {"type": "volume", "source": f"data-{name}", "target": folder}],
+        }
+        volumes[f"data-{name}"] = {}
+    return {**model, "services": services, **({"volumes": volumes} if volumes else {})}
+
+
+def _folder(what: str, image: str) -> str:
+    if re.search(r"(^|/)bitnami\w*/", image):
+        return f"/bitnami/{what}"
+    engine = engine_of(image)
+    if engine and engine.name == "postgres":
+        major = (engine.version or "18").split(".")[0]
+        return "/var/lib/postgresql/data" if int(major) < 18 else "/var/lib/postgresql"
+    return _KEEPERS.get(what, "")
+
+
+def _touch(one: str, other: str) -> bool:
+    return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
+
+
+def on_instances(services: Mapping[str, Mapping[str, Any]], images: Mapping[str, str], door: str | None) -> list[str]:
+    """What is told of services that keep data where Beanstalk may replace an instance at any time. The parameters are those of :func:`kept`."""
+    said = []
+    for name, what in kept(services, images, (), door).items():
+        lasting = any(each["type"] == "volume" and each.get("source") for each in services[name].get("volumes") or [])
+        lasting = lasting or any(each["type"] == "bind" and not each.get("read_only") for each in services[name].get("volumes") or [])
+        where = (
+            "on each instance, where it ends with the instance"
+            if lasting
+            else "in its container alone, where it ends with the next deployment"
+        )
+        called = name if name == what else f"{name} ({what})"
+        said.append(f"{called} keeps data {where}; let a managed service keep it: leave {name} out (exclude), and lead the app there")
+    return said
+
+
+def remarks(found: Mapping[str, str]) -> list[str]:
+    """What is told of accessories."""
+    if not found:
+        return []
+    shown = listed(name if name == what else f"{name} ({what})" for name, what in found.items())
+    many = len(found) > 1
+    return [
+        f"{shown} {'keep' if many else 'keeps'} data, so {'they run' if many else 'it runs'} on over all releases; "
+        f"Berth takes no backup of {'them' if many else 'it'}"
+    ]
