@@ -33,10 +33,10 @@ def at_length(takes: str) -> pytest.MarkDecorator:
 
 
 def ip_range(number: int) -> str:
-    """One of the 16 ranges of private addresses that this checkout's tests have: they run beside demos, and, most likely, beside those of
-    another checkout, since one engine has no two networks with the same addresses. ``number``: 0 to 15, each of one file's apps."""
+    """One of the 32 ranges of private addresses that this checkout's tests have: they run beside demos, and, most likely, beside those of
+    another checkout, since one engine has no two networks with the same addresses. ``number``: 0 to 31, each of one file's apps."""
     # Below what the rehearsal's own networks have.
-    return f"10.{129 + zlib.crc32(bytes(ROOT)) % 80}.{16 * number}.0/20"
+    return f"10.{129 + zlib.crc32(bytes(ROOT)) % 80}.{8 * number}.0/21"
 
 
 def free_port() -> int:
