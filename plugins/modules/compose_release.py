@@ -196,6 +196,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.berth import registries, release_model
+from ansible.module_utils.berth.accompanied import accompany, is_accompanied
 from ansible.module_utils.berth.problems import BerthError
 from ansible.module_utils.berth.release_machine import Machine
 
@@ -282,7 +283,7 @@ def main() -> None:
         if params["state"] == "fetched" and not module.check_mode:
             machine.fetch()
             if params["definition"]:
-                machine.accompany(json.loads(params["definition"]))
+                accompany(machine, json.loads(params["definition"]))
         if params["state"] == "absent":
             changed = bool(found) or machine.folder.is_dir()
             if changed and not module.check_mode:
@@ -296,7 +297,7 @@ def main() -> None:
             if params["state"] == "back":
                 machine.take_up(release_model.rollback_target(machine.current(), machine.kept(), params["release"] or ""))
             up = serving == params["release"] and machine.is_up(serving, found) and machine.leads()
-            up = up and set(found) - set(machine.endings.under_way()) == {serving} and not machine.accessories.problem()
+            up = up and set(found) - set(machine.endings.under_way()) == {serving} and is_accompanied(machine, serving)
             changed = not up
             before, after = serving, params["release"]
             if not module.check_mode:

@@ -78,7 +78,8 @@ def kept(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kep
     assert done.returncode == 0, done.stdout[-4000:]
     found.output, found.url = done.stdout + done.stderr, done.stdout.split("URL: ")[1].split("'")[0].split()[0]
     yield found
-    found.run("destroy.yml", "", destroy="kept", destroy_volumes="kept")
+    done = found.run("destroy.yml", "", destroy="kept", destroy_volumes="kept")
+    assert done.returncode == 0, done.stdout[-4000:]
 
 
 def test_both_droplets_count_in_one_store(kept: Kept):
@@ -116,6 +117,18 @@ def test_a_second_run_changes_nothing_and_brings_back_what_was_stopped(kept: Kep
     assert "store, for all releases: Exited" in " ".join(kept.run("status.yml", "first").stdout.split())
     done = kept.run("deploy.yml", "first")
     assert done.returncode == 0, done.stdout[-4000:]
+    assert [kept.ask(kept.address(name))[1] for name in ("app-1", "app-2")] == ["first", "first"]
+
+
+def test_one_that_does_not_come_up_as_a_release_wants_it_runs_as_before(kept: Kept):
+    broken = json.dumps(PROJECT).replace('"--save"', '"--no-such-setting"')
+    (kept.project / "compose.yaml").write_text(broken)
+    done = kept.run("deploy.yml", "broken")
+    (kept.project / "compose.yaml").write_text(json.dumps(PROJECT))
+    assert done.returncode != 0
+    said = " ".join(done.stdout.split())
+    assert "an accessory, which keeps data over all releases, does not come up: store Restarting (1)" in said
+    assert "no-such-setting" in said
     assert [kept.ask(kept.address(name))[1] for name in ("app-1", "app-2")] == ["first", "first"]
 
 

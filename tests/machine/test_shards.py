@@ -16,7 +16,7 @@ import pytest
 from rehearsal import containers
 from tests.machine.conftest import Cloud, at_length, eventually
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, at_length("three minutes")]
 NAME = "sharded"
 COMPOSE = """services:
   cache:
@@ -139,7 +139,6 @@ def test_a_shard_whose_primary_dies_is_served_by_its_replica(stack: Stack):
     assert client.missing() == []
 
 
-@at_length("a minute")
 def test_a_snapshot_of_shards_starts_as_a_throwaway_group(stack: Stack):
     stack.run("backup.yml", redis_elasticache_shards=2)
     assert re.search(r"it starts, and holds \d+ keys", stack.run("drill.yml", redis_elasticache_shards=2))

@@ -281,6 +281,14 @@ def test_one_that_does_not_come_up_is_as_it_was_before(tmp_path):
     assert json.loads((tmp_path / "compose.json").read_text())["services"]["db"]["image"] == "mysql:8.0"
 
 
+def test_a_run_that_was_killed_before_they_began_anew_is_made_up_for(tmp_path):
+    engine = Engine()
+    bring(engine, tmp_path, "mysql:8.0")
+    (tmp_path / "compose.json").write_text((tmp_path / "compose.json").read_text().replace("8.0", "8.4"))
+    bring(engine, tmp_path, "mysql:8.4")
+    assert (engine.begun, engine.image) == (2, "mysql:8.4")
+
+
 def test_nothing_is_asked_where_there_are_none(tmp_path):
     engine = Engine()
     found = Accessories("shop", tmp_path, Docker(engine))

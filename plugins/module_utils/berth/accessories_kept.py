@@ -17,10 +17,12 @@ from typing import Any
 from . import brought_files, standing
 from .machine_docker import Docker, reason
 from .problems import BerthError
-from .release_model import ACCESSORY_LABEL, RELEASE_LABEL, project_name
+from .release_model import ACCESSORY_LABEL, RELEASE_LABEL, digest, project_name
 from .writing import write
 
 _LOOK_SECONDS = 0.2
+# Docker waits ever longer in between: some three seconds have passed by then.
+_MOST_RESTARTS = 5
 _STOP_SECONDS = "60"
 # What services need of a Compose model beside themselves.
 _NEEDED = ("volumes", "secrets", "configs")
@@ -33,6 +35,8 @@ class Accessories:
         self._app, self._docker, self.folder = app, docker, folder
         self._project = project_name(app, "accessories")
         self._file = folder / "compose.json"
+        # A digest of that when it had come up: a run that is killed in between leaves it behind.
+        self._up = folder / "up"
 
     def model(self) -> dict[str, Any]:
         """Their Compose model; nothing where there are none."""
@@ -61,11 +65,11 @@ class Accessories:
         model = merged(before, wanted, held, back=back)
         if model.get("services"):
             self._same_images(model)
-        if model == before and not self.problem():
-            return
         if not model.get("services"):
             if before:
                 self.remove()
+            return
+        if self._is_up(model) and not self.problem():
             return
         stopped = list(rivals)
         if stopped:
@@ -76,6 +80,7 @@ class Accessories:
             if before and before != model:
                 self._place(before)
                 self._docker(*self._compose("up", "--detach", "--no-build"))
+                write(self._up, digest(before))
             if stopped:
                 self._docker("start", *stopped)
             raise BerthError(f"an accessory, which keeps data over all releases, does not come up: {problem}") from None
@@ -87,11 +92,21 @@ class Accessories:
             raise BerthError(reason(out, err))
         end = time.monotonic() + seconds
         while problem := self.problem():
-            failed = standing.look(model["services"], self.found())[1]
-            if failed or time.monotonic() > end:
+            if self._hopeless(model["services"]) or time.monotonic() > end:
                 _code, logs, more = self._docker(*self._compose("logs", "--no-color", "--tail", "20"))
                 raise BerthError("\n".join([problem, "Last log lines:", *(logs + more).splitlines()[-30:]]))
             time.sleep(_LOOK_SECONDS)
+        write(self._up, digest(model))
+
+    def _hopeless(self, services: Mapping[str, Any]) -> bool:
+        """Whether one has failed, or ends as often as it is started: the app is without it meanwhile."""
+        found = self.found()
+        again = [each["name"] for each in found if each["state"] == "restarting"]
+        counts = self._docker("inspect", "--format", "{{.RestartCount}}", *again)[1].split() if again else []
+        return bool(standing.look(services, found)[1]) or any(int(each) >= _MOST_RESTARTS for each in counts)
+
+    def _is_up(self, model: Mapping[str, Any]) -> bool:
+        return self._up.is_file() and self._up.read_text(encoding="utf-8") == digest(model)
 
     def _place(self, model: Mapping[str, Any]) -> None:
         brought_files.place(self.folder, model.get(brought_files.KEY) or {})
@@ -109,12 +124,22 @@ class Accessories:
 
     def join(self, project: str, joins: Mapping[str, Mapping[str, list[str]]], networks: Mapping[str, Any]) -> None:
         """Let a release's containers find them. ``project``: the release's; ``joins``: see ``accessory_model.part``; ``networks``: of its model."""
-        for each in self.found():
+        for container, called, names in self.missing(project, joins, networks):
+            aliases = [word for name in names for word in ("--alias", name)]
+            self._docker.check(f"{container} cannot join {called}", "network", "connect", *aliases, called, container)
+
+    def missing(
+        self, project: str, joins: Mapping[str, Mapping[str, list[str]]], networks: Mapping[str, Any]
+    ) -> list[tuple[str, str, list[str]]]:
+        """Of which of a release's networks which of them is no part: container, network, names. The parameters are those of :meth:`join`."""
+        found = []
+        for each in self.found() if joins else []:
+            there = self._networks(each["name"])
             for network, names in (joins.get(each["service"]) or {}).items():
                 called = real_name(project, network, networks)
-                if called not in self._networks(each["name"]):
-                    aliases = [word for name in names for word in ("--alias", name)]
-                    self._docker.check(f"{each['service']} cannot join {called}", "network", "connect", *aliases, called, each["name"])
+                if called not in there:
+                    found.append((each["name"], called, names))
+        return found
 
     def leave(self, project: str, joins: Mapping[str, Mapping[str, list[str]]], networks: Mapping[str, Any]) -> None:
         """Leave the networks that a release takes with it."""
@@ -136,6 +161,7 @@ class Accessories:
         if self._file.is_file():
             self._docker.check("The accessories cannot be removed", *self._compose("down", "--remove-orphans"))
             self._file.unlink()
+            self._up.unlink(missing_ok=True)
 
     def _compose(self, *words: str) -> tuple[str, ...]:
         named = ("--file", str(self._file), "--project-directory", str(self.folder), "--project-name", self._project)

@@ -13,6 +13,7 @@ from typing import Any
 
 from . import brought_files, draining, registries, release_model, standing
 from .accessories_kept import Accessories
+from .accompanied import accompany, let_find
 from .edge import Edge
 from .ending import Endings
 from .machine_docker import Docker, Run
@@ -28,8 +29,6 @@ _QUIET_LOOKS = 10
 _STOP_SECONDS = 120
 # How visitors are led to a release and what one machine runs for all, noted beside its Compose file.
 _DOOR = "door.json"
-# What its accessories are, beside that.
-_ACCESSORIES = "accessories.json"
 _DOOR_KEYS = ("front_door", "port", "health_path", "images", "once")
 _SYSTEM_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -99,9 +98,13 @@ class Machine:
         """The services of a release's Compose file."""
         return read(self.file(release)).get("services") or {}
 
+    def accessories_file(self, release: str) -> Path:
+        """Where it is noted which accessories a release has."""
+        return self.file(release).with_name("accessories.json")
+
     def wanted_accessories(self, release: str) -> dict[str, Any]:
         """What a release's model has of accessories (see ``accessory_model.part``)."""
-        return read(self.file(release).with_name(_ACCESSORIES))
+        return read(self.accessories_file(release))
 
     def is_up(self, release: str, found: dict[str, list[dict[str, Any]]]) -> bool:
         """Whether each service of a release has a container that runs, or has run to its end, and none is unhealthy."""
@@ -145,7 +148,7 @@ class Machine:
         model = json.loads(self.params["definition"])
         # There already where a release is taken up again.
         brought_files.place(self.file(release).parent, model.pop(brought_files.KEY, {}))
-        model = self.accompany(model)
+        model = accompany(self, model)
         if self.params["once_elsewhere"]:
             model = release_model.without(model, self.params["once"])
         write(self.file(release), json.dumps(model))
@@ -163,35 +166,12 @@ class Machine:
             raise BerthError(problem)
         if self.params["front_door"]:
             self.edge.network()
-        if self.wanted_accessories(release):
-            self.docker.check("The release's networks cannot be made", *self.compose(release, "create", "--no-build"))
-            for each in {*self.found(), release}:
-                self.accessories.join(*self.joining(each))
+        let_find(self)
         problem = come_up(self)
         if problem:
             _code, logs, more = self.docker(*self.compose(release, "logs", "--no-color", "--tail", _TAIL))
             tail = "\n".join((logs + more).splitlines()[-30:])
             raise BerthError(f"{problem}\nLast log lines:\n{tail}")
-
-    def accompany(self, model: dict[str, Any]) -> dict[str, Any]:
-        """Let the wanted release's accessories run, where this machine keeps them. Returns its model without them."""
-        release, serving = self.params["release"], self.serving()
-        given = model.pop(release_model.ACCESSORIES, None)
-        if not self.params.get("accessories_here", True):
-            return release_model.led(model, given or {})
-        if given:
-            write(self.file(release).with_name(_ACCESSORIES), json.dumps(given))
-        wanted = self.wanted_accessories(release)
-        services = wanted.get("services") or {}
-        if services and self.docker("image", "inspect", *sorted({str(each["image"]) for each in services.values()}))[0] != 0:
-            self.fetch()
-        held = self.wanted_accessories(serving).get("services") or {} if serving != release else {}
-        rivals = [
-            each["name"] for mine in self.found().values() for each in mine if each["service"] in services and each["state"] == "running"
-        ]
-        back = self.params.get("state") == "back"
-        self.accessories.bring(wanted, held, rivals, back=back, seconds=self.params["wait_timeout"])
-        return model
 
     def joining(self, release: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
         """How accessories join a release: its project, which of them join which network by which names, and the networks of its model."""
