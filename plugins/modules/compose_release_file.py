@@ -69,6 +69,10 @@ options:
     description: Where other machines find the accessories, an address of the machine that keeps them. Empty where one machine has it all.
     type: str
     default: ""
+  machines:
+    description: How many machines run the release, each with volumes of its own.
+    type: int
+    default: 1
 extends_documentation_fragment:
   - berth.project
 attributes:
@@ -187,6 +191,7 @@ def main() -> None:
             "on_machine": {"type": "list", "elements": "str", "default": []},
             "accessories": {"type": "list", "elements": "str", "default": []},
             "accessories_address": {"type": "str", "default": ""},
+            "machines": {"type": "int", "default": 1},
         },
         supports_check_mode=True,
     )

@@ -48,7 +48,6 @@ def test_what_keeps_data_is_known_by_its_image(image: str, what: str):
         ["bash", "-c", "exec docker-entrypoint.sh mysqld"],
         ["sh", "-c", "sleep 3 && LANG=C gosu mysql mysqld"],
         ["/usr/sbin/mysqld"],
-        ["sh", "-c", "echo it's"],
     ],
 )
 def test_a_command_that_runs_the_server_makes_no_difference(command: list[str]):
@@ -157,7 +156,8 @@ def test_they_come_back_after_a_restart_of_the_machine_and_have_time_to_stop(tmp
         ("mysql:8", "['kept:/var/lib']", {"kept": "/var/lib"}),
         ("bitnami/mongodb:7.0", "[]", {"data-db": "/bitnami/mongodb"}),
         ("couchdb:3", "[/opt/couchdb/data]", {"data-db": "/opt/couchdb/data"}),
-        ("minio/minio", "[]", {}),
+        ("minio/minio", "[]\n    command: server /files", {"data-db": "/files"}),
+        ("typesense/typesense:27.1", "[]\n    command: ['--data-dir', /data, --api-key=trust]", {"data-db": "/data"}),
     ],
 )
 def test_data_is_never_in_a_container_alone(tmp_path, image: str, volumes: str, mounted: dict[str, str]):
@@ -182,6 +182,25 @@ def test_a_variable_that_is_added_for_all_is_theirs_only_where_they_name_it(tmp_
     _model, theirs = shop(tmp_path, environment={"GREETING": "hello", "MYSQL_ROOT_PASSWORD": "other", "db": {"MYSQL_DATABASE": "shop"}})
     assert theirs["services"]["db"]["environment"] == {"MYSQL_DATABASE": "shop", "MYSQL_ROOT_PASSWORD": "other"}
     assert "environment" not in theirs["services"]["queue"]
+
+
+@pytest.mark.compose
+def test_one_whose_data_nothing_keeps_is_told_of(tmp_path):
+    _model, told = rendered(tmp_path, SHOP.format(image="nats:2", volumes="[]"))
+    assert any(each.startswith("db: what it keeps is in its container alone, and ends when it begins anew;") for each in told["warnings"])
+
+
+@pytest.mark.compose
+@pytest.mark.parametrize(("machines", "told"), [(1, False), (2, True)])
+def test_volumes_of_which_each_machine_has_its_own_are_told_of(tmp_path, machines: int, told: bool):
+    text = """
+services:
+  web: {image: "nginx:1.28", ports: ["80:80"], volumes: ["media:/media", "assets:/assets:ro"]}
+  assets: {image: shop/assets, command: cp -r /app/. /assets/, volumes: ["assets:/assets"]}
+volumes: {media: {}, assets: {}}
+"""
+    warnings = rendered(tmp_path, text, machines=machines)[1]["warnings"]
+    assert any(each.startswith("volumes: each of the 2 app machines has a media of its own,") for each in warnings) == told
 
 
 @pytest.mark.compose

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from berth.edge import certificate_problem
-from berth.release_model import edge_model
+from berth.edge_files import edge_model
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -26,7 +26,7 @@ def rendered(folder: Path, text: str, **given: Any) -> tuple[dict[str, Any], dic
     """A release's model, and what is told of it."""
     write(folder, text)
     params = {"app": "shop", "release": "r1", "images": {}, "connections": {}, "keep": [], "exclude": [], "environment": {}}
-    params |= {"trust": [], "on_machine": [], "accessories": [], "accessories_address": "", "env_files": [], **given}
+    params |= {"trust": [], "on_machine": [], "accessories": [], "accessories_address": "", "machines": 1, "env_files": [], **given}
     return render(params, project(folder), run)
 
 
@@ -404,3 +404,15 @@ secrets:
     model, told = rendered(tmp_path, text, connections={"postgres": managed})
     assert sorted(each["variable"] for each in told["unbound"]) == ["/run/secrets/pw", "/run/secrets/url"]
     assert "arn:" not in json.dumps(model)
+
+
+def test_certificates_that_git_does_not_keep_are_delivered_and_those_that_are_renewed_there_are_kept(tmp_path):
+    git(tmp_path, "init", "--quiet")
+    put(tmp_path, ".gitignore", "ssl\ncertbot\n")
+    put(tmp_path, "ssl/shop.crt", "certificate")
+    put(tmp_path, "certbot/conf/live", "certificate")
+    git(tmp_path, "add", "--all")
+    git(tmp_path, "commit", "--quiet", "--message", "all but certificates")
+    model, _told = rendered(tmp_path, WEB.format('"./ssl:/etc/nginx/ssl", "./certbot/conf:/etc/letsencrypt"'))
+    assert list(model[brought_files.KEY]) == ["project/ssl/shop.crt"]
+    assert [each["type"] for each in model["services"]["web"]["volumes"]] == ["bind", "volume"]

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from berth import machine_docker, postgres_tuning, registries, release_model
+from berth import edge_files, machine_docker, postgres_tuning, registries, release_model
 
 MODEL = {
     "services": {
@@ -192,13 +192,13 @@ def test_a_machine_that_is_too_small_is_said_so():
 
 
 def test_the_edge_leads_to_one_release_in_plain_http_without_a_domain():
-    text = release_model.caddyfile("shop-r1:80", "", [], certified=False)
+    text = edge_files.caddyfile("shop-r1:80", "", [], certified=False)
     assert ":80 {" in text
     assert "reverse_proxy shop-r1:80" in text
 
 
 def test_with_a_domain_http_is_served_until_there_is_a_certificate():
-    text = release_model.caddyfile("shop-r1:80", "shop.example.com", ["email me@example.com"], certified=False)
+    text = edge_files.caddyfile("shop-r1:80", "shop.example.com", ["email me@example.com"], certified=False)
     assert "\temail me@example.com\n" in text
     assert "https://shop.example.com {" in text
     assert "\n:80 {" in text
@@ -206,7 +206,7 @@ def test_with_a_domain_http_is_served_until_there_is_a_certificate():
 
 
 def test_with_a_certificate_https_is_all_there_is():
-    text = release_model.caddyfile("shop-r1:80", "shop.example.com", [], certified=True)
+    text = edge_files.caddyfile("shop-r1:80", "shop.example.com", [], certified=True)
     assert "\nshop.example.com {" in text
     assert "Strict-Transport-Security" in text
     assert "\n:80 {" not in text

@@ -9,12 +9,12 @@ Two of them cannot have one volume: the second finds it locked, or, as Postgres 
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from .images import ENGINES, engine_of, parse
 from .problems import BerthError, listed
+from .serving import serves
 from .standing import one_shots
 from .topology import base_image, check_names
 
@@ -74,6 +74,8 @@ _KEEPERS = {
     "redis": "/data",
     "valkey": "/data",
 }
+# How a command says where data is: Typesense's, Prometheus' and MongoDB's options, and MinIO's words.
+_TOLD = re.compile(r"(?:--?data-?dir|--storage\.tsdb\.path|--dbpath|(?:^|\s)server)[ =](/\S+)")
 _PORTS = {
     **dict.fromkeys(("mysql", "mariadb", "percona", "percona-server"), frozenset({3306})),
     **dict.fromkeys(("mongo", "mongodb", "mongodb-community-server", "percona-server-mongodb"), frozenset({27017})),
@@ -93,16 +95,6 @@ _PORTS = {
     "neo4j": frozenset({7474, 7687}),
     "qdrant": frozenset({6333, 6334}),
 }
-# By what a command runs one of them, where it does not only give it options: programs, and what images take as a first word.
-_SERVERS = re.compile(
-    r"mysqld(_safe)?|mariadbd(-safe)?|mongo[ds]|rabbitmq-server|postgres|(redis|valkey)-(server|sentinel)|influxd|eswrapper|kafka-server-start\S*|"
-    r"nats-server|clickhouse-server|mosquitto|server|agent|start\S*|run|\S*entrypoint\S*"
-)
-# Images that are called as their client is.
-_CLIENTS = frozenset({"mysql", "mariadb", "mongo"})
-_BEGIN = frozenset({";", "&", "&&", "|", "||", "(", "then", "do", "else"})
-_AS_USER = frozenset({"gosu", "su-exec"})
-_RUN_ANOTHER = frozenset({"sh", "bash", "ash", "dash", "zsh", "exec", "tini", "dumb-init"}) | _AS_USER
 
 
 def kept(services: Mapping[str, Mapping[str, Any]], images: Mapping[str, str], named: Iterable[str], door: str | None) -> dict[str, str]:
@@ -151,33 +143,7 @@ def _keeper(service: Mapping[str, Any], image: str) -> str:
         basename = "mssql-server"
     if basename not in _KEEPERS and basename not in ENGINES:
         return ""
-    return basename if _serves(service, basename) else ""
-
-
-def _serves(service: Mapping[str, Any], basename: str) -> bool:
-    """Whether a command lets an image run its server, and not a client, a dump or a shell's wait."""
-    given = [str(word) for key in ("entrypoint", "command") for word in service.get(key) or []]
-    if not given or given[0].startswith("-"):
-        return True
-    try:
-        # A shell's words are one of Compose's.
-        words = [part for word in given for part in (_split(word) if re.search(r"\s", word) else [word])]
-    except ValueError:
-        return True
-    begins, before = True, ""
-    for word in words:
-        program = word.rsplit("/", 1)[-1]
-        if begins and (_SERVERS.fullmatch(program) or (program == basename and program not in _CLIENTS)):
-            return True
-        another = program in _RUN_ANOTHER or before in _AS_USER or word.startswith("-") or re.match(r"\w+=", word)
-        begins, before = word in _BEGIN or bool(begins and another), program
-    return False
-
-
-def _split(text: str) -> list[str]:
-    lexer = shlex.shlex(text.replace("\n", " ; "), posix=True, punctuation_chars=True)
-    lexer.whitespace_split = True
-    return list(lexer)
+    return basename if serves(service, basename) else ""
 
 
 def ports(services: Mapping[str, Mapping[str, Any]], found: Mapping[str, str]) -> dict[str, list[int]]:
@@ -213,7 +179,7 @@ def with_volumes(model: dict[str, Any], found: Mapping[str, str]) -> dict[str, A
     services, volumes = dict(model["services"]), dict(model.get("volumes") or {})
     for name, what in found.items():
         service = services[name]
-        folder = _folder(what, str(service["image"]))
+        folder = _folder(what, service)
         mounted = [str(each["target"]).rstrip("/") for each in service.get("volumes") or []]
         if not folder or "PGDATA" in (service.get("environment") or {}) or any(_touch(each, folder) for each in mounted):
             continue
@@ -225,7 +191,11 @@ def with_volumes(model: dict[str, Any], found: Mapping[str, str]) -> dict[str, A
     return {**model, "services": services, **({"volumes": volumes} if volumes else {})}
 
 
-def _folder(what: str, image: str) -> str:
+def _folder(what: str, service: Mapping[str, Any]) -> str:
+    told = _TOLD.search(" ".join(str(word) for word in service.get("command") or []))
+    if told:
+        return told[1]
+    image = str(service["image"])
     if re.search(r"(^|/)bitnami\w*/", image):
         return f"/bitnami/{what}"
     engine = engine_of(image)
@@ -239,29 +209,37 @@ def _touch(one: str, other: str) -> bool:
     return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
 
 
+def _lasts(service: Mapping[str, Any]) -> bool:
+    """Whether anything that a service writes is there after its container."""
+    volumes = [each for each in service.get("volumes") or [] if not each.get("read_only")]
+    return any(each["type"] == "bind" or (each["type"] == "volume" and each.get("source")) for each in volumes)
+
+
 def on_instances(services: Mapping[str, Mapping[str, Any]], images: Mapping[str, str], door: str | None) -> list[str]:
     """What is told of services that keep data where Beanstalk may replace an instance at any time. The parameters are those of :func:`kept`."""
     said = []
     for name, what in kept(services, images, (), door).items():
-        lasting = any(each["type"] == "volume" and each.get("source") for each in services[name].get("volumes") or [])
-        lasting = lasting or any(each["type"] == "bind" and not each.get("read_only") for each in services[name].get("volumes") or [])
-        where = (
-            "on each instance, where it ends with the instance"
-            if lasting
-            else "in its container alone, where it ends with the next deployment"
-        )
+        where = "on each instance, where it ends with the instance"
+        if not _lasts(services[name]):
+            where = "in its container alone, where it ends with the next deployment"
         called = name if name == what else f"{name} ({what})"
         said.append(f"{called} keeps data {where}; let a managed service keep it: leave {name} out (exclude), and lead the app there")
     return said
 
 
-def remarks(found: Mapping[str, str]) -> list[str]:
-    """What is told of accessories."""
+def remarks(found: Mapping[str, str], services: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What is told of accessories. ``services``: of the model that has volumes for them."""
     if not found:
         return []
     shown = listed(name if name == what else f"{name} ({what})" for name, what in found.items())
     many = len(found) > 1
+    bare = [
+        f"{name}: what it keeps is in its container alone, and ends when it begins anew; give it a volume in the Compose file"
+        for name in found
+        if not _lasts(services[name])
+    ]
     return [
         f"{shown} {'keep' if many else 'keeps'} data, so {'they run' if many else 'it runs'} on over all releases; "
-        f"Berth takes no backup of {'them' if many else 'it'}"
+        f"Berth takes no backup of {'them' if many else 'it'}",
+        *bare,
     ]

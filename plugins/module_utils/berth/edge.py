@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from . import release_model
+from . import edge_files, release_model
 from .machine_docker import Docker, Run
 from .problems import BerthError
 from .writing import write
@@ -56,7 +56,7 @@ class Edge:
         if params["acme_authority"]:
             options.append(f"acme_ca_root /etc/caddy/{_AUTHORITY}")
         options += params["edge_options"]
-        return release_model.caddyfile(upstream, self.domain, options, certified=certified, proxies=params["trusted_proxies"])
+        return edge_files.caddyfile(upstream, self.domain, options, certified=certified, proxies=params["trusted_proxies"])
 
     def leads(self, upstream: str) -> bool:
         """Whether the edge leads to ``upstream`` in the way that it can."""
@@ -82,7 +82,7 @@ class Edge:
         before = path.read_text(encoding="utf-8") if path.is_file() else None
         # Caddy runs as root without the right to pass over permissions.
         _FOLDER.mkdir(parents=True, exist_ok=True, mode=0o755)
-        other = write(_MODEL, json.dumps(release_model.edge_model(self.params["edge_image"], migrates=_MIGRATES.exists())))
+        other = write(_MODEL, json.dumps(edge_files.edge_model(self.params["edge_image"], migrates=_MIGRATES.exists())))
         if self.params["acme_authority"]:
             write(_FOLDER / _AUTHORITY, self.params["acme_authority"].strip() + "\n", 0o644)
         try:

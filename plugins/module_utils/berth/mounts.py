@@ -29,6 +29,8 @@ _NOTHING = (".gitkeep", ".gitignore", ".keep", ".placeholder")
 _MADE = frozenset({"node_modules", "vendor", "dist", "build", "target", "out", "bin", "obj", "venv", "__pycache__", "coverage"})
 # Where programs read how they are set up.
 SETTINGS = ("/etc/", "/docker-entrypoint")
+# What is there is written by who renews certificates.
+_RENEWED = re.compile(r"letsencrypt|acme|certbot")
 FOREIGN = "the path is of the developer's machine"
 
 
@@ -48,6 +50,16 @@ def holds_files(path: str, repository: Repository | None) -> bool:
         repository.under(path) if repository else [name for _where, _folders, names in os.walk(path, followlinks=True) for name in names]
     )
     return any(os.path.basename(each) not in _NOTHING for each in names)
+
+
+def is_written(path: str, target: str, repository: Repository | None) -> bool:
+    """Whether a folder that can be written to holds what containers keep, and nothing that is delivered.
+
+    What git keeps of it is delivered; of what is mounted where programs are set up, such as certificates, all that is here.
+    """
+    if target.startswith(SETTINGS) and not _RENEWED.search(target) and holds_files(path, None):
+        return False
+    return not holds_files(path, repository)
 
 
 class Mounts:
@@ -184,4 +196,4 @@ class Mounts:
             return False
         if any(part in _MADE or re.match(r"\.[^.]", part) for part in relative.split("/")):
             return False
-        return (self.repository is not None or os.path.isdir(source)) and not holds_files(source, self.repository)
+        return (self.repository is not None or os.path.isdir(source)) and is_written(source, str(volume["target"]), self.repository)

@@ -18,7 +18,7 @@ from . import source_bundle
 from .bound_files import KINDS, target_of
 from .brought_files import KEY, packed
 from .compose import Project
-from .mounts import SETTINGS, folder_volume, holds_files, is_foreign
+from .mounts import SETTINGS, folder_volume, holds_files, is_foreign, is_written
 from .notes import Notes
 from .problems import BerthError
 from .secret_texts import Texts
@@ -73,7 +73,7 @@ def _bind(name: str, volume: dict[str, Any], project: Project, notes: Notes) -> 
     if not os.path.exists(path) and (volume.get("read_only") or re.search(r"\.(?!d$)[A-Za-z0-9]{1,5}$", relative)):
         raise BerthError(f"services.{name}.volumes: {path} is not there, and is mounted as {target}; put it there, or leave the volume out")
     if not volume.get("read_only") and not os.path.isfile(path):
-        if not holds_files(path, project.repository):
+        if is_written(path, target, project.repository):
             if os.path.isdir(path) and holds_files(path, None):
                 notes.advise(
                     f"{name}: {source} can be written to, and git keeps nothing of it, so it is kept on the machine like a named volume, over all releases "

@@ -17,6 +17,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from .problems import BerthError
+from .standing import one_shots
 
 EDGE_NETWORK = "berth-edge"
 APP_LABEL, RELEASE_LABEL, TRUST_LABEL = "org.berth.app", "org.berth.release", "org.berth.authorities"
@@ -125,6 +126,24 @@ def beside(
     return result, lost
 
 
+def scattered(model: Mapping[str, Any], machines: int) -> list[str]:
+    """What is told of volumes of which each of several machines has one, and into which the release's containers write, as warnings."""
+    if machines < 2:
+        return []
+    once = one_shots(model["services"])
+    mounted = [volume for name, each in model["services"].items() if name not in once for volume in each.get("volumes") or []]
+    declared = model.get("volumes") or {}
+    names = {
+        each["source"] for each in mounted if each["type"] == "volume" and each.get("source") in declared and not each.get("read_only")
+    }
+    if not names:
+        return []
+    return [
+        f"volumes: each of the {machines} app machines has a {' and a '.join(sorted(names))} of its own, so what a container writes on one is not on "
+        "the others; keep what visitors upload in an object store, or use one app machine"
+    ]
+
+
 def _joined(how: Mapping[str, Any] | None, called: str | None) -> dict[str, Any] | None:
     """How a service joins a network: by its container's name too, by which others may ask for it, and without an address that is fixed."""
     kept = {key: value for key, value in (how or {}).items() if key not in ("ipv4_address", "ipv6_address", "mac_address")}
@@ -222,70 +241,3 @@ def named(model: Mapping[str, Any], app: str, release: str) -> dict[str, Any]:
     for service in result["services"].values():
         service["labels"][RELEASE_LABEL] = release
     return result
-
-
-def caddyfile(upstream: str, domain: str, options: Sequence[str], *, certified: bool, proxies: Sequence[str] = ()) -> str:
-    """The edge's configuration: all that comes is led to one upstream, ``host:port``.
-
-    With a ``domain`` Caddy gets a certificate for it, by ``options``; once it is ``certified``, HTTP is led to HTTPS. What ``proxies``, ranges
-    of addresses, say of the visitor is believed.
-    """
-    plain = ["auto_https disable_redirects"] if domain and not certified else []
-    settings = ["{", "\tadmin unix//run/caddy-admin.sock", *(f"\t{each}" for each in [*plain, *options]), "}"]
-    proxy = [
-        f"\treverse_proxy {upstream} {{",
-        *([f"\t\ttrusted_proxies {' '.join(proxies)}"] if proxies else []),
-        # The front door's container may be a moment late to answer after a restart.
-        "\t\tlb_try_duration 10s",
-        "\t\tlb_try_interval 100ms",
-        # Shorter than any server's own, so that none closes a connection that the edge is about to use; and a release that is left is soon
-        # seen to be left.
-        "\t\ttransport http {",
-        "\t\t\tkeepalive 1s",
-        "\t\t}",
-        "\t}",
-    ]
-    # Where the app does not say it itself. A browser that was told of HTTPS once asks for nothing else any more.
-    secured = ["\theader ?Strict-Transport-Security max-age=31536000"] if certified else []
-    headers = [*secured, "\theader ?X-Content-Type-Options nosniff", "\theader ?Referrer-Policy strict-origin-when-cross-origin"]
-    if not domain:
-        sites = [":80 {", *proxy, "}"]
-    elif certified:
-        # Caddy leads HTTP to it by itself.
-        sites = [f"{domain} {{", *headers, *proxy, "}"]
-    else:
-        sites = [f"https://{domain} {{", *headers, *proxy, "}", ":80 {", *headers, *proxy, "}"]
-    return "\n".join([*settings, *sites, ""])
-
-
-def edge_model(image: str, *, migrates: bool) -> dict[str, Any]:
-    """The edge as a Compose project. ``migrates``: whether the kernel hands on connections that a socket which closes has not accepted yet.
-
-    Caddy opens its sockets anew, beside the old ones, for each configuration; without that, who connects in the moment between is sent away.
-    """
-    return {
-        "name": EDGE_NETWORK,
-        "services": {
-            "caddy": {
-                "image": image,
-                "container_name": EDGE_NETWORK,
-                "restart": "unless-stopped",
-                "cap_drop": ["ALL"],
-                "cap_add": ["NET_BIND_SERVICE"],
-                "security_opt": ["no-new-privileges:true"],
-                "pids_limit": 1024,
-                "read_only": True,
-                "tmpfs": ["/tmp", "/run"],
-                **({"sysctls": {"net.ipv4.tcp_migrate_req": "1"}} if migrates else {}),
-                "ports": ["80:80", "443:443", "443:443/udp"],
-                "networks": ["edge"],
-                "volumes": [
-                    {"type": "bind", "source": "/etc/berth/edge", "target": "/etc/caddy", "read_only": True},
-                    {"type": "volume", "source": "data", "target": "/data"},
-                    {"type": "volume", "source": "config", "target": "/config"},
-                ],
-            }
-        },
-        "networks": {"edge": {"name": EDGE_NETWORK, "external": True}},
-        "volumes": {"data": {}, "config": {}},
-    }

@@ -45,8 +45,10 @@ def render(params: Mapping[str, Any], project: compose.Project, run: compose.Run
     model, lost = release_model.beside(
         params["app"], model, door, trust=params["trust"], on_machine=params["on_machine"], hosts=selection.hosts, accessories=kept
     )
+    with_accessories = model["services"]
     model = accessory_model.part(params["app"], model, kept, ports, params["accessories_address"])
-    lost += accessories.remarks(kept)
+    lost += accessories.remarks(kept, with_accessories)
+    lost += release_model.scattered(model, params["machines"])
     open_to = [each for each, service in selection.services.items() if topology.published(service, loopback=True)]
     if not door and open_to:
         lost.append(

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .serving import ends
+
 _DONE = "Exited (0)"
 _ONCE = frozenset({"migrate", "migration", "migrations", "migrator", "seed", "seeds", "seeder"})
 # A service that says nothing of its health is believed to be well when it has run for a second.
@@ -27,7 +29,8 @@ def restarts(service: Mapping[str, Any]) -> str | None:
 
 
 def one_shots(services: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    """The services that run to an end, such as a migration: awaited as that, not to be started again, or called so and saying nothing else.
+    """The services that run to an end, such as a migration: awaited as that, not to be started again, or what says nothing of restarts and is
+    called so, or copies files alone.
 
     ``services``: those of a Compose model, as ``docker compose config`` has them.
     """
@@ -37,13 +40,13 @@ def one_shots(services: Mapping[str, Mapping[str, Any]]) -> set[str]:
         for other, condition in (service.get("depends_on") or {}).items()
         if (condition or {}).get("condition") == "service_completed_successfully"
     }
-    return {name for name, service in services.items() if name in awaited or restarts(service) == "no" or _is_called_so(name, service)}
+    return {name for name, service in services.items() if name in awaited or restarts(service) == "no" or _is_known_to_end(name, service)}
 
 
-def _is_called_so(name: str, service: Mapping[str, Any]) -> bool:
-    """Whether a service is called as what runs once, and says nothing by which it would run on. Compose would not start it again either."""
+def _is_known_to_end(name: str, service: Mapping[str, Any]) -> bool:
+    """Whether a service is called or does what runs once, and says nothing by which it would run on. Compose would not start it again either."""
     says = restarts(service) or service.get("ports") or service.get("healthcheck")
-    return not says and bool(_ONCE & set(re.split(r"[^a-z]+", name.lower())))
+    return not says and (bool(_ONCE & set(re.split(r"[^a-z]+", name.lower()))) or ends(service))
 
 
 def once_for_all(services: Mapping[str, Mapping[str, Any]]) -> set[str]:

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from .images import ENGINES, Engine, engine_of, is_proxy
+from .images import ENGINES, Engine, engine_of, is_proxy, parse
 from .problems import BerthError, listed, suggestion
 from .references import read_host_port, read_keywords, read_name, read_url
+from .serving import serves
 
 Services = Mapping[str, Mapping[str, Any]]
 # Configuration that says where a front door routes to; larger or more files than this are no configuration.
@@ -33,17 +34,20 @@ class Edge(NamedTuple):
 
 
 def backing_services(services: Services, images: Mapping[str, str], named: Iterable[str]) -> dict[str, Engine | None]:
-    """The backing services: those whose image runs postgres, redis or valkey, and those in ``named``.
+    """The backing services: those that run postgres, redis or valkey by their image, and no client of theirs, and those in ``named``.
 
     A service that is built counts by what its Dockerfile is FROM, or, where that cannot be read, by a name such as ``postgres``.
     The engine is None where only ``named`` says that a service is backing.
     """
     found: dict[str, Engine | None] = {}
     for name, service in services.items():
-        engine = engine_of(str(images.get(name) or service.get("image") or ""))
+        image = str(images.get(name) or service.get("image") or "")
+        engine = engine_of(image)
         if engine is None and service.get("build"):
-            base = base_image(service["build"])
-            engine = engine_of(base) if base else Engine(ENGINES[name], None) if name in ENGINES and name not in images else None
+            image = base_image(service["build"]) or ""
+            engine = engine_of(image) if image else Engine(ENGINES[name], None) if name in ENGINES and name not in images else None
+        if engine and not serves(service, getattr(parse(image), "basename", name)):
+            engine = None
         if engine or name in named:
             found[name] = engine
     return found

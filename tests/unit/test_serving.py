@@ -1,0 +1,73 @@
+"""Whether a container of a store's image runs the store, or is a client of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from berth.serving import ends, serves
+from berth.topology import backing_services
+
+SERVERS: list[tuple[str, Any]] = [
+    ("postgres", None),
+    ("postgres", ["-c", "max_connections=200"]),
+    ("postgres", ["postgres", "-c", "wal_level=logical"]),
+    ("postgres", ["docker-entrypoint.sh", "postgres"]),
+    ("postgres", ["/custom.sh"]),
+    ("postgres", ["bash", "-c", "chown -R postgres /certs && exec docker-entrypoint.sh postgres -c ssl=on"]),
+    ("postgres", ["bash", "/scripts/primary.sh"]),
+    ("redis", ["redis-server", "--requirepass", "word"]),
+    ("redis", ["sh", "-c", 'redis-server --requirepass "$REDIS_PASSWORD"']),
+    ("redis", ["/usr/local/etc/redis/redis.conf"]),
+    ("redis", ["sh", "-c", "sysctl vm.overcommit_memory=1\nexec redis-server /etc/redis.conf"]),
+    ("valkey", ["valkey-server", "--appendonly", "yes"]),
+    ("mysql", ["sh", "-c", "gosu mysql mysqld --console"]),
+    ("minio", ["server", "/data", "--console-address", ":9001"]),
+    ("consul", ["agent", "-server"]),
+    ("etcd", ["/usr/local/bin/etcd", "--name", "one"]),
+]
+CLIENTS: list[tuple[str, Any]] = [
+    ("postgres", ["sh", "-c", "chmod +x /backup.sh && crond -f -l 2"]),
+    ("postgres", ["/backup.sh"]),
+    ("postgres", ["bash", "/scripts/backup-loop.sh"]),
+    ("postgres", ["psql", "-h", "db", "-U", "postgres", "-f", "/schema.sql"]),
+    ("postgres", ["sh", "-c", "until pg_isready -h postgres; do sleep 1; done; psql -h postgres -f /seed.sql"]),
+    ("postgres", ["sh", "-c", "trap exit TERM; sleep infinity & wait"]),
+    ("postgres", ["sh", "-c", 'while true; do pg_dump "$DATABASE_URL" | gzip > /backups/postgres.sql.gz; sleep 86400; done']),
+    ("redis", ["redis-cli", "-h", "redis", "--cluster", "create", "redis:6379"]),
+    ("mysql", ["mysql", "-h", "db"]),
+    ("minio", ["mc", "mb", "store/uploads"]),
+]
+
+
+@pytest.mark.parametrize(("basename", "command"), SERVERS)
+def test_a_server_is_one_whatever_begins_it(basename: str, command: Any):
+    assert serves({"command": command}, basename)
+    assert serves({"entrypoint": ["docker-entrypoint.sh"], "command": command}, basename)
+
+
+@pytest.mark.parametrize(("basename", "command"), CLIENTS)
+def test_a_client_is_none(basename: str, command: Any):
+    assert not serves({"command": command}, basename)
+    assert not serves({"entrypoint": command[:1], "command": command[1:]}, basename)
+
+
+def test_a_backup_by_the_stores_own_image_is_no_second_store():
+    backup = {"image": "postgres:16-alpine", "command": ["/bin/sh", "-c", "chmod +x /backup.sh && crond -f -l 2"]}
+    services = {"postgres": {"image": "postgres:16-alpine"}, "backup": backup}
+    assert list(backing_services(services, {}, ())) == ["postgres"]
+    assert list(backing_services(services, {}, ("backup",))) == ["postgres", "backup"]
+
+
+@pytest.mark.parametrize(
+    ("command", "ending"),
+    [
+        (["cp", "-r", "/app/build/.", "/frontend_static/"], True),
+        (["sh", "-c", "cp -r /app/dist/. /static/ && chmod -R a+rX /static"], True),
+        (["sh", "-c", "cp /etc/app.conf.in /etc/app.conf && exec app"], False),
+        (["app"], False),
+        (None, False),
+    ],
+)
+def test_what_copies_files_alone_ends(command: Any, ending: bool):
+    assert ends({"command": command}) == ending
