@@ -416,3 +416,17 @@ def test_certificates_that_git_does_not_keep_are_delivered_and_those_that_are_re
     model, _told = rendered(tmp_path, WEB.format('"./ssl:/etc/nginx/ssl", "./certbot/conf:/etc/letsencrypt"'))
     assert list(model[brought_files.KEY]) == ["project/ssl/shop.crt"]
     assert [each["type"] for each in model["services"]["web"]["volumes"]] == ["bind", "volume"]
+
+
+def test_a_worker_that_was_shut_in_with_the_database_gets_to_it_where_it_is_now(tmp_path):
+    text = """
+services:
+  web: {image: "nginx:1.28", ports: ["80:80"], volumes: ["./.env:/app/.env"]}
+  worker: {image: shop/worker, environment: {DATABASE_URL: "postgres://db/app"}, networks: [data]}
+  db: {image: "postgres:17", networks: [data]}
+networks: {data: {internal: true}}
+"""
+    put(tmp_path, ".env", "DATABASE_URL=postgres://db/app")
+    model, told = rendered(tmp_path, text, connections={"db": STORE})
+    assert model["networks"]["data"] == {}
+    assert "web: .env is mounted as it is, and what it says of stores leads nowhere else; give it with env_file" in told["warnings"]

@@ -68,13 +68,11 @@ def test_the_addresses_of_a_network_are_had_only_once():
                 "ipam": {"config": [{"subnet": "172.28.0.0/16"}]},
                 "internal": True,
             },
-            "other": {"external": True, "name": "other", "ipam": {}},
         },
     }
     model, lost = release_model.beside("shop", given, None, trust=[])
     assert model["services"]["api"]["networks"] == {"back": None}
     assert model["networks"]["back"] == {"internal": True, "driver_opts": {"com.docker.network.driver.mtu": "1400"}}
-    assert model["networks"]["other"] == given["networks"]["other"]
     assert any("networks.back: its addresses are left out" in line for line in lost)
 
 
@@ -210,3 +208,29 @@ def test_with_a_certificate_https_is_all_there_is():
     assert "\nshop.example.com {" in text
     assert "Strict-Transport-Security" in text
     assert "\n:80 {" not in text
+
+
+def test_what_is_external_is_the_releases_own_or_is_made_under_its_name():
+    given = {
+        "services": {
+            "web": {"image": "a", "networks": {"proxy": None}, "volumes": [{"type": "volume", "source": "media", "target": "/m"}]}
+        },
+        "networks": {"proxy": {"external": True, "name": "nginx-proxy"}},
+        "volumes": {"media": {"external": True, "name": "shop_media"}},
+    }
+    model, lost = release_model.beside("shop", given, None, trust=[])
+    assert model["networks"] == {"proxy": {}}
+    assert model["volumes"] == {"media": {"name": "shop_media"}}
+    assert [each.split(":")[0] for each in lost] == ["volumes.media", "networks.proxy"]
+
+
+def test_who_was_shut_in_with_a_store_gets_out_to_where_it_is_now():
+    networks = {"data": {"internal": True}, "front": {}, "jobs": {"internal": True}}
+    services = {
+        "web": {"image": "a", "networks": {"front": None, "jobs": None}},
+        "worker": {"image": "a", "networks": {"data": None}},
+        "shut": {"image": "a", "networks": {"jobs": None}},
+    }
+    model, lost = release_model.beside("shop", {"services": services, "networks": networks}, None, trust=[], led_out=["web", "worker"])
+    assert model["networks"] == {"data": {}, "front": {}, "jobs": {"internal": True}}
+    assert lost == ["networks.data: it is internal, and is not here, since a store that was in it is outside it now"]

@@ -4,7 +4,7 @@ import pytest
 from berth.compose import Project
 from berth.images import engine_of, parse
 from berth.overview import overview
-from berth.topology import backing_services, front_door, health_path
+from berth.topology import backing_services, front_door, health_path, neighbours
 from berth.units import mebibytes, seconds
 from hypothesis import given
 from hypothesis import strategies as st
@@ -113,3 +113,9 @@ def test_the_overview_is_a_table_with_the_front_doors_url():
 def test_the_path_that_a_health_check_asks_for(test, path):
     assert health_path({"healthcheck": {"test": test}, "ports": [{"target": 8000}]}) == path
     assert health_path({}) == ""
+
+
+def test_neighbours_are_those_in_a_network_with_it():
+    services = {"db": {"networks": {"data": None}}, "worker": {"networks": {"data": None, "jobs": None}}, "web": {}, "page": {}}
+    assert neighbours(services, ["db"]) == {"db", "worker"}
+    assert neighbours(services, ["web"]) == {"web", "page"}

@@ -66,13 +66,14 @@ def beside(
     on_machine: Sequence[str] = (),
     hosts: Mapping[str, str] | None = None,
     accessories: Collection[str] = (),
+    led_out: Collection[str] = (),
 ) -> tuple[dict[str, Any], list[str]]:
     """The model of a release, and what of the app it does not carry, as warnings.
 
     ``trust``: the certificates of those who sign what the stores show. Where there are some, containers are given the machine's authorities and
     those of the stores. ``on_machine``: host names that lead to the machine that a container runs on. ``hosts``: names by which
     containers knew the backing services, to where these live now: programs that never asked their environment find them there.
-    ``accessories``: services that a new authority does not begin anew.
+    ``accessories``: services that a new authority does not begin anew; ``led_out``: those that had a store beside them which is elsewhere now.
     """
     result: dict[str, Any] = json.loads(json.dumps(model))
     lost: list[str] = []
@@ -110,20 +111,41 @@ def beside(
         if name == door and not service.get("network_mode"):
             service["networks"]["edge"] = {"aliases": ["FRONT"]}
     for name, volume in (result.get("volumes") or {}).items():
-        if not (volume or {}).get("external"):
+        if (volume or {}).get("external"):
+            # The machine may have it already, with data in it, under this very name.
+            result["volumes"][name] = {"name": volume.get("name") or name}
+            lost.append(f"volumes.{name}: it is external, and is made on a machine that does not have it")
+        else:
             result["volumes"][name] = {**(volume or {}), "name": f"{app}_{name}"}
+    outward = {network for each in led_out for network in _closed_in(result["services"][each], result.get("networks") or {})}
     for name, network in (result.get("networks") or {}).items():
-        if network and not network.get("external"):
-            if (network.get("ipam") or {}).get("config"):
-                lost.append(
-                    f"networks.{name}: its addresses are left out: two releases cannot have the same; let containers find one another by name"
-                )
-            options = {key: value for key, value in (network.get("driver_opts") or {}).items() if key != _BRIDGE}
-            kept = {key: value for key, value in network.items() if key not in ("ipam", "driver_opts")}
-            result["networks"][name] = {**kept, **({"driver_opts": options} if options else {})}
+        result["networks"][name], told = _network(name, network or {}, outward=name in outward)
+        lost += told
     if door:
         result.setdefault("networks", {})["edge"] = {"name": EDGE_NETWORK, "external": True}
     return result, lost
+
+
+def _closed_in(service: Mapping[str, Any], networks: Mapping[str, Any]) -> set[str]:
+    """The networks of a service where none of them leads out."""
+    mine = set(service.get("networks") or {})
+    return mine if mine and all((networks.get(each) or {}).get("internal") for each in mine) else set()
+
+
+def _network(name: str, network: Mapping[str, Any], *, outward: bool) -> tuple[dict[str, Any], list[str]]:
+    """A network as a release has its own, and what is told of that. ``outward``: it has to lead to where the stores are."""
+    told = []
+    if network.get("external"):
+        return {}, [f"networks.{name}: it is external, which no machine here has; the release has one of its own in its place"]
+    if (network.get("ipam") or {}).get("config"):
+        told.append(
+            f"networks.{name}: its addresses are left out: two releases cannot have the same; let containers find one another by name"
+        )
+    if outward:
+        told.append(f"networks.{name}: it is internal, and is not here, since a store that was in it is outside it now")
+    options = {key: value for key, value in (network.get("driver_opts") or {}).items() if key != _BRIDGE}
+    without = ("ipam", "driver_opts", *(["internal"] if outward else []))
+    return {**{key: value for key, value in network.items() if key not in without}, **({"driver_opts": options} if options else {})}, told
 
 
 def scattered(model: Mapping[str, Any], machines: int) -> list[str]:

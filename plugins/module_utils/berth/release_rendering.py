@@ -42,8 +42,16 @@ def render(params: Mapping[str, Any], project: compose.Project, run: compose.Run
     if params["accessories_address"]:
         accessories.check_ports(ports)
     once = standing.once_for_all(model["services"])
+    elsewhere = set(project.services) - set(selection.services) | set(kept if params["accessories_address"] else ())
     model, lost = release_model.beside(
-        params["app"], model, door, trust=params["trust"], on_machine=params["on_machine"], hosts=selection.hosts, accessories=kept
+        params["app"],
+        model,
+        door,
+        trust=params["trust"],
+        on_machine=params["on_machine"],
+        hosts=selection.hosts,
+        accessories=kept,
+        led_out=topology.neighbours(project.services, elsewhere) & set(selection.services) - set(kept),
     )
     with_accessories = model["services"]
     model = accessory_model.part(params["app"], model, kept, ports, params["accessories_address"])

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -110,6 +111,7 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
         service["environment"] = bindings[name].environment
         _mentions(name, service, contents[name], backing, notes)
         _unread(name, bindings[name], backing, notes)
+        _as_file(name, service, backing, notes)
         _without_password(name, bindings[name], connections, notes, literal=literal)
     door = front_door(stays, images) or _own_door(stays, images, options)
     _one_per_port(stays, door, notes)
@@ -216,6 +218,14 @@ def _unread(name: str, bindings: Bindings, backing: Backing, notes: Notes) -> No
             notes.advise(
                 f"{name}: {variable} is {value}, and is carried as it is; if that is the host of {backing.names[value]}, give it in app_env"
             )
+
+
+def _as_file(name: str, service: Mapping[str, Any], backing: Backing, notes: Notes) -> None:
+    """Warn where a service is given an environment file as a file: nothing in it is led to a store."""
+    for volume in service.get("volumes") or [] if backing.engines else []:
+        if re.fullmatch(r"\.env(\.\w+)*", os.path.basename(str(volume.get("source") or ""))):
+            what = os.path.basename(volume["source"])
+            notes.advise(f"{name}: {what} is mounted as it is, and what it says of stores leads nowhere else; give it with env_file")
 
 
 def _one_per_port(stays: dict[str, dict[str, Any]], door: str | None, notes: Notes) -> None:

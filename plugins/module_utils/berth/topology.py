@@ -97,6 +97,13 @@ def names_of(name: str, service: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def neighbours(services: Services, names: Iterable[str]) -> set[str]:
+    """The services that are in a network with one of ``names``, those included."""
+    networks = {name: set(service.get("networks") or {"default": None}) for name, service in services.items()}
+    there = {network for name in names for network in networks[name]}
+    return {name for name in services if networks[name] & there}
+
+
 def published(service: Mapping[str, Any], *, loopback: bool = False) -> list[int]:
     """The host ports that a service publishes to other machines; with ``loopback``, also those for its own machine only."""
     return [
