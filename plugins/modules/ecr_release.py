@@ -60,6 +60,12 @@ images:
   description: Service to image, by digest; by tag in check mode where it is not built yet.
   type: dict
   returned: success
+pinned:
+  description:
+    - Service to image, by digest, of those that nobody builds here and whose tag, C(latest) or none, does not say what is in them. What keeps
+      data is none of them.
+  type: dict
+  returned: success
 built:
   description: The services that were built and pushed.
   type: list
@@ -72,7 +78,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ansible.module_utils.berth import compose, overview, registries, release
+from ansible.module_utils.berth import compose, floating, overview, registries, release
 from ansible.module_utils.berth.aws import AWS_ERRORS, error_code, fail_aws
 from ansible.module_utils.berth.problems import BerthError
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
@@ -145,6 +151,9 @@ def main() -> None:
         project = compose.project_of(module)
         name = release.name_of(project.directory, module.run_command, params["release"], project.services)
         repositories = repositories_of(project, params)
+        backing = {each["name"] for each in overview.overview(project, None)["services"] if each["backing"]}
+        loose = floating.floating(project.services, backing | set(params["exclude"]))
+        pinned, told = floating.pinned(loose, module.run_command, {})
         there = looked_up(lambda repository: uri_of(client, repository), repositories.values())
         absent = [repository for repository, uri in there.items() if uri is None]
         if absent and not module.check_mode:
@@ -165,7 +174,9 @@ def main() -> None:
     for service, repository in sorted(repositories.items()):
         uri, digest = there[repository] or repository, digests[repository]
         images[service] = f"{uri}@{digest}" if digest else f"{uri}:{name}"
-    module.exit_json(changed=bool(missing), release=name, images=images, built=missing)
+    for warning in told:
+        module.warn(warning)
+    module.exit_json(changed=bool(missing), release=name, images=images, pinned=pinned, built=missing)
 
 
 if __name__ == "__main__":

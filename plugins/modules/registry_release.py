@@ -69,6 +69,12 @@ images:
   description: Service to image, by digest; by tag in check mode where it is not built yet.
   type: dict
   returned: success
+pinned:
+  description:
+    - Service to image, by digest, of those that nobody builds here and whose tag, C(latest) or none, does not say what is in them. What keeps
+      data is none of them.
+  type: dict
+  returned: success
 built:
   description: The services that were built and pushed.
   type: list
@@ -81,7 +87,7 @@ import re
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.berth import compose, digitalocean, overview, registries, release
+from ansible.module_utils.berth import compose, digitalocean, floating, overview, registries, release
 from ansible.module_utils.berth.problems import BerthError
 
 
@@ -120,17 +126,18 @@ def converge(module: Any) -> dict[str, Any]:
     project = compose.project_of(module)
     name = release.name_of(project.directory, module.run_command, params["release"], project.services)
     found = overview.overview(project, None)["services"]
-    services = [each["name"] for each in found if each["built"] and not each["backing"] and each["name"] not in params["exclude"]]
-    if not services:
-        return {"changed": False, "release": name, "images": {}, "built": []}
-    if params["registry"]:
-        registry = params["registry"].rstrip("/")
-        entries = registries.auths(registry, params["username"], params["password"] or "") if params["username"] else {}
-    else:
+    without = {each["name"] for each in found if each["backing"]} | set(params["exclude"])
+    services = [each["name"] for each in found if each["built"] and each["name"] not in without]
+    loose = floating.floating(project.services, without)
+    registry, entries = params["registry"].rstrip("/") if params["registry"] else "", {}
+    if registry and params["username"]:
+        entries = registries.auths(registry, params["username"], params["password"] or "")
+    elif services and not registry:
         registry, entries = own_registry(write=True)
     module.no_log_values.update(registries.passwords(entries))
     images = {service: f"{registry}/{params['prefix']}/{service}".lower() for service in services}
     with registries.signed_in(entries) as environment:
+        pinned, told = floating.pinned(loose, module.run_command, environment)
         digests = {service: digest_of(module, f"{image}:{name}", environment) for service, image in images.items()}
         missing = sorted(service for service, digest in digests.items() if digest is None)
         if missing and not module.check_mode:
@@ -139,7 +146,9 @@ def converge(module: Any) -> dict[str, Any]:
             release.build_and_push(module.run_command, project, wanted, params, settings)
             digests |= {service: digest_of(module, f"{images[service]}:{name}", environment) for service in missing}
     named = {service: f"{image}@{digests[service]}" if digests[service] else f"{image}:{name}" for service, image in images.items()}
-    return {"changed": bool(missing), "release": name, "images": named, "built": missing}
+    for warning in told:
+        module.warn(warning)
+    return {"changed": bool(missing), "release": name, "images": named, "pinned": pinned, "built": missing}
 
 
 def main() -> None:

@@ -30,12 +30,10 @@ NAME = "fibonacci-test"
 RANGE = ("-e", f"digitalocean_ip_range={ip_range(0)}")
 
 
-# What a release does to the database before it serves, and what tells how often that was.
+# What a release does to the database before it serves, and what tells how often that was; by what is built for the API, under its name.
 MIGRATE = """
   migrate:
-    build:
-      context: app
-      dockerfile: Dockerfile
+    image: fibonacci/api
     environment: *stores
     restart: "no"
     command:
@@ -104,7 +102,8 @@ def app(account: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Dr
     # A folder's name is the app's, and this one is not the demo's.
     project = tmp_path_factory.mktemp("project") / "app"
     shutil.copytree(APP, project)
-    (project / "compose.yaml").write_text((project / "compose.yaml").read_text().replace("\nservices:\n", f"\nservices:{MIGRATE}"))
+    text = (project / "compose.yaml").read_text().replace("\nservices:\n", f"\nservices:{MIGRATE}")
+    (project / "compose.yaml").write_text(text.replace("\n  api:\n", "\n  api:\n    image: fibonacci/api\n"))
     command = [sys.executable, "-m", "rehearsal", "demo", "--target", "digitalocean", "--app", str(project), "--", *RANGE]
     settings = {**os.environ, "COMPOSE_PROJECT_NAME": NAME}
     done = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, check=False)

@@ -1,13 +1,16 @@
-"""Apps of other shapes, side by side in one account and region: a Django app with Celery, a program on the JVM, a container with only a Redis."""
+"""Apps of other shapes, side by side in one account and region: a Django app with Celery, a program on the JVM, an app with only a Redis that
+is laid out in several folders."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import threading
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,16 +23,49 @@ from tests.machine.test_aws_home import changed, left_over
 pytestmark = pytest.mark.docker
 
 
+# The counter as others lay it out: the Compose file in a folder of its own, what is built and what is mounted beside that, the store
+# found by its container's name.
+LAID_OUT = """
+services:
+  front:
+    image: nginx:1.28
+    ports: ["8081:80"]
+    volumes: ["../front/default.conf:/etc/nginx/conf.d/default.conf:ro"]
+    depends_on: [web]
+  web:
+    build: ../app
+    environment: {REDIS_URL: "redis://counter-store:6379/0"}
+    depends_on: [store]
+  store:
+    image: valkey/valkey:8
+    container_name: counter-store
+"""
+FRONT = "server { listen 80; location / { proxy_pass http://web:8000; } }\n"
+
+
+def laid_out(folder: Path) -> Path:
+    """Lays the counter out in a git repository. Returns the folder of its Compose file."""
+    shutil.copytree(ROOT / "examples" / "counter" / "app", folder / "app")
+    for path, text in (("docker/compose.yaml", LAID_OUT), ("front/default.conf", FRONT)):
+        (folder / path).parent.mkdir()
+        (folder / path).write_text(text)
+    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
+    for words in (("init", "--quiet"), ("add", "--all"), ("commit", "--quiet", "--message", "counter")):
+        subprocess.run(["git", "-C", str(folder), *identity, *words], check=True, capture_output=True)
+    return folder / "docker"
+
+
 @dataclass
 class Example:
     """One of the examples, deployed."""
 
     name: str
     cloud: Cloud
+    project: Path
     output: str = ""
 
     def arguments(self) -> tuple[str, ...]:
-        more = {"app_project": str(ROOT / "examples" / self.name), "aws_profile": "small"}
+        more = {"app_project": str(self.project), "app_name": self.name, "aws_profile": "small"}
         if self.name == "notes":
             # What the Compose file says is for development alone.
             more["app_env"] = {"SECRET_KEY": "of-this-test-and-long-enough"}  # type: ignore[assignment]
@@ -50,10 +86,12 @@ class Example:
 
 
 @pytest.fixture(scope="module")
-def apps(cloud: Cloud) -> Iterator[dict[str, Example]]:
+def apps(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Example]]:
     """All three, made at the same time."""
-    images.ensure(["debian:trixie-slim"])
-    found = {name: Example(name, cloud) for name in ("notes", "ledger", "counter")}
+    images.ensure(["debian:trixie-slim", "nginx:1.28"])
+    projects = {name: ROOT / "examples" / name for name in ("notes", "ledger")}
+    projects["counter"] = laid_out(tmp_path_factory.mktemp("counter"))
+    found = {name: Example(name, cloud, project) for name, project in projects.items()}
     done: dict[str, subprocess.CompletedProcess[str]] = {}
     threads = [threading.Thread(target=lambda app=app: done.update({app.name: app.playbook("site.yml")})) for app in found.values()]
     for thread in threads:
@@ -82,7 +120,7 @@ def test_a_program_on_the_jvm_finds_its_database_by_a_jdbc_url(apps: dict[str, E
     assert ledger.call("/balance") == {"balance": before["balance"] + 7, "entries": before["entries"] + 1}
 
 
-def test_a_single_container_counts_in_its_redis(apps: dict[str, Example]):
+def test_one_whose_files_lie_beside_its_compose_file_counts_in_its_redis(apps: dict[str, Example]):
     first = apps["counter"].call("/")["visits"]
     assert apps["counter"].call("/")["visits"] == first + 1
 

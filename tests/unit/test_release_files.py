@@ -430,3 +430,8 @@ networks: {data: {internal: true}}
     model, told = rendered(tmp_path, text, connections={"db": STORE})
     assert model["networks"]["data"] == {}
     assert "web: .env is mounted as it is, and what it says of stores leads nowhere else; give it with env_file" in told["warnings"]
+
+
+def test_certificates_of_the_machine_that_the_project_came_from_are_told_of(tmp_path):
+    _model, told = rendered(tmp_path, WEB.format('"/etc/letsencrypt:/etc/letsencrypt:ro"'))
+    assert any(each.startswith("web: /etc/letsencrypt has no certificates on a machine") for each in told["warnings"])

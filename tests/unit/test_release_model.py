@@ -215,13 +215,13 @@ def test_what_is_external_is_the_releases_own_or_is_made_under_its_name():
         "services": {
             "web": {"image": "a", "networks": {"proxy": None}, "volumes": [{"type": "volume", "source": "media", "target": "/m"}]}
         },
-        "networks": {"proxy": {"external": True, "name": "nginx-proxy"}},
+        "networks": {"proxy": {"external": True, "name": "nginx-proxy"}, "swarm": {"driver": "overlay", "attachable": True}},
         "volumes": {"media": {"external": True, "name": "shop_media"}},
     }
     model, lost = release_model.beside("shop", given, None, trust=[])
-    assert model["networks"] == {"proxy": {}}
+    assert model["networks"] == {"proxy": {}, "swarm": {}}
     assert model["volumes"] == {"media": {"name": "shop_media"}}
-    assert [each.split(":")[0] for each in lost] == ["volumes.media", "networks.proxy"]
+    assert [each.split(":")[0] for each in lost] == ["volumes.media", "networks.proxy", "networks.swarm"]
 
 
 def test_who_was_shut_in_with_a_store_gets_out_to_where_it_is_now():

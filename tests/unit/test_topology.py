@@ -119,3 +119,23 @@ def test_neighbours_are_those_in_a_network_with_it():
     services = {"db": {"networks": {"data": None}}, "worker": {"networks": {"data": None, "jobs": None}}, "web": {}, "page": {}}
     assert neighbours(services, ["db"]) == {"db", "worker"}
     assert neighbours(services, ["web"]) == {"web", "page"}
+
+
+APP = {"ports": [{"target": 8080, "published": "8080"}], "image": "shop/app:1"}
+
+
+@pytest.mark.parametrize(
+    ("image", "port"),
+    [
+        ("mysql:8.0", 3306),
+        ("mongo:7", 27017),
+        ("rabbitmq:3-management", 15672),
+        ("adminer", 8080),
+        ("dpage/pgadmin4", 80),
+        ("grafana/grafana", 3000),
+    ],
+)
+def test_visitors_are_not_led_to_a_database_nor_to_what_developers_look_at_it_with(image: str, port: int):
+    other = {"image": image, "ports": [{"target": port, "published": "9000"}]}
+    assert front_door({"app": APP, "other": other}, {}) == "app"
+    assert front_door({"app": {**APP, "ports": []}, "other": other}, {}) == (None if port in (3306, 27017, 15672) else "other")

@@ -12,91 +12,14 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from .images import ENGINES, engine_of, parse
+from .images import engine_of, parse
+from .keepers import KEEPERS, PORTS, keeper
 from .problems import BerthError, listed
-from .serving import serves
 from .standing import one_shots
-from .topology import base_image, check_names
+from .topology import check_names
 
-# The last component of an image's name, to the folder in which it keeps data; empty where that depends on how it is run.
-_KEEPERS = {
-    "mysql": "/var/lib/mysql",
-    "mariadb": "/var/lib/mysql",
-    "percona": "/var/lib/mysql",
-    "percona-server": "/var/lib/mysql",
-    "mssql-server": "/var/opt/mssql",
-    "azure-sql-edge": "/var/opt/mssql",
-    "cockroach": "",
-    "mongo": "/data/db",
-    "mongodb": "/data/db",
-    "mongodb-community-server": "/data/db",
-    "percona-server-mongodb": "/data/db",
-    "couchdb": "/opt/couchdb/data",
-    "couchbase": "/opt/couchbase/var",
-    "cassandra": "/var/lib/cassandra",
-    "scylla": "/var/lib/scylla",
-    "neo4j": "/data",
-    "arangodb": "/var/lib/arangodb3",
-    "rethinkdb": "/data",
-    "surrealdb": "",
-    "dynamodb-local": "",
-    "clickhouse": "/var/lib/clickhouse",
-    "clickhouse-server": "/var/lib/clickhouse",
-    "influxdb": "",
-    "prometheus": "/prometheus",
-    "victoria-metrics": "",
-    "loki": "/loki",
-    "grafana": "/var/lib/grafana",
-    "uptime-kuma": "/app/data",
-    "elasticsearch": "/usr/share/elasticsearch/data",
-    "opensearch": "/usr/share/opensearch/data",
-    "solr": "/var/solr",
-    "meilisearch": "/meili_data",
-    "typesense": "",
-    "qdrant": "/qdrant/storage",
-    "weaviate": "/var/lib/weaviate",
-    "milvus": "/var/lib/milvus",
-    "chroma": "",
-    "rabbitmq": "/var/lib/rabbitmq",
-    "activemq": "",
-    "activemq-classic": "",
-    "activemq-artemis": "",
-    "eclipse-mosquitto": "/mosquitto/data",
-    "emqx": "",
-    "nats": "",
-    "kafka": "",
-    "cp-kafka": "/var/lib/kafka/data",
-    "cp-zookeeper": "",
-    "zookeeper": "",
-    "redpanda": "/var/lib/redpanda/data",
-    "minio": "",
-    "etcd": "",
-    "consul": "/consul/data",
-    "vault": "/vault/file",
-    "redis": "/data",
-    "valkey": "/data",
-}
 # How a command says where data is: Typesense's, Prometheus' and MongoDB's options, and MinIO's words.
 _TOLD = re.compile(r"(?:--?data-?dir|--storage\.tsdb\.path|--dbpath|(?:^|\s)server)[ =](/\S+)")
-_PORTS = {
-    **dict.fromkeys(("mysql", "mariadb", "percona", "percona-server"), frozenset({3306})),
-    **dict.fromkeys(("mongo", "mongodb", "mongodb-community-server", "percona-server-mongodb"), frozenset({27017})),
-    **dict.fromkeys(("redis", "valkey"), frozenset({6379})),
-    **dict.fromkeys([name for name, engine in ENGINES.items() if engine == "postgres"], frozenset({5432})),
-    "mssql-server": frozenset({1433}),
-    "rabbitmq": frozenset({5672}),
-    "elasticsearch": frozenset({9200}),
-    "opensearch": frozenset({9200}),
-    "nats": frozenset({4222}),
-    "kafka": frozenset({9092}),
-    "minio": frozenset({9000}),
-    "meilisearch": frozenset({7700}),
-    "clickhouse-server": frozenset({8123, 9000}),
-    "influxdb": frozenset({8086}),
-    "couchdb": frozenset({5984}),
-    "neo4j": frozenset({7474, 7687}),
-    "qdrant": frozenset({6333, 6334}),
-}
 
 
 def kept(services: Mapping[str, Mapping[str, Any]], images: Mapping[str, str], named: Iterable[str], door: str | None) -> dict[str, str]:
@@ -110,7 +33,7 @@ def kept(services: Mapping[str, Mapping[str, Any]], images: Mapping[str, str], n
     once = one_shots(services)
     found = {}
     for name, service in services.items():
-        what = _keeper(service, images[name]) or ("" if name not in named else str(getattr(parse(images[name]), "basename", name)))
+        what = keeper(service, images[name]) or ("" if name not in named else str(getattr(parse(images[name]), "basename", name)))
         if not what:
             continue
         reason = _bound_to(name, services, door, once)
@@ -137,24 +60,13 @@ def _bound_to(name: str, services: Mapping[str, Mapping[str, Any]], door: str | 
     return ""
 
 
-def _keeper(service: Mapping[str, Any], image: str) -> str:
-    """Which of the images that keep data a service runs as the server that it is, or the empty string."""
-    base = base_image(service["build"]) if service.get("build") else image
-    basename = str(getattr(parse(base or image), "basename", ""))
-    if "mssql/server" in (base or image):
-        basename = "mssql-server"
-    if basename not in _KEEPERS and basename not in ENGINES:
-        return ""
-    return basename if serves(service, basename) else ""
-
-
 def ports(services: Mapping[str, Mapping[str, Any]], found: Mapping[str, str]) -> dict[str, list[int]]:
     """The TCP ports at which accessories answer: those that their services name, and what their kind is known for. ``found``: see :func:`kept`."""
     result = {}
     for name, what in found.items():
         named = [str(port["target"]) for port in services[name].get("ports") or [] if (port.get("protocol") or "tcp") == "tcp"]
         named += [str(each).removesuffix("/tcp") for each in services[name].get("expose") or []]
-        result[name] = sorted({int(each) for each in named if each.isdigit()} | _PORTS.get(what, frozenset()))
+        result[name] = sorted({int(each) for each in named if each.isdigit()} | PORTS.get(what, frozenset()))
     return result
 
 
@@ -204,7 +116,7 @@ def _folder(what: str, service: Mapping[str, Any]) -> str:
     if engine and engine.name == "postgres":
         major = (engine.version or "18").split(".")[0]
         return "/var/lib/postgresql/data" if int(major) < 18 else "/var/lib/postgresql"
-    return _KEEPERS.get(what, "")
+    return KEEPERS.get(what, "")
 
 
 def _touch(one: str, other: str) -> bool:

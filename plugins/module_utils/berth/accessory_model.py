@@ -19,7 +19,7 @@ def part(app: str, model: Mapping[str, Any], names: Collection[str], ports: Mapp
 
     There: services, volumes, secrets, configs and files as in a model; ``joins``, service to network of the release to the names
     by which the release's containers find it there; and ``address``, at which other machines find their ``ports``, service to those, where
-    it is given. Raises :class:`BerthError` where two have one port there.
+    it is given.
     """
     if not names:
         return dict(model)

@@ -25,6 +25,7 @@ from .secret_texts import Texts
 from .selection import Selection
 
 _PROJECT = "project"
+_CERTIFICATES = re.compile(r"/etc/(letsencrypt|ssl/private)(/|$)")
 MOST_BYTES = 20 * 1024 * 1024
 # Where programs read, and do not write.
 _READ = (*SETTINGS, "/usr/share/", "/usr/local/")
@@ -66,6 +67,10 @@ def _of_machine(volumes: dict[str, Any], project: Project, notes: Notes) -> None
 
 def _bind(name: str, volume: dict[str, Any], project: Project, notes: Notes) -> dict[str, Any]:
     source, target = str(volume.get("source") or ""), str(volume["target"])
+    if volume["type"] == "bind" and _CERTIFICATES.match(source):
+        notes.advise(
+            f"{name}: {source} has no certificates on a machine where the edge gets them (app_domain); let {name} speak plain HTTP, or deliver your own"
+        )
     if volume["type"] != "bind" or not source.startswith("."):
         return volume
     relative = os.path.normpath(source)

@@ -31,6 +31,8 @@ _PROCESSES = 4096
 _MACHINE = "host-gateway"
 # What a network's interface on the machine is called.
 _BRIDGE = "com.docker.network.bridge.name"
+# Of Swarm, and of a network that a machine's own interface is in.
+_OVER_MACHINES = frozenset({"overlay", "macvlan", "ipvlan"})
 _WEB = (80, 8080, 3000, 8000, 5000)
 _HTTPS = (443, 8443)
 _OWN_HTTPS = ", and answers HTTPS for it where app_domain is given: one that leads HTTP to HTTPS by itself, whatever X-Forwarded-Proto says, leads nowhere"
@@ -143,8 +145,11 @@ def _network(name: str, network: Mapping[str, Any], *, outward: bool) -> tuple[d
         )
     if outward:
         told.append(f"networks.{name}: it is internal, and is not here, since a store that was in it is outside it now")
+    over = str(network.get("driver") or "")
+    if over in _OVER_MACHINES:
+        told.append(f"networks.{name}: its driver {over} is of another network of machines than these, and is left out")
     options = {key: value for key, value in (network.get("driver_opts") or {}).items() if key != _BRIDGE}
-    without = ("ipam", "driver_opts", *(["internal"] if outward else []))
+    without = ("ipam", "driver_opts", *(["internal"] if outward else []), *(["driver", "attachable"] if over in _OVER_MACHINES else []))
     return {**{key: value for key, value in network.items() if key not in without}, **({"driver_opts": options} if options else {})}, told
 
 

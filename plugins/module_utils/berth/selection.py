@@ -87,7 +87,7 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
             notes.advice += remarks(name, services[name], "postgres" if engines[name] == "postgres" else "redis")
         elif name in options.exclude:
             notes.leave_out(name, "excluded")
-    images = _images(stays, options.images, bool(project.warnings), notes)
+    images = _images(stays, _shared(services, options.images), bool(project.warnings), notes)
     stays = {name: dict(service) for name, service in stays.items() if name in images}
     if not stays:
         files = ", ".join(project.files)
@@ -166,6 +166,13 @@ def _connections(services: Mapping[str, Any], options: Options) -> tuple[dict[st
     leave = {name: engine for name, engine in found.items() if name not in options.keep and name not in options.exclude}
     engines = {name: connections[name].engine if name in connections else engine.name if engine else "" for name, engine in leave.items()}
     return engines, connections
+
+
+def _shared(services: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
+    """The images that are given, also for services that run what another one builds, under the name that it is built as (``image:``)."""
+    builders = {str(each["image"]): name for name, each in services.items() if each.get("build") and each.get("image") and name in given}
+    named = {name: str(each.get("image")) for name, each in services.items() if not each.get("build")}
+    return {**{name: given[builders[image]] for name, image in named.items() if image in builders}, **given}
 
 
 def _images(stays: Mapping[str, Any], given: Mapping[str, str], unset: bool, notes: Notes) -> dict[str, str]:

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from .dockerfiles import base_image, read_text
 from .images import ENGINES, Engine, engine_of, is_proxy, parse
+from .keepers import is_no_door, is_tool
 from .problems import BerthError, listed, suggestion
 from .references import read_host_port, read_keywords, read_name, read_url
 from .serving import serves
@@ -18,7 +20,7 @@ from .serving import serves
 Services = Mapping[str, Mapping[str, Any]]
 # Configuration that says where a front door routes to; larger or more files than this are no configuration.
 _CONFIGURATION = (".conf", ".template", ".tmpl", ".cfg", ".yml", ".yaml", ".toml", "Caddyfile", ".j2")
-_MOST_BYTES, _MOST_FILES = 65536, 200
+_MOST_FILES = 200
 # A browser's view of another service (an allowed origin, a redirect) needs no name resolution inside.
 _FROM_OUTSIDE = re.compile(r"ORIGIN|CORS|ALLOWED|REDIRECT|CALLBACK|PUBLIC|EXTERNAL|FRONTEND|CLIENT_URL|SITE_URL|APP_URL|BASE_URL")
 
@@ -51,32 +53,6 @@ def backing_services(services: Services, images: Mapping[str, str], named: Itera
         if engine or name in named:
             found[name] = engine
     return found
-
-
-def base_image(build: Mapping[str, Any]) -> str | None:
-    """What a build's last stage is FROM, or None when no Dockerfile can be read."""
-    text = build.get("dockerfile_inline")
-    if text is None:
-        path = os.path.join(str(build.get("context") or "."), str(build.get("dockerfile") or "Dockerfile"))
-        text = read_text(path)
-    stages: dict[str, str] = {}
-    last = None
-    for image, alias in re.findall(r"(?im)^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", text or ""):
-        last = stages.get(image.lower(), image)
-        if alias:
-            stages[alias.lower()] = last
-    return stages.get(str(build.get("target") or "").lower(), last)
-
-
-def read_text(path: str) -> str | None:
-    """A small text file's content, or None when it cannot be read as such."""
-    try:
-        if not os.path.isfile(path) or os.path.getsize(path) > _MOST_BYTES:
-            return None
-        with open(path, encoding="utf-8") as file:
-            return file.read()
-    except (OSError, UnicodeDecodeError):
-        return None
 
 
 def check_names(option: str, given: Iterable[str], services: Services) -> None:
@@ -121,11 +97,14 @@ def is_loopback(address: str) -> bool:
 def front_door(services: Services, images: Mapping[str, str], *, loopback: bool = False) -> str | None:
     """The one service that visitors reach, or None where there is none or several stand side by side.
 
-    Of the services that publish a port: the only one; else the only proxy; else the only one that others do not depend on and that
+    Of the services that publish a port, but for databases, and for what developers look at the others with where there are others: the only
+    one; else the only proxy; else the only one that others do not depend on and that
     itself depends on another of them; else the only one on port 80 or 443; else the only one that is called as who speaks to
     visitors. ``loopback``: as seen from the machine itself.
     """
-    doors = [name for name, service in services.items() if published(service, loopback=loopback)]
+    shown = {name: str(images.get(name) or service.get("image") or "") for name, service in services.items()}
+    doors = [name for name, each in services.items() if published(each, loopback=loopback) and not is_no_door(each, shown[name])]
+    doors = [name for name in doors if not is_tool(services[name], shown[name])] or doors
     proxies = [name for name in doors if _proxies(name, services[name], images)]
     needed = {other for name in doors for other in services[name].get("depends_on") or {}}
     outer = [name for name in doors if name not in needed and set(services[name].get("depends_on") or {}) & set(doors)]
