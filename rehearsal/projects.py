@@ -12,7 +12,7 @@ from typing import Any
 import docker
 import docker.errors
 
-from .reading import engine_of
+from .reading import engine_of, serves
 
 ROOT = Path(__file__).parent.parent
 _STATE = ROOT / ".cache" / "projects.json"
@@ -77,14 +77,16 @@ def base_images(model: dict[str, Any], *, backing: bool = True, built: bool = Tr
     ``backing``: those of its stores too. ``built``: those that it builds on too, beside those that it runs as they are.
     """
     images: list[str] = []
+    own = {service.get("image") for service in model["services"].values() if service.get("build")}
     for _name, service in sorted(model["services"].items()):
-        if not backing and engine_of(str(service.get("image") or "")):
+        image = str(service.get("image") or "")
+        if not backing and engine_of(image) and serves(service, image.split(":")[0].rsplit("/", 1)[-1]):
             continue
         build = service.get("build")
         if build:
             images += _from(build) if built else []
-        elif service.get("image"):
-            images.append(service["image"])
+        elif image and image not in own:
+            images.append(image)
     return list(dict.fromkeys(images))
 
 

@@ -14,8 +14,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "plugins" / "module_utils"
 from berth import compose
 from berth import overview as module
 from berth.images import engine_of
+from berth.serving import serves
 
-__all__ = ["engine_of", "overview", "run"]
+__all__ = ["engine_of", "overview", "run", "serves"]
 
 
 def run(command: Sequence[str]) -> tuple[int, str, str]:

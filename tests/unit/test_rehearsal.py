@@ -47,12 +47,15 @@ def test_base_images_are_read_from_services_and_dockerfiles(tmp_path):
     )
     model = {
         "services": {
-            "web": {"build": {"context": str(tmp_path), "args": {"V": "22"}}},
+            "web": {"image": "shop", "build": {"context": str(tmp_path), "args": {"V": "22"}}},
+            "worker": {"image": "shop"},
             "db": {"image": "postgres:17"},
             "other": {"image": "postgres:17"},
         }
     }
     assert base_images(model) == ["postgres:17", "node:22-slim", "nginx:1"]
+    model["services"]["backup"] = {"image": "postgres:16", "command": ["crond", "-f"]}
+    assert base_images(model, backing=False, built=False) == ["postgres:16"]
 
 
 def test_certificates_satisfy_strict_clients(tmp_path, monkeypatch):
