@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import engine, images, projects, server, stack, state
-from .reading import overview
+from .reading import overview, production_files
 
 ROOT = Path(__file__).parent.parent
 TARGETS = ("aws", "digitalocean", "local")
@@ -30,7 +30,7 @@ def run(target: str, app: str, more: Sequence[str] = ()) -> int:
     if code:
         return code
     try:
-        model = projects.resolve(directory, () if target == "local" else projects.production_files(directory))
+        model = projects.resolve(directory, () if target == "local" else production_files(str(directory)))
     except subprocess.CalledProcessError as error:
         words = error.stderr.strip().splitlines()
         raise DemoError(f"APP={app}: {words[-1] if words else 'docker compose config failed'}") from None
@@ -54,7 +54,7 @@ def run(target: str, app: str, more: Sequence[str] = ()) -> int:
 
 def bases(directory: Path) -> list[str]:
     """Have the base images that an app's production build asks for. Returns those that are stand-ins."""
-    model = projects.resolve(directory, projects.production_files(directory))
+    model = projects.resolve(directory, production_files(str(directory)))
     return images.ensure(projects.base_images(model, backing=False), lambda text: print(f"  {text}", flush=True))
 
 

@@ -62,15 +62,6 @@ def resolve(directory: Path, files: Sequence[str] = ()) -> dict[str, Any]:
     return model
 
 
-def production_files(directory: Path) -> list[str]:
-    """The Compose file and its production file, as group_vars/all.yml finds them; empty where there is no production file."""
-    for name in ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"):
-        if (directory / name).is_file():
-            over = re.sub(r"\.(ya?ml)$", r".production.\1", name)
-            return [name, over] if (directory / over).is_file() else []
-    return []
-
-
 def base_images(model: dict[str, Any], *, backing: bool = True, built: bool = True) -> list[str]:
     """The images that a project runs or builds on, in the order of its services, each once.
 

@@ -15,7 +15,7 @@ _UTILITIES = str(Path(__file__).resolve().parents[1] / "module_utils")
 if _UTILITIES not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_UTILITIES)
 
-from ansible.module_utils.berth import postgres_tuning, redis_members  # noqa: E402
+from ansible.module_utils.berth import postgres_tuning, production, redis_members  # noqa: E402
 from ansible.module_utils.berth.problems import BerthError  # noqa: E402
 
 
@@ -25,6 +25,11 @@ def postgres_settings(memory: Any, cores: Any = 1, connections: Any = 100, disk:
         return postgres_tuning.settings(int(memory), int(cores), int(connections), int(disk))
     except ValueError as problem:
         raise AnsibleFilterError(f"postgres_settings: {problem}") from None
+
+
+def production_files(project: Any) -> list[str]:
+    """The Compose files that count in production, of those in a project's directory; none where those do that Compose finds by itself."""
+    return production.production_files(str(project))
 
 
 def redis_primary(members: Any, hosts: Any, addresses: Any) -> dict[str, str]:
@@ -50,5 +55,6 @@ class FilterModule:
         return {
             "believed_authorities": believed_authorities,
             "postgres_settings": postgres_settings,
+            "production_files": production_files,
             "redis_primary": redis_primary,
         }

@@ -33,7 +33,8 @@ _MACHINE = "host-gateway"
 _BRIDGE = "com.docker.network.bridge.name"
 # Of Swarm, and of a network that a machine's own interface is in.
 _OVER_MACHINES = frozenset({"overlay", "macvlan", "ipvlan"})
-_WEB = (80, 8080, 3000, 8000, 5000)
+# In the order in which they are preferred.
+WEB_PORTS = (80, 8080, 3000, 8000, 5000)
 _HTTPS = (443, 8443)
 _OWN_HTTPS = ", and answers HTTPS for it where app_domain is given: one that leads HTTP to HTTPS by itself, whatever X-Forwarded-Proto says, leads nowhere"
 
@@ -56,7 +57,7 @@ def digest(model: Any) -> str:
 def door_port(service: Mapping[str, Any]) -> int | None:
     """The container port that visitors are led to: a web port where there are several."""
     targets = [int(port["target"]) for port in service.get("ports") or [] if (port.get("protocol") or "tcp") == "tcp"]
-    return next((each for each in _WEB if each in targets), targets[0] if targets else None)
+    return next((each for each in WEB_PORTS if each in targets), targets[0] if targets else None)
 
 
 def beside(

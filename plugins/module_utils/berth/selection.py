@@ -13,6 +13,7 @@ from .bindings import VENDORS, Backing, Bindings, bind
 from .bound_files import bind_files, mounted, of_stores
 from .compose import Project
 from .connections import Connection, read_connection
+from .hidden_door import hidden_door, opened
 from .images import parse
 from .notes import Notes
 from .problems import BerthError, listed, refuse
@@ -113,7 +114,7 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
         _unread(name, bindings[name], backing, notes)
         _as_file(name, service, backing, notes)
         _without_password(name, bindings[name], connections, notes, literal=literal)
-    door = front_door(stays, images) or _own_door(stays, images, options)
+    door = front_door(stays, images) or _own_door(stays, images, options) or _behind_a_proxy(stays, images, options, notes)
     _one_per_port(stays, door, notes)
     for entry in (entry for each in bindings.values() for entry in each.unbound):
         notes.advise(f"{entry['service']}: {entry['variable']} is unbound: {entry['reason']}; {entry['remedy']}")
@@ -127,6 +128,20 @@ def _own_door(stays: dict[str, dict[str, Any]], images: Mapping[str, str], optio
     for port in stays[door].get("ports") or [] if door else []:
         port.pop("host_ip", None)
     return door
+
+
+def _behind_a_proxy(stays: dict[str, dict[str, Any]], images: Mapping[str, str], options: Options, notes: Notes) -> str | None:
+    """Where a front port is asked for, and no service publishes one: whom a proxy that is not in the Compose file leads visitors to."""
+    door = hidden_door(stays, images) if options.front_port is not None else None
+    if not door:
+        return None
+    stays[door.name] = opened(stays[door.name], door.port)
+    notes.advise(f"{door.name}: no service publishes a port, so visitors are led to it, at port {door.port}, as {door.why}")
+    if door.others:
+        notes.advise(
+            f"{listed(door.others)}: what a proxy outside led there is led to {door.name}; let a proxy of the app's own (nginx, Caddy, Traefik) lead it on"
+        )
+    return door.name
 
 
 def _given(environment: Mapping[str, Any], service: str, services: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,79 @@
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which Compose files of a project count in production."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .images import engine_of
+from .keepers import keeper
+
+# In the order in which Compose looks for them: https://docs.docker.com/compose/intro/compose-application-model/#the-compose-file
+_BASES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
+_WORDS = ("production", "prod")
+
+
+class _Loader(yaml.SafeLoader):
+    """Takes Compose's own tags, ``!reset`` and ``!override``, for what they stand before."""
+
+
+def _untagged(loader: yaml.SafeLoader, _suffix: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    return loader.construct_scalar(node) if isinstance(node, yaml.ScalarNode) else None
+
+
+_Loader.add_multi_constructor("!", _untagged)
+
+
+def production_files(directory: str) -> list[str]:
+    """The Compose files of a project's production, by name; none where those count that Compose finds by itself.
+
+    Those are the project's Compose file with its production file merged over it (``compose.production.yaml`` or ``compose.prod.yaml`` beside
+    ``compose.yaml``); or that one alone, where it is whole: each service has an image or a build of its own, and no store is missing.
+    """
+    folder = Path(directory)
+    base = next((name for name in _BASES if (folder / name).is_file()), "")
+    for name in [base] if base else _BASES:
+        stem, _dot, extension = name.rpartition(".")
+        for over in (f"{stem}.{word}.{extension}" for word in _WORDS):
+            if (folder / over).is_file():
+                return [over] if not base or _is_whole(_services(folder / over), _services(folder / base)) else [base, over]
+    return []
+
+
+def _services(path: Path) -> dict[str, Any]:
+    """The services of a Compose file, as far as it can be read; Compose itself says what is wrong with it."""
+    try:
+        found = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    services = found.get("services") if isinstance(found, dict) else None
+    return services if isinstance(services, dict) else {}
+
+
+def _is_whole(services: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
+    return (
+        bool(services)
+        and all(map(_is_complete, services.values()))
+        and {name for name, each in others.items() if _stores(each)} <= set(services)
+    )
+
+
+def _is_complete(service: Any) -> bool:
+    if not isinstance(service, dict):
+        return False
+    build = service.get("build")
+    return bool(service.get("image")) or isinstance(build, str) or (isinstance(build, dict) and bool(build.get("context")))
+
+
+def _stores(service: Any) -> bool:
+    image = str(service.get("image") or "") if isinstance(service, dict) else ""
+    return bool(engine_of(image) or keeper({}, image))

@@ -1,0 +1,57 @@
+"""Which Compose files of a project count in production."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from berth.production import production_files
+
+BASE = "services: {web: {build: ., ports: ['8080:80']}, db: {image: 'postgres:17'}}"
+WHOLE = "services: {web: {image: shop/web}, proxy: {image: nginx}, db: {image: 'postgres:17'}}"
+
+
+def files(folder: Path, **texts: str) -> list[str]:
+    for name, text in texts.items():
+        (folder / name.replace("__", "-").replace("_", ".")).write_text(text)
+    return production_files(str(folder))
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        "services: {web: {build: {target: production}, ports: !reset []}}",
+        "services: {web: {restart: always, environment: !override {A: b}}}",
+        # It has no database of its own.
+        "services: {web: {build: {context: ., dockerfile: Dockerfile.prod}}, nginx: {image: nginx}}",
+        "services: {web: {image: shop/web}, db: {restart: always}}",
+        "services: [",
+        "",
+    ],
+)
+@pytest.mark.parametrize("name", ["docker__compose_production_yml", "docker__compose_prod_yml"])
+def test_what_says_more_of_the_same_services_is_merged_over_them(tmp_path: Path, name: str, over: str):
+    expected = ["docker-compose.yml", name.replace("__", "-").replace("_", ".")]
+    assert files(tmp_path, docker__compose_yml=BASE, **{name: over}) == expected
+
+
+@pytest.mark.parametrize(
+    "whole", [WHOLE, WHOLE.replace("image: shop/web", "build: ."), WHOLE.replace("image: shop/web", "build: {context: app}")]
+)
+def test_one_that_is_whole_counts_alone(tmp_path: Path, whole: str):
+    assert files(tmp_path, compose_yaml=BASE, compose_prod_yaml=whole) == ["compose.prod.yaml"]
+
+
+def test_without_one_those_count_that_compose_finds(tmp_path: Path):
+    assert files(tmp_path) == []
+    assert files(tmp_path, compose_yaml=BASE) == []
+    # Of another base.
+    assert files(tmp_path, docker__compose_prod_yml=WHOLE) == []
+
+
+def test_one_without_another_counts_alone(tmp_path: Path):
+    assert files(tmp_path, docker__compose_production_yml=WHOLE) == ["docker-compose.production.yml"]
+
+
+def test_the_longer_word_counts_first(tmp_path: Path):
+    assert files(tmp_path, compose_yaml=BASE, compose_prod_yaml=WHOLE, compose_production_yaml=WHOLE) == ["compose.production.yaml"]
