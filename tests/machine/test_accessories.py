@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ from typing import Any
 import pytest
 
 from rehearsal import server
-from tests.machine.conftest import Cloud, ip_range
+from rehearsal.rules import kill_tree
+from tests.machine.conftest import Cloud, at_length, eventually, ip_range
+from tests.machine.interrupted import KILLED, start
 from tests.machine.load import Load
 from tests.machine.test_digitalocean_home import Droplets, changes
 
@@ -55,10 +58,14 @@ BEGUN = "docker inspect --format '{{.State.StartedAt}}' kept-accessories-store-1
 class Kept(Droplets):
     """An app with a store of its own on two droplets."""
 
+    def told(self, release: str, droplets: list[dict[str, Any]] = TWO, store: str = "0", **more: Any) -> tuple[str, str]:
+        """The variables of a run. ``store``: what the store is told, and begins anew for."""
+        given = {"digitalocean_droplets": droplets, "digitalocean_ip_range": ip_range(16), "app_compose_keep": ["store"], **more}
+        return ("-e", json.dumps({**given, "app_env": {"RELEASE": release, "store": {"TOLD": store}}}))
+
     def run(self, name: str, release: str, droplets: list[dict[str, Any]] = TWO, **more: Any) -> Any:
         """Run a playbook that brings a release."""
-        given = {"digitalocean_droplets": droplets, "digitalocean_ip_range": ip_range(16), "app_compose_keep": ["store"], **more}
-        return self.playbook(name, "-e", json.dumps({**given, "app_env": {"RELEASE": release}}))
+        return self.playbook(name, *self.told(release, droplets, **more))
 
     def ask(self, address: str) -> list[str]:
         """How often anyone has asked, and the release that answers."""
@@ -130,6 +137,30 @@ def test_one_that_does_not_come_up_as_a_release_wants_it_runs_as_before(kept: Ke
     assert "an accessory, which keeps data over all releases, does not come up: store Restarting (1)" in said
     assert "no-such-setting" in said
     assert [kept.ask(kept.address(name))[1] for name in ("app-1", "app-2")] == ["first", "first"]
+
+
+@at_length("four minutes")
+def test_killed_at_any_moment_while_it_begins_anew_and_run_again_both_droplets_find_it(kept: Kept):
+    there = Cloud(kept.environment, "inventories/digitalocean")
+    kills = 0
+    for number in range(40):
+        told = ("-e", f"app_name={kept.name}", "-e", f"app_project={kept.project}", *kept.told(f"killed {number}", store=str(number)))
+        process = start(there, "deploy.yml", *told)
+        time.sleep(2 + number / 2)
+        if process.poll() is None:
+            kill_tree(process.pid)
+        process.communicate()
+        done = there.playbook("deploy.yml", *told)
+        assert done.returncode == 0, done.stdout[-4000:]
+        for name in ("app-1", "app-2"):
+            assert eventually(lambda name=name: kept.ask(kept.address(name)))[1:] == ["killed", str(number)]
+        assert f"TOLD={number}" in kept.on("app-1", "docker inspect --format '{{.Config.Env}}' kept-accessories-store-1")
+        if process.returncode != KILLED:
+            break
+        kills += 1
+    print(f"killed {kills} times")
+    assert kills > 6
+    assert kept.run("deploy.yml", "first").returncode == 0
 
 
 def test_the_droplet_that_keeps_it_is_neither_taken_away_nor_let_off(kept: Kept):

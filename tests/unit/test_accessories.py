@@ -308,6 +308,23 @@ def test_a_run_that_was_killed_before_they_began_anew_is_made_up_for(tmp_path):
     assert (engine.begun, engine.image) == (2, "mysql:8.4")
 
 
+@pytest.mark.parametrize(("said", "fails"), [("network shop-r1_default not found", False), ("no space left on device", True)])
+def test_a_release_that_has_ended_meanwhile_is_left_alone(tmp_path, said: str, fails: bool):
+    class Refusing(Engine):
+        def __call__(self, words: list[str], **more: Any) -> tuple[int, str, str]:
+            if words[1] == "network":
+                return 1, "", f"Error response from daemon: {said}"
+            return (0, "{}", "") if "{{json .NetworkSettings.Networks}}" in words else super().__call__(words, **more)
+
+    found = bring(Refusing(), tmp_path, "mysql:8.0")
+    joining = ("shop-r1", {"db": {"default": ["db"]}}, dict[str, Any]())
+    if fails:
+        with pytest.raises(BerthError, match=r"cannot join shop-r1_default: .*no space left"):
+            found.join(*joining)
+    else:
+        found.join(*joining)
+
+
 def test_nothing_is_asked_where_there_are_none(tmp_path):
     engine = Engine()
     found = Accessories("shop", tmp_path, Docker(engine))

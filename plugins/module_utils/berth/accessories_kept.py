@@ -9,6 +9,7 @@ the last release that has them. Their volumes are the app's, and stay.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -126,7 +127,10 @@ class Accessories:
         """Let a release's containers find them. ``project``: the release's; ``joins``: see ``accessory_model.part``; ``networks``: of its model."""
         for container, called, names in self.missing(project, joins, networks):
             aliases = [word for name in names for word in ("--alias", name)]
-            self._docker.check(f"{container} cannot join {called}", "network", "connect", *aliases, called, container)
+            code, out, err = self._docker("network", "connect", *aliases, called, container)
+            # A release that was ending has gone meanwhile, with its networks.
+            if code != 0 and not re.search(rf"network {re.escape(called)} not found", err):
+                raise BerthError(f"{container} cannot join {called}: {reason(out, err)}")
 
     def missing(
         self, project: str, joins: Mapping[str, Mapping[str, list[str]]], networks: Mapping[str, Any]
