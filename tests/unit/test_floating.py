@@ -34,7 +34,7 @@ def test_each_is_asked_for_once_and_named_by_its_digest():
     def run(words: list[str], **_more: Any) -> tuple[int, str, str]:
         asked.append(words[-1])
         if "shop/web" in words:
-            return 1, "", "first\ndial tcp: lookup registry-1.docker.io: no such host\n"
+            return 1, "", "first\ndial tcp: lookup registry.example.com: no such host\n"
         return 0, json.dumps({"digest": DIGEST}), ""
 
     found, told = pinned(floating(SERVICES, ["without"]), run, {})
