@@ -435,3 +435,10 @@ networks: {data: {internal: true}}
 def test_certificates_of_the_machine_that_the_project_came_from_are_told_of(tmp_path):
     _model, told = rendered(tmp_path, WEB.format('"/etc/letsencrypt:/etc/letsencrypt:ro"'))
     assert any(each.startswith("web: /etc/letsencrypt has no certificates on a machine") for each in told["warnings"])
+
+
+def test_a_front_door_behind_a_proxy_that_is_not_in_the_file_is_led_to_at_the_port_that_it_exposes(tmp_path):
+    model, told = rendered(tmp_path, "services: {web: {image: shop/web, expose: ['3000']}, jobs: {image: shop/web}}")
+    assert (told["front_door"], told["port"]) == ("web", 3000)
+    assert "edge" in model["services"]["web"]["networks"]
+    assert "ports" not in model["services"]["web"]

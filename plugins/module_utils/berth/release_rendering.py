@@ -34,7 +34,7 @@ def render(params: Mapping[str, Any], project: compose.Project, run: compose.Run
     model = compose_file.production(project, selection, delivered=True)
     model = release_files.bring(model, project, selection, texts)
     door = selection.front_door
-    behind = project.services.get(door or "") or {}
+    behind = selection.services.get(door or "") or {}
     port = release_model.door_port(behind) if door else None
     kept = accessories.kept(selection.services, selection.images, params["accessories"], door)
     model = accessory_model.without_additions(accessories.with_volumes(model, kept), kept, project.services, params["environment"])
