@@ -12,7 +12,7 @@ from typing import Any
 import docker
 import docker.errors
 
-from .reading import engine_of, serves
+from .reading import basename, engine_of, serves
 
 ROOT = Path(__file__).parent.parent
 _STATE = ROOT / ".cache" / "projects.json"
@@ -71,7 +71,7 @@ def base_images(model: dict[str, Any], *, backing: bool = True, built: bool = Tr
     own = {service.get("image") for service in model["services"].values() if service.get("build")}
     for _name, service in sorted(model["services"].items()):
         image = str(service.get("image") or "")
-        if not backing and engine_of(image) and serves(service, image.split(":")[0].rsplit("/", 1)[-1]):
+        if not backing and engine_of(image) and serves(service, basename(image)):
             continue
         build = service.get("build")
         if build:

@@ -13,11 +13,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "plugins" / "module_utils"
 
 from berth import compose
 from berth import overview as module
-from berth.images import engine_of
+from berth.images import basename, engine_of
 from berth.production import production_files
 from berth.serving import serves
 
-__all__ = ["engine_of", "overview", "production_files", "run", "serves"]
+__all__ = ["basename", "engine_of", "overview", "production_files", "run", "serves"]
 
 
 def run(command: Sequence[str]) -> tuple[int, str, str]:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from .images import engine_of, parse
+from .images import basename, engine_of
 from .keepers import KEEPERS, PORTS, keeper
 from .problems import BerthError, listed
 from .standing import one_shots
@@ -33,7 +33,7 @@ def kept(services: Mapping[str, Mapping[str, Any]], images: Mapping[str, str], n
     once = one_shots(services)
     found = {}
     for name, service in services.items():
-        what = keeper(service, images[name]) or ("" if name not in named else str(getattr(parse(images[name]), "basename", name)))
+        what = keeper(service, images[name]) or (basename(images[name]) if name in named else "")
         if not what:
             continue
         reason = _bound_to(name, services, door, once)
@@ -129,6 +129,10 @@ def _lasts(service: Mapping[str, Any]) -> bool:
     return any(each["type"] == "bind" or (each["type"] == "volume" and each.get("source")) for each in volumes)
 
 
+def _called(name: str, what: str) -> str:
+    return name if name == what else f"{name} ({what})"
+
+
 def on_instances(services: Mapping[str, Mapping[str, Any]], images: Mapping[str, str], door: str | None) -> list[str]:
     """What is told of services that keep data where Beanstalk may replace an instance at any time. The parameters are those of :func:`kept`."""
     said = []
@@ -136,8 +140,9 @@ def on_instances(services: Mapping[str, Mapping[str, Any]], images: Mapping[str,
         where = "on each instance, where it ends with the instance"
         if not _lasts(services[name]):
             where = "in its container alone, where it ends with the next deployment"
-        called = name if name == what else f"{name} ({what})"
-        said.append(f"{called} keeps data {where}; let a managed service keep it: leave {name} out (exclude), and lead the app there")
+        said.append(
+            f"{_called(name, what)} keeps data {where}; let a managed service keep it: leave {name} out (exclude), and lead the app there"
+        )
     return said
 
 
@@ -145,7 +150,7 @@ def remarks(found: Mapping[str, str], services: Mapping[str, Mapping[str, Any]])
     """What is told of accessories. ``services``: of the model that has volumes for them."""
     if not found:
         return []
-    shown = listed(name if name == what else f"{name} ({what})" for name, what in found.items())
+    shown = listed(_called(name, what) for name, what in found.items())
     many = len(found) > 1
     bare = [
         f"{name}: what it keeps is in its container alone, and ends when it begins anew; give it a volume in the Compose file"

@@ -55,6 +55,12 @@ def parse(image: str) -> Reference | None:
     return Reference(found["name"], found["tag"], found["digest"]) if found else None
 
 
+def basename(image: str) -> str:
+    """The last path component of an image reference; the empty string of what is none."""
+    reference = parse(image)
+    return reference.basename if reference else ""
+
+
 class Engine(NamedTuple):
     """A database engine that an image runs: ``name`` is postgres, redis or valkey; ``version`` as the tag says, or None."""
 
@@ -73,5 +79,4 @@ def engine_of(image: str) -> Engine | None:
 
 def is_proxy(image: str) -> bool:
     """Whether an image is one of the usual front doors (nginx, Caddy, Traefik and their like)."""
-    reference = parse(image)
-    return reference is not None and reference.basename in PROXIES
+    return basename(image) in PROXIES

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .dockerfiles import base_image
-from .images import ENGINES, parse
+from .images import ENGINES, basename
 from .serving import serves
 
 # The last component of an image's name, to the folder in which it keeps data; empty where that depends on how it is run.
@@ -92,61 +92,24 @@ PORTS = {
 
 # Of those that keep data, whom a browser may speak to.
 _SPEAK_HTTP = frozenset(
-    {"couchdb", "couchbase", "neo4j", "arangodb", "rethinkdb", "surrealdb", "dynamodb-local", "clickhouse", "clickhouse-server", "influxdb"}
-    | {
-        "prometheus",
-        "victoria-metrics",
-        "loki",
-        "grafana",
-        "uptime-kuma",
-        "elasticsearch",
-        "opensearch",
-        "solr",
-        "meilisearch",
-        "typesense",
-    }
-    | {"qdrant", "weaviate", "milvus", "chroma", "minio", "consul", "vault"}
+    """couchdb couchbase neo4j arangodb rethinkdb surrealdb dynamodb-local clickhouse clickhouse-server influxdb prometheus
+victoria-metrics loki grafana uptime-kuma elasticsearch opensearch solr meilisearch typesense qdrant weaviate milvus chroma minio consul
+vault""".split()
 )
 # What developers look at the rest of the app with.
 _TOOLS = frozenset(
-    {
-        "adminer",
-        "phpmyadmin",
-        "pgadmin4",
-        "pgweb",
-        "mongo-express",
-        "redis-commander",
-        "redisinsight",
-        "phpredisadmin",
-        "kibana",
-        "cadvisor",
-    }
-    | {
-        "mailhog",
-        "mailpit",
-        "maildev",
-        "mailcatcher",
-        "inbucket",
-        "swagger-ui",
-        "portainer",
-        "portainer-ce",
-        "dozzle",
-        "flower",
-        "kafka-ui",
-    }
-    | {"opensearch-dashboards", "alertmanager", "node-exporter", "zipkin", "cloudbeaver", "sqlpad"}
+    """adminer phpmyadmin pgadmin4 pgweb mongo-express redis-commander redisinsight phpredisadmin kibana cadvisor mailhog mailpit maildev
+mailcatcher inbucket swagger-ui portainer portainer-ce dozzle flower kafka-ui opensearch-dashboards alertmanager node-exporter zipkin
+cloudbeaver sqlpad""".split()
 )
 
 
 def keeper(service: Mapping[str, Any], image: str) -> str:
     """Which of the images that keep data a service runs as the server that it is, or the empty string."""
-    base = base_image(service["build"]) if service.get("build") else image
-    basename = str(getattr(parse(base or image), "basename", ""))
-    if "mssql/server" in (base or image):
-        basename = "mssql-server"
-    if basename not in KEEPERS and basename not in ENGINES:
-        return ""
-    return basename if serves(service, basename) else ""
+    runs = (base_image(service["build"]) if service.get("build") else None) or image
+    # The one whose last component says nothing.
+    what = "mssql-server" if "mssql/server" in runs else basename(runs)
+    return what if what in {*KEEPERS, *ENGINES} and serves(service, what) else ""
 
 
 def is_no_door(service: Mapping[str, Any], image: str) -> bool:
@@ -157,4 +120,4 @@ def is_no_door(service: Mapping[str, Any], image: str) -> bool:
 
 def is_tool(service: Mapping[str, Any], image: str) -> bool:
     """Whether a service is there for developers, or keeps data for others, so that visitors go to another one where there is one."""
-    return bool(keeper(service, image)) or getattr(parse(image), "basename", "") in _TOOLS
+    return bool(keeper(service, image)) or basename(image) in _TOOLS

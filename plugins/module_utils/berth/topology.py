@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from .dockerfiles import base_image, read_text
-from .images import ENGINES, Engine, engine_of, is_proxy, parse
+from .images import ENGINES, Engine, basename, engine_of, is_proxy
 from .keepers import is_no_door, is_tool
 from .problems import BerthError, listed, suggestion
 from .references import read_host_port, read_keywords, read_name, read_url
@@ -48,7 +48,7 @@ def backing_services(services: Services, images: Mapping[str, str], named: Itera
         if engine is None and service.get("build"):
             image = base_image(service["build"]) or ""
             engine = engine_of(image) if image else Engine(ENGINES[name], None) if name in ENGINES and name not in images else None
-        if engine and not serves(service, getattr(parse(image), "basename", name)):
+        if engine and not serves(service, basename(image) or name):
             engine = None
         if engine or name in named:
             found[name] = engine
