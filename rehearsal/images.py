@@ -37,8 +37,8 @@ def stand_in_for(image: str) -> str | None:
     name = re.sub(r"^(?:docker\.io/|public\.ecr\.aws/docker/)?(?:library/)?", "", image).split("@")[0].split(":")[0]
     if name in ("debian",):
         return "debian"
-    # Valkey's project publishes its image under its own name.
-    name = {"valkey/valkey": "valkey"}.get(name, name)
+    # Valkey's project publishes its image under its own name; Debian has no MySQL, and MariaDB speaks as it does.
+    name = {"valkey/valkey": "valkey", "mysql": "mariadb"}.get(name, name)
     return name if (_FOLDER / name / "Dockerfile").is_file() else None
 
 

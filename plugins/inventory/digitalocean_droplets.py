@@ -100,15 +100,16 @@ class InventoryModule(BaseInventoryPlugin):
         surplus = {name: digitalocean.groups_of(droplet, stack) for name, droplet in there.items() if name not in groups}
         volumes = {each["name"]: [volume["name"] for volume in each["volumes"]] for each in wanted}
         for name in sorted({**groups, **surplus}):
-            self._host(name, "machines", groups.get(name, surplus.get(name, [])), there.get(name), volumes.get(name, []))
+            self._host(name, name, "machines", groups.get(name, surplus.get(name, [])), there.get(name), volumes.get(name, []))
             for group in groups.get(name, []):
                 alias = name if len(groups[name]) == 1 else f"{name}-{group}"
-                self._host(alias, group, groups[name], there.get(name), volumes.get(name, []))
+                self._host(name, alias, group, groups[name], there.get(name), volumes.get(name, []))
 
-    def _host(self, name: str, group: str, groups: list[str], droplet: dict[str, Any] | None, volumes: list[str]) -> None:
+    def _host(self, name: str, alias: str, group: str, groups: list[str], droplet: dict[str, Any] | None, volumes: list[str]) -> None:
         self.inventory.add_group(group)
-        self.inventory.add_host(name, group)
-        told: dict[str, Any] = {"machine_there": droplet is not None, "machine_groups": groups, "machine_volume_names": volumes}
+        self.inventory.add_host(alias, group)
+        told: dict[str, Any] = {"machine_there": droplet is not None, "machine_name": name, "machine_groups": groups}
+        told["machine_volume_names"] = volumes
         if droplet is not None:
             told["ansible_host"] = digitalocean.address(droplet, "public")
             told["machine_address"] = digitalocean.address(droplet, "private")
@@ -116,4 +117,4 @@ class InventoryModule(BaseInventoryPlugin):
             told["machine_cores"] = droplet["vcpus"]
             told["machine_volume_device"] = f"/dev/disk/by-id/scsi-0DO_Volume_{droplet['name']}-"
         for key, value in told.items():
-            self.inventory.set_variable(name, key, value)
+            self.inventory.set_variable(alias, key, value)

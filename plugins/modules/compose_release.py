@@ -161,6 +161,11 @@ containers:
   type: list
   elements: dict
   returned: success
+volumes:
+  description: The named volumes, and folders of this machine, into which its containers write, those of accessories included.
+  type: list
+  elements: str
+  returned: success
 accessories:
   description: The containers of its accessories, which keep data over all releases - C(name), C(service), C(state) and C(status).
   type: list
@@ -316,7 +321,7 @@ def main() -> None:
     if certificate.get("problem"):
         module.warn(certificate["problem"])
     answer: dict[str, Any] = {"changed": changed, "release": serving, "containers": machine.told(serving, found), "seconds": took}
-    answer |= {"front_door": params["front_door"], "accessories": machine.accessories.found()}
+    answer |= {"front_door": params["front_door"], "accessories": machine.accessories.found(), "volumes": machine.volumes()}
     answer |= {"certificate": certificate, "ending": machine.endings.under_way()}
     for release, reason in machine.endings.problems(found).items():
         module.warn(f"release {release} could not be ended, and the next run tries again: {reason}")

@@ -135,6 +135,11 @@ once:
   type: list
   elements: str
   returned: success
+volumes:
+  description: Volumes of the Compose file, and folders of the machine, into which containers of each machine write, without those of accessories.
+  type: list
+  elements: str
+  returned: success
 accessories:
   description: Services that keep data, and stay while releases come and go.
   type: list

@@ -93,7 +93,9 @@ def test_both_droplets_count_in_one_store(kept: Kept):
     counted = [kept.ask(kept.address(name)) for name in ("app-1", "app-2", "app-1", "app-2")]
     assert [int(number) for number, _release in counted] == sorted(int(number) for number, _release in counted)
     assert len({number for number, _release in counted}) == 4
-    assert "store (redis) keeps data, so it runs on over all releases; Berth takes no backup of it" in " ".join(kept.output.split())
+    assert "store (redis) keeps data, so it runs on over all releases; its volumes are backed up where backup_bucket is set" in " ".join(
+        kept.output.split()
+    )
 
 
 def test_nobody_else_gets_to_it(kept: Kept):

@@ -1,4 +1,4 @@
-"""Backups of Postgres and Redis on a droplet: taken, restored beside it and in its place, rehearsed, and brought back after all else is lost."""
+"""Backups of Postgres, Redis and the app's volumes on a droplet: taken, restored beside it and in its place, rehearsed, and brought back after all else is lost."""
 
 from __future__ import annotations
 
@@ -20,13 +20,18 @@ import pytest
 
 from rehearsal import containers, server, stack
 from rehearsal.digitalocean import machines, spaces
+from tests.machine import ledger
 from tests.machine.conftest import EVERY, Cloud, at_length, eventually, ip_range
 from tests.machine.database import Database, Writer, project
+from tests.machine.ledger import COPIES, Kept
+from tests.machine.load import Load
 from tests.machine.moving import closed
 
 pytestmark = pytest.mark.docker
 NAME = "backup-test"
-DROPLETS = [{"name": "db-1", "groups": ["postgres", "redis", "app"], "size": "s-2vcpu-2gb", "volumes": [{"name": "data", "size": 2}]}]
+DROPLETS = [
+    {"name": "db-1", "groups": ["postgres", "redis", "app", "accessories"], "size": "s-2vcpu-2gb", "volumes": [{"name": "data", "size": 2}]}
+]
 
 
 class Alarms(http.server.BaseHTTPRequestHandler):
@@ -56,9 +61,14 @@ def alarms(cloud: Cloud) -> Iterator[tuple[str, list[str]]]:
 
 @pytest.fixture(scope="module")
 def database(cloud: Cloud, alarms: tuple[str, list[str]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    server.digitalocean()
-    given = {"digitalocean_ip_range": ip_range(3), "backup_alarm_url": alarms[0], "postgres_container_archive_seconds": 5}
-    folder = project(tmp_path_factory.mktemp("backup") / "backup", "  redis:\n    image: redis:8\n")
+    server.digitalocean(["node:22-slim"])
+    given = {
+        "app_accessories": ["ledger"],
+        "digitalocean_ip_range": ip_range(3),
+        "backup_alarm_url": alarms[0],
+        "postgres_container_archive_seconds": 5,
+    }
+    folder = project(tmp_path_factory.mktemp("backup") / "backup", "  redis:\n    image: redis:8\n" + ledger.YAML)
     found = Database(NAME, "", cloud.environment, "", "digitalocean", project=folder, droplets=DROPLETS, given=given)
     found.output = found.run("site.yml")
     found.ask("create table written (number int, at timestamptz default clock_timestamp())")
@@ -66,6 +76,12 @@ def database(cloud: Cloud, alarms: tuple[str, list[str]], tmp_path_factory: pyte
     Writer.stop_all()
     spaces.fail()
     found.run("destroy.yml", "-e", f"destroy={NAME}", "-e", f"destroy_volumes={NAME}")
+
+
+@pytest.fixture(scope="module")
+def kept(database: Database) -> Kept:
+    """The volumes of the same app."""
+    return Kept(NAME, "", database.environment, "", "digitalocean", project=database.project, machine="db-1")
 
 
 def keeper(database: Database, command: str) -> dict[str, Any]:
@@ -88,9 +104,11 @@ def beside(database: Database, query: str) -> str:
 
 def test_a_new_database_has_a_backup_and_the_status_says_so(database: Database):
     said = database.run("status.yml")
-    assert len(re.findall(r"(?:postgres|redis) +1 backup, the newest of \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ; no drill yet", said)) == 2, said
+    assert len(re.findall(r"(?:postgres|redis|app) +1 backup, the newest of \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ; no drill yet", said)) == 3, (
+        said
+    )
     timers = database.on("db-1", "systemctl list-timers --all")
-    assert all(f"berth-{store}-{each}.timer" in timers for store in ("postgres", "redis") for each in ("backup", "watch", "drill"))
+    assert all(f"berth-{store}-{each}.timer" in timers for store in ("postgres", "redis", "app") for each in ("backup", "watch", "drill"))
 
 
 def test_a_second_run_changes_nothing_and_no_secret_is_shown_or_readable(database: Database):
@@ -101,7 +119,8 @@ def test_a_second_run_changes_nothing_and_no_secret_is_shown_or_readable(databas
     held = database.on(
         "db-1", f"grep -rl '{spaces.PASSPHRASE}' /etc /usr/local /var/lib/berth /mnt/data 2>/dev/null | xargs stat -c '%a %n'"
     )
-    assert sorted(held.splitlines()) == ["600 /etc/berth/postgres/conf/pgbackrest.conf", "600 /etc/berth/redis/repository.json"]
+    known = ("app/repository.json", "postgres/conf/pgbackrest.conf", "redis/repository.json")
+    assert sorted(held.splitlines()) == [f"600 /etc/berth/{each}" for each in known]
 
 
 def test_a_moment_between_two_writes_holds_the_first_and_not_the_second(database: Database):
@@ -176,7 +195,9 @@ def test_a_drill_finds_what_was_recorded_and_what_is_damaged_raises_an_alarm(dat
     assert "1 keys of the 1 that the backup recorded" in said
     assert "3 rows in 1 tables are what the backup recorded" in said
     assert "pg_amcheck finds no damage" in said
-    assert "berth-postgres-drill" not in database.on("db-1", "docker ps --all; ls /mnt/data")
+    assert f"in {', '.join(f'{NAME}_{each}' for each in ledger.VOLUMES)} are what the backup recorded" in said
+    assert f"app {NAME}-drill-ledger-1 runs on them" in said
+    assert "drill" not in database.on("db-1", f"docker ps --all; ls /mnt/data {COPIES}")
     _damage()
     assert "damaged where it is stored" in keeper(database, "drill")["msg"]
     keeper(database, "watch")
@@ -203,6 +224,56 @@ def test_a_restored_redis_takes_the_running_ones_place_when_the_name_is_typed(da
     assert redis(database, "keys '*'") == "kept"
     database.run("restore.yml", "-e", "restore_store=redis", "-e", f"restore_forget={NAME}")
     assert database.on("db-1", "ls /mnt/data").split() == ["postgres", "redis"]
+
+
+def test_a_backup_of_volumes_is_of_one_moment_while_a_hundred_visitors_a_second_write_and_none_is_lost(kept: Kept):
+    stood = []
+    with Load(f"http://{kept.address('db-1')}") as load:
+        time.sleep(1)
+        for _each in range(5 if EVERY else 2):
+            stood.append(kept.keeper("backup")["stood"])
+            kept.keeper("restore latest")
+            first, second = kept.numbers(f"{COPIES}/app.restored")
+            assert first - second in (0, 1)
+    assert load.lost == {}
+    assert all(0 < each < 10 for each in stood)
+    print(f"\n{load.asked} visitors, none lost; the app stood still for {stood} s, and the longest answer took {load.longest:.1f} s")
+    # On what was restored the accessory runs, where nobody reaches it.
+    assert kept.keeper("state")["beside"]["started"] == [f"{NAME}-restored-ledger-1"]
+    shown = kept.here(f"docker inspect --format '{{{{json .NetworkSettings.Networks}}}}' {NAME}-restored-ledger-1")
+    assert list(json.loads(shown)) == [f"{NAME}-restored_default"]
+    assert first <= kept.ask()
+
+
+def test_whatever_ends_a_backup_of_volumes_the_app_goes_on(kept: Kept):
+    paused = "docker ps --quiet --filter status=paused"
+    still = f"m = still(['{NAME}-accessories-ledger-1'], 60); m.__enter__()"
+    code = f"from berth_backup.volumes import still; import time; {still}; time.sleep(50)"
+    kept.here(f'nohup env PYTHONPATH=/usr/local/lib/berth python3 -c "{code}" > /tmp/still 2>&1 & sleep 2')
+    assert kept.here(paused)
+    kept.here("pkill -KILL -f berth_backup.volumes")
+    eventually(lambda: not kept.here(paused).strip(), 10)
+    assert kept.ask() > 0
+
+
+def test_restored_volumes_take_the_place_of_those_that_are_there(database: Database, kept: Kept):
+    kept.ask("/early")
+    before = kept.ask()
+    kept.keeper("backup")
+    kept.ask("/late")
+    last = [kept.ask() for _each in range(20)][-1]
+    said = database.run("restore.yml", "-e", "restore_store=app", "-e", "restore_to=latest")
+    assert "It lacks what was written since" in said
+    assert kept.ask() == last + 1
+    said = database.run("restore.yml", "-e", "restore_store=app", "-e", f"restore={NAME}")
+    aside = re.search(rf"The data that was in its place is in ({COPIES}/app\.before-\S+);", said)
+    assert aside, said[-1500:]
+    assert eventually(kept.ask) == before + 1
+    assert kept.uploads() == ["early"]
+    assert kept.here(f"ls {aside[1]}/{NAME}_uploads").split() == ["early", "late"]
+    assert kept.numbers(aside[1]) == [last + 1, last + 1]
+    database.run("restore.yml", "-e", "restore_store=app", "-e", f"restore_forget={NAME}")
+    assert kept.here(f"ls {COPIES}") == ""
 
 
 def _damage() -> None:
@@ -321,7 +392,10 @@ def test_a_machine_that_is_killed_under_load_comes_back_with_every_acknowledged_
     assert eventually(lambda: keeper(database, "backup"))["id"]
 
 
-def test_a_machine_that_is_lost_with_its_volume_is_told_of_and_brought_back(database: Database, alarms: tuple[str, list[str]]):
+def test_a_machine_that_is_lost_with_its_volume_is_told_of_and_brought_back(database: Database, kept: Kept, alarms: tuple[str, list[str]]):
+    kept.ask("/before")
+    kept.keeper("backup")
+    number = kept.ask()
     writer = Writer(database, first=1000)
     writer.start()
     # Enough that some of them are archived; each takes a second where the machine has much else to do.
@@ -340,14 +414,16 @@ def test_a_machine_that_is_lost_with_its_volume_is_told_of_and_brought_back(data
     said = database.run("site.yml", succeeds=False)
     assert "holds no data, and berth-rehearsal/backup-test holds" in said
     assert "playbooks/restore.yml -e restore_store=postgres -e restore_to=latest" in said
-    for store in ("postgres", "redis"):
+    for store in ("postgres", "redis", "app"):
         database.run("restore.yml", "-e", f"restore_store={store}", "-e", "restore_to=latest")
     database.run("site.yml")
+    assert kept.ask() == number
+    assert "before" in kept.uploads()
     assert redis(database, "get kept") == "1"
-    kept = eventually(lambda: database.written())
-    missing = sorted(set(acknowledged) - kept)
+    written = eventually(lambda: database.written())
+    missing = sorted(set(acknowledged) - written)
     # What was archived is there, and what is missing is the end of it.
-    assert kept & set(acknowledged)
+    assert written & set(acknowledged)
     assert missing == acknowledged[len(acknowledged) - len(missing) :]
     print(f"\nbrought back in {time.monotonic() - lost:.0f} s; {len(missing)} of the last {len(acknowledged)} writes were not archived yet")
 

@@ -131,7 +131,7 @@ def test_they_are_no_part_of_the_release_which_finds_them_by_all_their_names(tmp
     assert theirs["joins"] == {"db": {"default": ["db", "shop-db", "database"]}, "queue": {"default": ["queue"]}}
     assert theirs["told"]["accessories"] == ["db", "queue"]
     assert (
-        "db (mysql) and queue (rabbitmq) keep data, so they run on over all releases; Berth takes no backup of them"
+        "db (mysql) and queue (rabbitmq) keep data, so they run on over all releases; their volumes are backed up where backup_bucket is set"
         in theirs["told"]["warnings"]
     )
 

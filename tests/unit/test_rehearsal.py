@@ -18,7 +18,8 @@ from rehearsal.projects import base_images
         ("docker.io/library/node:22-slim", "node"),
         ("valkey/valkey:8", "valkey"),
         ("debian:trixie-slim", "debian"),
-        ("mysql:8", None),
+        ("mysql:8", "mariadb"),
+        ("mongo:8", None),
         ("team/node:1", None),
     ],
 )

@@ -442,3 +442,60 @@ def test_a_front_door_behind_a_proxy_that_is_not_in_the_file_is_led_to_at_the_po
     assert (told["front_door"], told["port"]) == ("web", 3000)
     assert "edge" in model["services"]["web"]["networks"]
     assert "ports" not in model["services"]["web"]
+
+
+MACHINES = """
+services:
+  web:
+    image: nginx:1.28
+    ports: ["80:80"]
+    volumes: ["/srv/shop/media:/usr/share/nginx/media:ro", "{other}"]
+  api:
+    image: registry.example.com/api:1
+    volumes: ["/srv/shop/media:/app/media"]
+"""
+
+
+def test_a_folder_of_some_machine_that_containers_keep_things_in_is_a_volume_for_all_who_mount_it(tmp_path):
+    model, told = rendered(tmp_path, MACHINES.format(other="/var/lib/shop/sites:/sites"), machines=2)
+    kept = {"type": "volume", "source": "machine-srv-shop-media"}
+    web, api = (model["services"][name] for name in ("web", "api"))
+    assert web["volumes"][0].items() >= {**kept, "target": "/usr/share/nginx/media", "read_only": True}.items()
+    assert api["volumes"][0].items() >= {**kept, "target": "/app/media"}.items()
+    assert model["volumes"] == {"machine-srv-shop-media": {"name": "shop_machine-srv-shop-media"}}
+    warning = "api: /srv/shop/media is no folder of the project, so it is kept like a named volume, without what is in it here"
+    assert warning in told["warnings"]
+    # Where every machine has such folders, it stays one of the machine, and what backs it up is told.
+    assert web["volumes"][1]["source"] == "/var/lib/shop/sites"
+    assert web["labels"]["org.berth.folders"] == "/var/lib/shop/sites"
+    assert told["volumes"] == ["/var/lib/shop/sites", "machine-srv-shop-media"]
+    assert any("has a /var/lib/shop/sites and a machine-srv-shop-media of its own" in each for each in told["warnings"])
+
+
+def test_so_it_is_on_an_instance(tmp_path):
+    write(tmp_path, MACHINES.format(other="/var/lib/shop/sites:/sites"))
+    selection = select(project(tmp_path), Options())
+    document = dockerrun.version_2(project(tmp_path), selection, Options())
+    assert {each["name"]: each["host"]["sourcePath"] for each in document["volumes"]} == {
+        "host-var-lib-shop-sites": "/var/lib/shop/sites",
+        "machine-srv-shop-media": "/var/lib/berth/volumes/machine-srv-shop-media",
+    }
+    assert any(each.startswith("api: /srv/shop/media, which is no folder of the project, is kept") for each in selection.notes.warnings)
+
+
+@pytest.mark.parametrize(
+    "mount",
+    [
+        "/home/me/.ssh:/root/.ssh",
+        "/home/me/settings.json:/app/settings.json",
+        "/usr/bin/docker:/usr/bin/docker",
+        "/:/rootfs",
+        "/opt/x:/etc/x",
+        "/bundle:/bundle",
+        "/srv/cache:/app/node_modules",
+    ],
+)
+def test_what_is_no_data_stays_behind_with_a_word(tmp_path, mount: str):
+    model, told = rendered(tmp_path, MACHINES.format(other=mount))
+    assert len(model["services"]["web"]["volumes"]) == 1
+    assert any(f"volume {mount} is not carried: the path is of the developer's machine" in each for each in told["warnings"])

@@ -159,6 +159,6 @@ def remarks(found: Mapping[str, str], services: Mapping[str, Mapping[str, Any]])
     ]
     return [
         f"{shown} {'keep' if many else 'keeps'} data, so {'they run' if many else 'it runs'} on over all releases; "
-        f"Berth takes no backup of {'them' if many else 'it'}",
+        f"{'their' if many else 'its'} volumes are backed up where backup_bucket is set",
         *bare,
     ]

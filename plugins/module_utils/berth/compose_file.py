@@ -13,7 +13,7 @@ from . import accessories
 from .bound_files import KINDS
 from .compose import Project
 from .dockerrun import canonical
-from .mounts import FOREIGN, LOGS, Mounts, is_foreign
+from .mounts import FOREIGN, LOGS, Mounts, is_foreign, machine_volume
 from .problems import listed
 from .selection import Options, Selection
 from .standing import one_shots, restarts
@@ -108,6 +108,9 @@ def _volume(
             mounts.notes.bundled.append(relative)
         if not delivered:
             mounts.notes.advise(f"{name}: {result['source']} is mounted from beside the file; deliver it with it")
+    elif volume.get("type") == "bind" and source in mounts.kept:
+        mounts.notes.advise(f"{name}: {source} is no folder of the project, so it is kept like a named volume, without what is in it here")
+        return {key: how for key, how in result.items() if key != "bind"} | {"type": "volume", "source": machine_volume(source)}
     elif volume.get("type") == "bind" and is_foreign(source):
         mounts.notes.lose(name, f"volume {source}:{volume['target']}", FOREIGN)
         return None

@@ -32,11 +32,34 @@ SETTINGS = ("/etc/", "/docker-entrypoint")
 # What is there is written by who renews certificates.
 _RENEWED = re.compile(r"letsencrypt|acme|certbot")
 FOREIGN = "the path is of the developer's machine"
+# Where servers keep what containers write.
+_KEPT = ("/data/", "/home/", "/media/", "/mnt/", "/opt/", "/root/", "/srv/", "/storage/", "/var/", "/volumes/")
+# Where programs are, and no data.
+_PROGRAMS = ("/usr/lib", "/usr/local/", "/bin/", "/opt/homebrew/")
+# What it is called tells that it is a file.
+_FILE = re.compile(r"\.(?!d$)[A-Za-z0-9]{1,5}$")
 
 
 def is_foreign(path: str) -> bool:
     """Whether a path outside the project means nothing on another machine."""
     return path in _ROOTS or not (path in _MACHINE or path.startswith(tuple(each + "/" for each in _MACHINE)))
+
+
+def keeps(volume: Mapping[str, Any]) -> bool:
+    """Whether a mount is a folder outside of the project, of this machine alone, that containers keep something in."""
+    source, target = str(volume.get("source") or ""), str(volume["target"])
+    if volume.get("type") != "bind" or volume.get("read_only") or not is_foreign(source) or source in _ROOTS:
+        return False
+    # Somebody's own, who is here.
+    own = source.startswith(("/home/", "/root/")) and os.path.exists(source)
+    file = os.path.isfile(source) or bool(_FILE.search(source))
+    made = any(part in _MADE or part.startswith(".") for path in (source, target) for part in path.split("/"))
+    return (source + "/").startswith(_KEPT) and not (own or file or made or target.startswith((*SETTINGS, *_PROGRAMS)))
+
+
+def machine_volume(path: str) -> str:
+    """The name of the volume that such a folder becomes."""
+    return "machine-" + re.sub(r"[^A-Za-z0-9_.-]+", "-", path).strip("-.")
 
 
 def folder_volume(relative: str) -> str:
@@ -70,6 +93,8 @@ class Mounts:
         self.declared = project.model.get("volumes") or {}
         self.repository = project.repository
         self.notes = notes
+        # Also for who mounts them to read.
+        self.kept = {str(each["source"]) for one in project.services.values() for each in one.get("volumes") or [] if keeps(each)}
         self.volumes: dict[str, dict[str, Any]] = {}
 
     def of(self, name: str, service: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -126,6 +151,8 @@ class Mounts:
             return self._kept(name, folder_volume(relative))
         if not relative.startswith("..") or (self.repository and self.repository.holds(source)):
             return self.bundled(name, source)
+        if source in self.kept:
+            return self._kept(name, machine_volume(source), shown=f"{source}, which is no folder of the project,")
         if is_foreign(source):
             self.notes.lose(name, setting, FOREIGN)
             return None
@@ -150,10 +177,10 @@ class Mounts:
             return None
         return self._kept(name, source)
 
-    def _kept(self, name: str, volume: str) -> str:
+    def _kept(self, name: str, volume: str, shown: str = "") -> str:
         path = f"{VOLUMES}/{volume}"
         self.notes.advise(
-            f"{name}: volume {volume} is kept on the instance, in {path}: root's and empty at first, lost when Beanstalk replaces the instance"
+            f"{name}: {shown or f'volume {volume}'} is kept on the instance, in {path}: root's and empty at first, lost when Beanstalk replaces the instance"
         )
         return self._declare(volume, path)
 

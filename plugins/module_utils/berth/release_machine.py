@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import brought_files, draining, registries, release_model, standing
+from . import brought_files, draining, registries, release_model, standing, written
 from .accessories_kept import Accessories
 from .accompanied import accompany, let_find
 from .edge import Edge
@@ -172,6 +172,10 @@ class Machine:
             _code, logs, more = self.docker(*self.compose(release, "logs", "--no-color", "--tail", _TAIL))
             tail = "\n".join((logs + more).splitlines()[-30:])
             raise BerthError(f"{problem}\nLast log lines:\n{tail}")
+
+    def volumes(self) -> list[str]:
+        """The named volumes, and folders of the machine, that hold what this app keeps here."""
+        return sorted(written.called(read(self.file(self.serving()))) | written.called(self.accessories.model()))
 
     def joining(self, release: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
         """How accessories join a release: its project, which of them join which network by which names, and the networks of its model."""

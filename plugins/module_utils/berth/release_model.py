@@ -17,7 +17,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from .problems import BerthError
-from .standing import one_shots
+from .written import FOLDERS_LABEL, folders
 
 EDGE_NETWORK = "berth-edge"
 APP_LABEL, RELEASE_LABEL, TRUST_LABEL = "org.berth.app", "org.berth.release", "org.berth.authorities"
@@ -100,6 +100,8 @@ def beside(
             lost.append(f"{name}: network_mode host is kept, and its ports stand in the way of the next release")
         # Some lists of labels come as mappings, and the other way round is not of `docker compose config`.
         service["labels"] = {**(service.get("labels") or {}), APP_LABEL: app}
+        if folders(service):
+            service["labels"][FOLDERS_LABEL] = ":".join(folders(service))
         check = service.get("healthcheck") or {}
         if check.get("start_period") and not check.get("disable"):
             # How long a deploy takes is mostly how long it waits to be told that a service is well.
@@ -152,24 +154,6 @@ def _network(name: str, network: Mapping[str, Any], *, outward: bool) -> tuple[d
     options = {key: value for key, value in (network.get("driver_opts") or {}).items() if key != _BRIDGE}
     without = ("ipam", "driver_opts", *(["internal"] if outward else []), *(["driver", "attachable"] if over in _OVER_MACHINES else []))
     return {**{key: value for key, value in network.items() if key not in without}, **({"driver_opts": options} if options else {})}, told
-
-
-def scattered(model: Mapping[str, Any], machines: int) -> list[str]:
-    """What is told of volumes of which each of several machines has one, and into which the release's containers write, as warnings."""
-    if machines < 2:
-        return []
-    once = one_shots(model["services"])
-    mounted = [volume for name, each in model["services"].items() if name not in once for volume in each.get("volumes") or []]
-    declared = model.get("volumes") or {}
-    names = {
-        each["source"] for each in mounted if each["type"] == "volume" and each.get("source") in declared and not each.get("read_only")
-    }
-    if not names:
-        return []
-    return [
-        f"volumes: each of the {machines} app machines has a {' and a '.join(sorted(names))} of its own, so what a container writes on one is not on "
-        "the others; keep what visitors upload in an object store, or use one app machine"
-    ]
 
 
 def _joined(how: Mapping[str, Any] | None, called: str | None) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import accessories, accessory_model, compose, compose_file, release_files, release_model, secret_texts, standing, topology
+from . import accessories, accessory_model, compose, compose_file, release_files, release_model, secret_texts, standing, topology, written
 from .problems import listed
 from .release import repository_of
 from .selection import Options, select
@@ -56,7 +56,7 @@ def render(params: Mapping[str, Any], project: compose.Project, run: compose.Run
     with_accessories = model["services"]
     model = accessory_model.part(params["app"], model, kept, ports, params["accessories_address"])
     lost += accessories.remarks(kept, with_accessories)
-    lost += release_model.scattered(model, params["machines"])
+    lost += written.scattered(model, params["machines"])
     open_to = [each for each, service in selection.services.items() if topology.published(service, loopback=True)]
     if not door and open_to:
         lost.append(
@@ -72,6 +72,7 @@ def render(params: Mapping[str, Any], project: compose.Project, run: compose.Run
         "unbound": selection.unbound,
         "once": sorted(once),
         "accessories": sorted(kept),
+        "volumes": sorted(written.written(model)),
         "images": sorted(set(selection.images.values())),
         "warnings": list(dict.fromkeys([*project.warnings, *selection.notes.warnings, *lost])),
     }

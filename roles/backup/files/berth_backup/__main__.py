@@ -1,4 +1,4 @@
-"""Backups of a store on this machine: ``berth-backup STORE COMMAND``, run by timers, by playbooks, and by hand.
+"""Backups of a store on this machine, or of an app's volumes: ``berth-backup STORE COMMAND``, run by timers, by playbooks, and by hand.
 
 Each command says on standard error what it does, and ends with one line of JSON on standard output.
 """
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .app import AppKeeper
 from .common import BackupError, alone
 from .postgres_backups import Backups
 from .postgres_drills import Drills
@@ -24,7 +25,11 @@ class PostgresKeeper(Backups, Drills, Watch):
 
 
 SETTINGS = "/etc/berth/{store}/backup.json"
-STORES: dict[str, type[PostgresKeeper] | type[RedisKeeper]] = {"postgres": PostgresKeeper, "redis": RedisKeeper}
+STORES: dict[str, type[PostgresKeeper] | type[RedisKeeper] | type[AppKeeper]] = {
+    "app": AppKeeper,
+    "postgres": PostgresKeeper,
+    "redis": RedisKeeper,
+}
 COMMANDS = {
     "prepare": "have what backups need on this machine",
     "keep": "have the log archived, and a first backup",

@@ -20,7 +20,7 @@ class Drills(Restores):
         words = [f"--set={backup['id']}", "--target-action=promote"]
         words += ["--type=lsn", f"--target={place}", "--target-exclusive"] if place else ["--type=immediate"]
         brought = self.bring("drill", words, published=False)
-        return brought["seconds"], self.examine(Server(brought["container"]), backup)
+        return brought["seconds"], ["Postgres starts", *self.examine(Server(brought["container"]), backup)]
 
     def examine(self, server: Server, backup: dict[str, Any]) -> list[str]:
         """Look whether a restored server is whole. Returns what was found well; raises :class:`BackupError` for what was not."""

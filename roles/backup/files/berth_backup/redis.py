@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import subprocess
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from .common import UNREADABLE, BackupError, check, meaning, moment, runs, say, when_of
+from .common import BackupError, check, meaning, runs, say
+from .restic import Restic
 from .work import Copies, Watch
 
 _FILE = "dump.rdb"
@@ -22,10 +21,11 @@ _LOG, _BASE = "appendonlydir", "appendonly.aof.1.base.rdb"
 _MANIFEST = f"file {_BASE} seq 1 type b\n"
 
 
-class RedisKeeper(Copies, Watch):
+class RedisKeeper(Restic, Copies, Watch):
     """All commands of Redis."""
 
     kind = "Redis"
+    numbers = ("bytes", "keys", "expiring")
 
     def holds(self, folder: Path) -> bool:
         """Whether there is a server's data in a folder."""
@@ -42,55 +42,6 @@ class RedisKeeper(Copies, Watch):
     def closed(self) -> bool:
         """By the file that a move leaves, for who starts it."""
         return any(self.data.glob("closed*.conf"))
-
-    # The repository
-
-    def restic(self, *words: str, configuration: str = "", target: Path | None = None) -> tuple[int, str, str]:
-        """restic, whose output goes into a file where one is given."""
-        opened = json.loads(Path(configuration or self.settings["repository"]).read_text())
-        options = ["--no-cache", "--option", "s3.bucket-lookup=path", *(["--cacert", opened["authority"]] if opened["authority"] else [])]
-        environment = {**os.environ, **opened["environment"]}
-        with open(target or os.devnull, "wb") as file:
-            output = file if target else subprocess.PIPE
-            done = subprocess.run(["restic", *options, *words], env=environment, stdout=output, stderr=subprocess.PIPE, check=False)
-        return done.returncode, (done.stdout or b"").decode(errors="replace"), done.stderr.decode(errors="replace")
-
-    def must(self, problem: str, *words: str, configuration: str = "", target: Path | None = None) -> str:
-        """The output of restic. Raises :class:`BackupError`."""
-        code, out, err = self.restic(*words, configuration=configuration, target=target)
-        if code != 0:
-            raise BackupError(f"{problem}: {UNREADABLE if 'wrong password' in err else meaning(err + out)}")
-        return out
-
-    def prepare(self, candidate: str = "") -> dict[str, Any]:
-        """Have restic and the repository; say what it holds, and what is in the data's place. ``candidate``: see Postgres."""
-        changed = shutil.which("restic") is None
-        if changed:
-            say("installing restic")
-            check("restic cannot be installed", "apt-get", "update", "--quiet=2")
-            check("restic cannot be installed", "apt-get", "install", "--yes", "--quiet=2", "--no-install-recommends", "restic")
-        empty = not self.holds(self.data)
-        if not empty and not candidate:
-            return {"changed": changed, "empty": False, "kept": []}
-        code, out, err = self.restic("cat", "config", configuration=candidate)
-        # A repository that is not there yet is no mistake; the first versions that say so by their exit code are newer than Debian's.
-        if code != 0 and ("Is there a repository" in err or "does not exist" in err) and "Access Denied" not in err:
-            self.must("the repository cannot be made", "init", configuration=candidate)
-            changed = True
-        elif code != 0:
-            raise BackupError(f"the repository cannot be read: {UNREADABLE if 'wrong password' in err else meaning(err + out)}")
-        return {"changed": changed, "empty": empty, "kept": [each["id"] for each in self.backups(candidate)] if empty else []}
-
-    def backups(self, configuration: str = "") -> list[dict[str, Any]]:
-        """The backups, oldest first."""
-        found = json.loads(self.must("the repository cannot be read", "snapshots", "--json", configuration=configuration) or "[]") or []
-        kept = []
-        for each in sorted(found, key=lambda one: str(one["time"])):
-            said = dict(tag.split("=", 1) for tag in each.get("tags") or [] if "=" in tag)
-            ended = datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", each["time"])).timestamp()
-            one = {"id": each["short_id"], "type": "full", "at": moment(ended), "ended": ended, "bytes": int(said.get("bytes", 0))}
-            kept.append({**one, "keys": int(said.get("keys", 0)), "expiring": int(said.get("expiring", 0)), "path": each["paths"][0]})
-        return kept
 
     def keep(self) -> dict[str, Any]:
         """Have a first backup. Nothing is done where there was one already."""
@@ -117,12 +68,7 @@ class RedisKeeper(Copies, Watch):
                 folder.mkdir(mode=0o700)
                 self._snapshot(folder / _FILE)
                 keys, expiring = self._counted(folder)
-                # Locks of commands that were killed.
-                self.restic("unlock")
-                tags = [word for tag in (f"keys={keys}", f"expiring={expiring}", f"bytes={_size(folder)}") for word in ("--tag", tag)]
-                self.must("no backup was taken", "backup", "--quiet", "--host", self.settings["name"], *tags, str(folder / _FILE))
-                self.must("old backups cannot be removed", "forget", "--quiet", "--prune", "--keep-within", f"{self.settings['days']}d")
-                self.must("the repository is not sound", "check", "--quiet")
+                self.send(folder / _FILE, keys=keys, expiring=expiring, bytes=_size(folder))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         taken = self.backups()[-1]
@@ -159,19 +105,6 @@ class RedisKeeper(Copies, Watch):
         return int(numbers[0][1]) if numbers[0] else 0, int(numbers[1][1]) if numbers[1] else 0
 
     # Restores
-
-    def target(self, wanted: str) -> dict[str, Any]:
-        """The backup that ``latest``, an id or a time means. Raises :class:`BackupError` for what cannot be."""
-        found = self.backups()
-        if not found:
-            raise BackupError("there is no backup in the repository yet; playbooks/backup.yml takes one")
-        if wanted == "latest":
-            return found[-1]
-        for each in found:
-            if each["id"] == wanted:
-                return each
-        when = when_of(wanted, found).timestamp()
-        return next(each for each in reversed(found) if each["ended"] <= when)
 
     def restore(self, wanted: str) -> dict[str, Any]:
         """Bring a backup into a server of its own beside the running one."""
@@ -215,7 +148,8 @@ class RedisKeeper(Copies, Watch):
         # Keys that were to expire may have done so.
         if not backup["keys"] - backup["expiring"] <= keys <= backup["keys"]:
             raise BackupError(f"backup {backup['id']} holds {keys} keys, and {backup['keys']} were recorded with it")
-        return brought["seconds"], [f"{keys} keys of the {backup['keys']} that the backup recorded, {backup['expiring']} expiring"]
+        said = f"{keys} keys of the {backup['keys']} that the backup recorded, {backup['expiring']} expiring"
+        return brought["seconds"], ["Redis starts", said]
 
 
 def _size(folder: Path) -> int:

@@ -38,6 +38,14 @@ class Work:
         """Whether the running server is the one whose data is backed up."""
         raise NotImplementedError
 
+    def stopped(self) -> str:
+        """Why there is nothing to back up at the moment, which is an alarm; the empty string where there is."""
+        return "" if runs(self.container) else f"{self.container} does not run, so nothing is backed up"
+
+    def stands_beside(self) -> dict[str, Any]:
+        """What is noted of a copy that was restored beside the running server, where it is there."""
+        return self.notes.read("restored-beside") if runs(f"{self.container}-restored") else {}
+
     def further(self) -> list[str]:
         """What else is wrong with the backups of the running server."""
         return []
@@ -171,7 +179,7 @@ class Copies(Work):
         finally:
             self.discard("drill")
         age = int(time.time() - backup["ended"])
-        result = {"id": backup["id"], "at": time.time(), "restored": seconds, "age": age, "checks": [f"{self.kind} starts", *checks]}
+        result = {"id": backup["id"], "at": time.time(), "restored": seconds, "age": age, "checks": checks}
         self.notes.write("drill", result)
         return {"changed": True, **result}
 
@@ -181,8 +189,8 @@ class Watch(Work):
 
     def wrong(self) -> list[str]:
         """What is wrong with the backups, in words; empty where all is well."""
-        if not runs(self.container):
-            return [f"{self.container} does not run, so nothing is backed up"]
+        if stopped := self.stopped():
+            return [stopped]
         if not self.serves():
             return []
         found = []
@@ -217,12 +225,12 @@ class Watch(Work):
             backups = self.backups()
         except BackupError:  # which wrong() says
             backups = []
-        beside = self.notes.read("restored-beside") if runs(f"{self.container}-restored") else {}
+        beside = self.stands_beside()
         aside = sorted(map(str, self.data.parent.glob(f"{self.data.name}.before-*")))
         wrong, drill = self.wrong(), self.notes.read("drill")
         lines = [f"{each['id']}, {each['type']}, of {each['at']}, {each['bytes'] >> 20} MiB of data" for each in backups]
         if beside:
-            lines.append(f"{beside['meant']} is restored in {beside['container']}, beside the running server")
+            lines.append(f"{beside['meant']} is restored in {beside['container'] or beside['folder']}, beside what runs")
         lines += [f"{each} was moved aside" for each in aside]
         return {
             "changed": False,
