@@ -499,3 +499,31 @@ def test_what_is_no_data_stays_behind_with_a_word(tmp_path, mount: str):
     model, told = rendered(tmp_path, MACHINES.format(other=mount))
     assert len(model["services"]["web"]["volumes"]) == 1
     assert any(f"volume {mount} is not carried: the path is of the developer's machine" in each for each in told["warnings"])
+
+
+CODE = """
+services:
+  api:
+    build: ./api
+    ports: ["80:3000"]
+    volumes: ["code:/app", "modules:/app/node_modules", "uploads:/app/uploads"]
+  other:
+    image: registry.example.com/other:1
+    volumes: ["cache:/srv/node_modules"]
+volumes: {code: , modules: , uploads: , cache: }
+"""
+
+
+def test_a_volume_over_what_a_built_image_has_installed_is_left_out_and_one_over_its_program_is_told_of(tmp_path):
+    put(tmp_path, "api/Dockerfile", "FROM node:22-slim\nWORKDIR /app\nCOPY . .\n")
+    given = {"images": {"api": "registry.example.com/api:1"}}
+    model, told = rendered(tmp_path, CODE, **given)
+    assert [each["source"] for each in model["services"]["api"]["volumes"]] == ["code", "uploads"]
+    assert set(model["volumes"]) == {"code", "uploads", "cache"}
+    assert "api: volume modules:/app/node_modules is not carried: the image has what it installed there" in told["warnings"]
+    assert any("volume code is mounted over /app, where the image has its program: a volume is filled" in each for each in told["warnings"])
+    selection = select(project(tmp_path), Options(**given))
+    document = dockerrun.version_2(project(tmp_path), selection, Options(**given))
+    (api,) = (each for each in document["containerDefinitions"] if each["name"] == "api")
+    assert [each["sourceVolume"] for each in api["mountPoints"]] == ["code", "uploads"]
+    assert any("over /app, where the image has its program, and an instance's folder is empty" in each for each in selection.notes.warnings)

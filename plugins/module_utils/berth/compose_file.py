@@ -13,7 +13,7 @@ from . import accessories
 from .bound_files import KINDS
 from .compose import Project
 from .dockerrun import canonical
-from .mounts import FOREIGN, LOGS, Mounts, is_foreign, machine_volume
+from .mounts import FOREIGN, INSTALLED, LOGS, Mounts, covers, is_foreign, is_installed, machine_volume
 from .problems import listed
 from .selection import Options, Selection
 from .standing import one_shots, restarts
@@ -96,6 +96,14 @@ def _volume(
     result = {key: value for key, value in volume.items() if value not in (None, {}, [])}
     if volume.get("type") == "volume" and not source:
         return None
+    if is_installed(service, volume):
+        mounts.notes.lose(name, f"volume {source}:{volume['target']}", INSTALLED)
+        return None
+    if volume.get("type") == "volume" and covers(service, volume):
+        mounts.notes.advise(
+            f"{name}: volume {source} is mounted over {volume['target']}, where the image has its program: a volume is filled from an image once, "
+            "so the program of a later release is not seen there; mount only what is written"
+        )
     if source.startswith(LOGS):
         # On the Docker platform Beanstalk hands in where it collects a container's logs.
         return {"type": "bind", "source": f"${{EB_LOG_BASE_DIR:-/var/log}}/{source.removeprefix(LOGS)}", "target": volume["target"]}

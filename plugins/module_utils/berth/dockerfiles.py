@@ -13,12 +13,32 @@ from typing import Any
 _MOST_BYTES = 65536
 
 
+def _text(build: Mapping[str, Any]) -> str | None:
+    text = build.get("dockerfile_inline")
+    if text is not None:
+        return str(text)
+    return read_text(os.path.join(str(build.get("context") or "."), str(build.get("dockerfile") or "Dockerfile")))
+
+
+def working_folder(build: Mapping[str, Any]) -> str | None:
+    """The absolute path where the image that is built has its program, as far as its Dockerfile says so, or None."""
+    found: dict[str, str] = {}
+    stage = ""
+    for word, rest in re.findall(r"(?im)^\s*(FROM|WORKDIR)\s+(.*?)\s*$", _text(build) or ""):
+        if word.upper() == "WORKDIR":
+            found[stage] = os.path.normpath(os.path.join(found.get(stage, "/"), rest.strip("\"'")))
+            continue
+        names = re.match(r"(?i)(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", rest)
+        stage, before = str(names and (names[2] or names[1])).lower(), str(names and names[1]).lower()
+        if before in found:
+            found[stage] = found[before]
+    folder = found.get(str(build.get("target") or "").lower() or stage)
+    return folder if folder and "$" not in folder else None
+
+
 def base_image(build: Mapping[str, Any]) -> str | None:
     """What a build's last stage is FROM, or None when no Dockerfile can be read."""
-    text = build.get("dockerfile_inline")
-    if text is None:
-        path = os.path.join(str(build.get("context") or "."), str(build.get("dockerfile") or "Dockerfile"))
-        text = read_text(path)
+    text = _text(build)
     stages: dict[str, str] = {}
     last = None
     for image, alias in re.findall(r"(?im)^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", text or ""):

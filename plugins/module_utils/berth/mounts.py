@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .compose import Project, Repository
+from .dockerfiles import working_folder
 from .notes import Notes
 from .source_bundle import placed
 from .units import mebibytes
@@ -23,6 +24,9 @@ LOGS = "awseb-logs-"
 # Binds of the machine itself, alike on every host. Anything else outside the project is the developer's own.
 _MACHINE = ("/var/run", "/run", "/proc", "/sys", "/dev", "/etc", "/var/log", "/var/lib", "/tmp", "/usr/share", "/lib/modules", "/cgroup")
 _ROOTS = ("/", "/var/lib/docker")
+# What a build installs, and nobody else writes.
+_INSTALLED = frozenset("node_modules bower_components vendor venv .venv site-packages __pycache__ .pnpm-store .yarn".split())
+INSTALLED = "the image has what it installed there"
 # What keeps a folder in git that has nothing in it.
 _NOTHING = (".gitkeep", ".gitignore", ".keep", ".placeholder")
 # What git does not keep either, and every build makes anew.
@@ -50,11 +54,24 @@ def keeps(volume: Mapping[str, Any]) -> bool:
     source, target = str(volume.get("source") or ""), str(volume["target"])
     if volume.get("type") != "bind" or volume.get("read_only") or not is_foreign(source) or source in _ROOTS:
         return False
-    # Somebody's own, who is here.
-    own = source.startswith(("/home/", "/root/")) and os.path.exists(source)
+    # Somebody's own, who is here, or keeps keys there.
+    own = source.startswith(("/home/", "/root/")) and (os.path.exists(source) or "/." in source)
     file = os.path.isfile(source) or bool(_FILE.search(source))
-    made = any(part in _MADE or part.startswith(".") for path in (source, target) for part in path.split("/"))
+    made = any(part in _MADE for path in (source, target) for part in path.split("/"))
     return (source + "/").startswith(_KEPT) and not (own or file or made or target.startswith((*SETTINGS, *_PROGRAMS)))
+
+
+def is_installed(service: Mapping[str, Any], volume: Mapping[str, Any]) -> bool:
+    """Whether a named volume lies over what a built image has installed: an empty or older one would stand in for it."""
+    return (
+        bool(service.get("build")) and volume.get("type") == "volume" and os.path.basename(str(volume["target"]).rstrip("/")) in _INSTALLED
+    )
+
+
+def covers(service: Mapping[str, Any], volume: Mapping[str, Any]) -> bool:
+    """Whether a mount lies over the folder in which a built image has its program."""
+    folder = working_folder(service.get("build") or {}) if service.get("build") else None
+    return bool(folder) and folder != "/" and (str(folder) + "/").startswith(str(volume["target"]).rstrip("/") + "/")
 
 
 def machine_volume(path: str) -> str:
@@ -132,6 +149,14 @@ class Mounts:
         kind, target, source = volume.get("type"), volume["target"], str(volume.get("source") or "")
         setting = f"volume {source or '(anonymous)'}:{target}"
         if kind == "volume" and source:
+            if is_installed(service, volume):
+                self.notes.lose(name, setting, INSTALLED)
+                return None
+            if covers(service, volume):
+                self.notes.advise(
+                    f"{name}: volume {source} is mounted over {target}, where the image has its program, and an instance's folder is empty at first; "
+                    "mount only what is written"
+                )
             return self._named(name, source, setting)
         if kind == "volume":
             if not any(target == path or target.startswith(path.rstrip("/") + "/") for path in code):
