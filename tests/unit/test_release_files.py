@@ -506,11 +506,11 @@ services:
   api:
     build: ./api
     ports: ["80:3000"]
-    volumes: ["code:/app", "modules:/app/node_modules", "uploads:/app/uploads"]
+    volumes: ["code:/app", "modules:/app/node_modules", "gems:/usr/local/bundle", "uploads:/app/uploads"]
   other:
     image: registry.example.com/other:1
     volumes: ["cache:/srv/node_modules"]
-volumes: {code: , modules: , uploads: , cache: }
+volumes: {code: , modules: , gems: , uploads: , cache: }
 """
 
 
@@ -521,6 +521,7 @@ def test_a_volume_over_what_a_built_image_has_installed_is_left_out_and_one_over
     assert [each["source"] for each in model["services"]["api"]["volumes"]] == ["code", "uploads"]
     assert set(model["volumes"]) == {"code", "uploads", "cache"}
     assert "api: volume modules:/app/node_modules is not carried: the image has what it installed there" in told["warnings"]
+    assert "api: volume gems:/usr/local/bundle is not carried: the image has what it installed there" in told["warnings"]
     assert any("volume code is mounted over /app, where the image has its program: a volume is filled" in each for each in told["warnings"])
     selection = select(project(tmp_path), Options(**given))
     document = dockerrun.version_2(project(tmp_path), selection, Options(**given))

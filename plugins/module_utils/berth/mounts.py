@@ -63,9 +63,9 @@ def keeps(volume: Mapping[str, Any]) -> bool:
 
 def is_installed(service: Mapping[str, Any], volume: Mapping[str, Any]) -> bool:
     """Whether a named volume lies over what a built image has installed: an empty or older one would stand in for it."""
-    return (
-        bool(service.get("build")) and volume.get("type") == "volume" and os.path.basename(str(volume["target"]).rstrip("/")) in _INSTALLED
-    )
+    target = str(volume["target"])
+    installed = target.startswith(_PROGRAMS) or not _INSTALLED.isdisjoint(target.split("/"))
+    return bool(service.get("build")) and volume.get("type") == "volume" and installed
 
 
 def covers(service: Mapping[str, Any], volume: Mapping[str, Any]) -> bool:
