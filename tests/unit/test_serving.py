@@ -71,3 +71,19 @@ def test_a_backup_by_the_stores_own_image_is_no_second_store():
 )
 def test_what_copies_files_alone_ends(command: Any, ending: bool):
     assert ends({"command": command}) == ending
+
+
+@pytest.mark.parametrize(
+    ("service", "ending"),
+    [
+        # As other containers' volumes were once kept.
+        ({"image": "busybox", "volumes": ["data:/data"]}, True),
+        ({"image": "docker.io/library/alpine:3"}, True),
+        ({"image": "debian:trixie-slim", "tty": True}, False),
+        ({"image": "debian:trixie-slim", "command": ["sleep", "infinity"]}, False),
+        ({"image": "team/alpine-app"}, False),
+        ({"image": "alpine", "build": {"context": "."}}, False),
+    ],
+)
+def test_a_shell_in_which_nobody_types_ends(service: dict[str, Any], ending: bool):
+    assert ends(service) == ending

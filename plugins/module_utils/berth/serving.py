@@ -9,6 +9,8 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from . import images
+
 # What an image is told to do, or runs, where it is the server.
 _SERVERS = re.compile(
     r"mysqld(_safe)?|mariadbd(-safe)?|mongo[ds]|rabbitmq-server|postgres|patroni|(redis|valkey)-(server|sentinel)|influxd|eswrapper|"
@@ -22,6 +24,8 @@ _CLIENTS = re.compile(
 _AS_CLIENT = re.compile(r"backup|dump|cron|restore|wait|migrat|seed|export|import|check|rotat|vacuum", re.IGNORECASE)
 # They do what they are told to, and end.
 _ENDING = re.compile(r"cp|mv|rm|ln|mkdir|chmod|chown|touch|tar|unzip|install|echo|true|set|cd|test")
+# They have a shell and no more, which ends where nobody types; who has volumes of such a container shares its data.
+_BARE = frozenset("busybox alpine debian ubuntu hello-world".split())
 _BEGIN = frozenset({";", "&", "&&", "|", "||", "(", "then", "do", "else"})
 _AS_USER = frozenset({"gosu", "su-exec"})
 _SHELLS = frozenset({"sh", "bash", "ash", "dash", "zsh"})
@@ -47,8 +51,11 @@ def serves(service: Mapping[str, Any], basename: str) -> bool:
 
 
 def ends(service: Mapping[str, Any]) -> bool:
-    """Whether a service does nothing but copy files and the like, which ends by itself."""
-    found = list(programs([str(word) for key in ("entrypoint", "command") for word in service.get(key) or []]))
+    """Whether a service does nothing but copy files and the like, or nothing at all, which ends by itself."""
+    given = [str(word) for key in ("entrypoint", "command") for word in service.get(key) or []]
+    if not given and not service.get("build") and not service.get("tty"):
+        return images.basename(str(service.get("image") or "")) in _BARE
+    found = list(programs(given))
     return bool(found) and all(_ENDING.fullmatch(program) for program in found)
 
 
