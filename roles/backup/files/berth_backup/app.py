@@ -191,9 +191,11 @@ class AppKeeper(Restic, Copies, Watch):
             writers = sorted({name for each in found for name in each.writers})
             taking = {"aside": str(self.place(f"before-{now():%Y%m%d-%H%M%S}")), "writers": writers, "volumes": restored}
             self.notes.write("taking", taking)
-        if taking["writers"]:
-            say(f"stopping {', '.join(taking['writers'])}")
-            run("docker", "stop", "--time", _STOP_SECONDS, *taking["writers"])
+        # Where it was cut off, others may have begun meanwhile.
+        writers = sorted({*taking["writers"], *(name for each in self.found() if each.name in taking["volumes"] for name in each.writers)})
+        if writers:
+            say(f"stopping {', '.join(writers)}")
+            run("docker", "stop", "--time", _STOP_SECONDS, *writers)
         aside = Path(taking["aside"])
         aside.mkdir(mode=0o700, exist_ok=True)
         for name, labels in taking["volumes"].items():
@@ -201,11 +203,11 @@ class AppKeeper(Restic, Copies, Watch):
         for each in (*aside.iterdir(), aside):
             if not self.holds(each):
                 each.rmdir()
-        for each in taking["writers"]:
-            code, out, err = run("docker", "start", each)
+        for writer in writers:
+            code, out, err = run("docker", "start", writer)
             # A release may have taken its place meanwhile.
             if code != 0 and "No such container" not in err:
-                raise BackupError(f"{each} cannot be started again: {meaning(err + out)}")
+                raise BackupError(f"{writer} cannot be started again: {meaning(err + out)}")
         shutil.rmtree(folder, ignore_errors=True)
         # On a new machine no container has them yet.
         noted = self.notes.read("backup")
