@@ -82,6 +82,9 @@ def test_what_copies_files_alone_ends(command: Any, ending: bool):
         ({"image": "debian:trixie-slim", "tty": True}, False),
         ({"image": "debian:trixie-slim", "command": ["sleep", "infinity"]}, False),
         ({"image": "team/alpine-app"}, False),
+        ({"image": "minio/mc", "entrypoint": ["/bin/sh", "-c", "until mc alias set a; do sleep 1; done; mc mb a/files; exit 0;"]}, True),
+        ({"image": "minio/mc", "entrypoint": ["sh", "-c", "mc mirror --watch a b"]}, False),
+        ({"image": "minio/mc", "entrypoint": ["sh", "-c", "mc mb a/files; while true; do sleep 9; done"]}, False),
         ({"image": "alpine", "build": {"context": "."}}, False),
     ],
 )

@@ -26,6 +26,8 @@ _AS_CLIENT = re.compile(r"backup|dump|cron|restore|wait|migrat|seed|export|impor
 _ENDING = re.compile(r"cp|mv|rm|ln|mkdir|chmod|chown|touch|tar|unzip|install|echo|true|set|cd|test")
 # They have a shell and no more, which ends where nobody types; who has volumes of such a container shares its data.
 _BARE = frozenset("busybox alpine debian ubuntu hello-world".split())
+# The client of object stores makes buckets, unless it is told to go on.
+_ON_AND_ON = re.compile(r"\bwhile\b|sleep (inf|\d{3,})|tail -f|--watch|\bmc (watch|mirror)|crond")
 _BEGIN = frozenset({";", "&", "&&", "|", "||", "(", "then", "do", "else"})
 _AS_USER = frozenset({"gosu", "su-exec"})
 _SHELLS = frozenset({"sh", "bash", "ash", "dash", "zsh"})
@@ -55,6 +57,8 @@ def ends(service: Mapping[str, Any]) -> bool:
     given = [str(word) for key in ("entrypoint", "command") for word in service.get(key) or []]
     if not given and not service.get("build") and not service.get("tty"):
         return images.basename(str(service.get("image") or "")) in _BARE
+    if images.basename(str(service.get("image") or "")) == "mc":
+        return bool(given) and not _ON_AND_ON.search(" ".join(given))
     found = list(programs(given))
     return bool(found) and all(_ENDING.fullmatch(program) for program in found)
 

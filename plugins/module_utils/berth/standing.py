@@ -11,7 +11,9 @@ from typing import Any
 from .serving import ends
 
 _DONE = "Exited (0)"
-_ONCE = frozenset({"migrate", "migration", "migrations", "migrator", "seed", "seeds", "seeder"})
+_ONCE = frozenset(
+    "migrate migration migrations migrator seed seeds seeder init initializer setup provision createbucket createbuckets".split()
+)
 # A service that says nothing of its health is believed to be well when it has run for a second.
 _JUST_BEGUN = "Less than a second"
 
