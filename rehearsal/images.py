@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import shutil
@@ -188,4 +189,6 @@ def remove_stand_ins(say: Say = print) -> None:
     for image in client.images.list(all=True, filters={"label": STAND_IN}):
         for tag in image.tags:
             say(f"removing {tag}")
-            client.images.remove(tag, force=True)
+            # Another command may take it away meanwhile.
+            with contextlib.suppress(docker.errors.ImageNotFound):
+                client.images.remove(tag, force=True)

@@ -67,7 +67,8 @@ class Project:
     told: dict[str, Any] = field(default_factory=dict)
 
     def start(self) -> None:
-        """Have it here, with something in it."""
+        """Have it here, with something in it. What an earlier run left that was killed goes first."""
+        self.stop()
         self.folder.mkdir()
         (self.folder / "compose.yaml").write_text(COMPOSE)
         self.playbook("inventories/local", "site.yml")

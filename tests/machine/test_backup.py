@@ -417,7 +417,8 @@ def test_a_machine_that_is_lost_with_its_volume_is_told_of_and_brought_back(data
     for store in ("postgres", "redis", "app"):
         database.run("restore.yml", "-e", f"restore_store={store}", "-e", "restore_to=latest")
     database.run("site.yml")
-    assert kept.ask() == number
+    # Whoever looks whether the app is well has asked, too.
+    assert number <= kept.ask() < number + 20
     assert "before" in kept.uploads()
     assert redis(database, "get kept") == "1"
     written = eventually(lambda: database.written())
