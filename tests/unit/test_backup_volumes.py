@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -125,6 +126,15 @@ def test_a_copy_that_takes_too_long_lets_go_and_is_tried_again(monkeypatch: pyte
     copying = Copying(monkeypatch, ["then"], [30, 2])
     assert copied(copying.find, tmp_path, 10)[1] == 2
     assert copying.paused == 2
+
+
+def test_a_file_that_was_written_while_it_was_copied_is_copied_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    copying = Copying(monkeypatch, ["then"], [1])
+    monkeypatch.setattr(volumes, "run", lambda *_words: ((tmp_path / "written").touch(), (0, "", ""))[1])
+    (tmp_path / "older").touch()
+    os.utime(tmp_path / "older", (1, 1))
+    copied(copying.find, tmp_path, 10)
+    assert [path.name for path in tmp_path.iterdir()] == ["older"]
 
 
 def test_a_copy_during_which_a_container_began_anew_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
