@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 from berth_backup import app, volumes
-from berth_backup.app import AppKeeper, apart
+from berth_backup.accessory_copies import apart
+from berth_backup.app import AppKeeper
 from berth_backup.common import BackupError
 from berth_backup.volumes import Volume, copied, still
 

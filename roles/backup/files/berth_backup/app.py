@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from .accessory_copies import AccessoryCopies
 from .common import BackupError, check, meaning, now, run, say
 from .restic import Restic
 from .volumes import Volume, copied, copy_of, counted, same, volumes
@@ -16,9 +17,6 @@ from .work import Copies, Watch
 # No volume can be called so.
 _NOTE = ".berth.json"
 _STOP_SECONDS = "60"
-_UP_SECONDS = "180"
-# For so long what was begun on a copy has to go on.
-_STEADY_SECONDS = 3
 
 
 class AppKeeper(Restic, Copies, Watch):
@@ -32,6 +30,7 @@ class AppKeeper(Restic, Copies, Watch):
         # On the disk of the volumes, so that a copy takes their place without another copy.
         root = check("the engine does not answer", "docker", "info", "--format", "{{.DockerRootDir}}").strip()
         super().__init__({"container": "", "data": f"{root}/berth/app", **settings})
+        self.accessories = AccessoryCopies(Path(settings["accessories"]), self.data.parent)
 
     def found(self) -> list[Volume]:
         """The volumes, as they are now."""
@@ -118,50 +117,13 @@ class AppKeeper(Restic, Copies, Watch):
                     f"backup {backup['id']} holds {files} files with {size} bytes, and {backup['files']} with {backup['bytes']} were recorded with it"
                 )
             inner.rename(folder)
-            started = self._begin(kind, folder)
+            started = self.accessories.begin(kind, folder)
         except BaseException:
             self.discard(kind)
             raise
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
         return {"folder": str(folder), "container": ", ".join(started), "started": started, "seconds": round(time.monotonic() - begin, 1)}
-
-    def _begin(self, kind: str, folder: Path) -> list[str]:
-        """Let accessories run on a copy, where nobody reaches them. Returns their containers. Raises :class:`BackupError`."""
-        home = Path(self.settings["accessories"])
-        model = apart(_read(home / "compose.json"), folder)
-        if not model["services"]:
-            return []
-        file = self._file(kind)
-        file.touch(mode=0o600)
-        file.write_text(json.dumps(model))
-        words = ("up", "--detach", "--no-build", "--pull", "never", "--wait", "--wait-timeout", _UP_SECONDS)
-        code, out, err = run(*self._compose(kind), *words)
-        time.sleep(_STEADY_SECONDS if code == 0 else 0)
-        running = run(*self._compose(kind), "ps", "--services", "--status", "running")[1].split()
-        lost = sorted(set(model["services"]) - set(running))
-        if code != 0 or lost:
-            logs = run(*self._compose(kind), "logs", "--no-color", "--tail", "20")
-            raise BackupError(
-                f"{', '.join(lost) or 'a server'} does not run on what was restored: {meaning(''.join(logs[1:]) or err + out)}"
-            )
-        return run(*self._compose(kind), "ps", "--format", "{{.Name}}")[1].split()
-
-    def _file(self, kind: str) -> Path:
-        return self.place(kind).with_name(f"{self.place(kind).name}.json")
-
-    def _compose(self, kind: str) -> tuple[str, ...]:
-        project = f"{Path(self.settings['accessories']).parent.name}-{kind}"
-        return (
-            "docker",
-            "compose",
-            "--file",
-            str(self._file(kind)),
-            "--project-directory",
-            self.settings["accessories"],
-            "--project-name",
-            project,
-        )
 
     def stands_beside(self) -> dict[str, Any]:
         """What was restored, where it is there."""
@@ -170,9 +132,7 @@ class AppKeeper(Restic, Copies, Watch):
     def discard(self, kind: str = "restored") -> dict[str, Any]:
         """Take a copy away."""
         there = self.place(kind).exists()
-        if self._file(kind).is_file():
-            run(*self._compose(kind), "down", "--volumes", "--timeout", "5")
-            self._file(kind).unlink()
+        self.accessories.end(kind)
         shutil.rmtree(self.place(kind), ignore_errors=True)
         self.notes.drop(kind + "-beside")
         return {"changed": there}
@@ -183,10 +143,8 @@ class AppKeeper(Restic, Copies, Watch):
         if not taking:
             if not self.holds(folder):
                 raise BackupError("nothing is restored beside the running app; give restore_to=latest, a backup's id or a time")
-            if self._file("restored").is_file():
-                check("what runs on the copy cannot be stopped", *self._compose("restored"), "down", "--timeout", _STOP_SECONDS)
-                self._file("restored").unlink()
-            restored = _read(folder / _NOTE)
+            self.accessories.end("restored")
+            restored: dict[str, Any] = json.loads((folder / _NOTE).read_text())
             found = [each for each in self.found() if each.name in restored]
             writers = sorted({name for each in found for name in each.writers})
             taking = {"aside": str(self.place(f"before-{now():%Y%m%d-%H%M%S}")), "writers": writers, "volumes": restored}
@@ -255,11 +213,6 @@ class AppKeeper(Restic, Copies, Watch):
         return bool(kept) and time.time() - kept[-1]["ended"] > self.settings["late_hours"] * 3600
 
 
-def _read(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-    return found
-
-
 def _fill(place: Path, restored: Path, aside: Path) -> None:
     """Let a folder of the machine hold what was restored: it may be a volume of its own, which cannot be moved, nor what is in it in one step."""
     # Complete once it has its name, so that a second run does not take half of what is new for what was there before.
@@ -271,30 +224,3 @@ def _fill(place: Path, restored: Path, aside: Path) -> None:
         half.rename(aside)
     same(restored, place)
     shutil.rmtree(restored)
-
-
-def apart(model: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Of a Compose model the services that have any of the volumes of which ``folder`` holds copies, on those, in a network of their own."""
-    called = {key: (how or {}).get("name") or key for key, how in (model.get("volumes") or {}).items()}
-    services = {}
-    for name, service in (model.get("services") or {}).items():
-        mounts, mine = [], False
-        for mount in service.get("volumes") or []:
-            source = str(mount.get("source") or "")
-            copy = folder / copy_of(called.get(source, source))
-            if source and copy.is_dir():
-                mine = True
-                mounts.append({"type": "bind", "source": str(copy), "target": mount["target"], "read_only": bool(mount.get("read_only"))})
-            elif mount["type"] == "volume":
-                # One of its own, without what is in the real one.
-                mounts.append({"type": "volume", "target": mount["target"]})
-            else:
-                mounts.append(mount)
-        if mine:
-            left = ("ports", "networks", "network_mode", "labels", "restart", "container_name", "volumes")
-            services[name] = {**{key: how for key, how in service.items() if key not in left}, "volumes": mounts, "restart": "no"}
-    for service in services.values():
-        if "depends_on" in service:
-            service["depends_on"] = {other: how for other, how in service["depends_on"].items() if other in services}
-    needed = {key: model[key] for key in ("secrets", "configs") if model.get(key)}
-    return {"services": services, "networks": {"default": {"internal": True}}, **needed}
