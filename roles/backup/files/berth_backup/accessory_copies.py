@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -52,14 +53,8 @@ class AccessoryCopies:
         return self._place / f"app.{kind}.json"
 
     def _compose(self, kind: str) -> tuple[str, ...]:
-        named = (
-            "--file",
-            str(self._file(kind)),
-            "--project-directory",
-            str(self._home),
-            "--project-name",
-            f"{self._home.parent.name}-{kind}",
-        )
+        project = re.sub(r"[^a-z0-9_-]+", "-", f"{self._home.parent.name}-{kind}".lower())
+        named = ("--file", str(self._file(kind)), "--project-directory", str(self._home), "--project-name", project)
         return ("docker", "compose", *named)
 
 
