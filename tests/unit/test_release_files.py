@@ -501,6 +501,23 @@ def test_what_is_no_data_stays_behind_with_a_word(tmp_path, mount: str):
     assert any(f"volume {mount} is not carried: the path is of the developer's machine" in each for each in told["warnings"])
 
 
+def test_what_visitors_speak_to_runs_on_whatever_it_says_of_restarts(tmp_path):
+    text = """
+services:
+  web: {image: "nginx:1.28", ports: ["80:80"], restart: "no"}
+  worker: {image: "registry.example.com/worker:1", deploy: {restart_policy: {condition: none}}, healthcheck: {test: ["CMD", "true"]}}
+  migrate: {image: "registry.example.com/worker:1", restart: "no"}
+"""
+    model, told = rendered(tmp_path, text)
+    assert {name: service["restart"] for name, service in model["services"].items()} == {
+        "web": "unless-stopped",
+        "worker": "unless-stopped",
+        "migrate": "no",
+    }
+    assert told["once"] == ["migrate"]
+    assert "restart_policy" not in model["services"]["worker"]["deploy"]
+
+
 CODE = """
 services:
   api:

@@ -55,6 +55,10 @@ def production(project: Project, selection: Selection, *, delivered: bool = Fals
         result.pop("depends_on", None)
         if depends:
             result["depends_on"] = depends
+        if name not in once and restarts(service) == "no":
+            result["restart"] = "unless-stopped"
+            if service.get("deploy"):
+                result["deploy"] = {key: how for key, how in service["deploy"].items() if key != "restart_policy"}
         result.setdefault("restart", "no" if name in once else restarts(service) or "unless-stopped")
         services[name] = {
             key: value if key in ("environment", "volumes", "image") else _escaped(value) for key, value in sorted(result.items())

@@ -31,8 +31,8 @@ def restarts(service: Mapping[str, Any]) -> str | None:
 
 
 def one_shots(services: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    """The services that run to an end, such as a migration: awaited as that, not to be started again, or what says nothing of restarts and is
-    called so, or copies files alone.
+    """The services that run to an end, such as a migration: awaited as that, not to be started again where nobody speaks to them, or what says
+    nothing of restarts and is called so, or copies files alone.
 
     ``services``: those of a Compose model, as ``docker compose config`` has them.
     """
@@ -42,7 +42,17 @@ def one_shots(services: Mapping[str, Mapping[str, Any]]) -> set[str]:
         for other, condition in (service.get("depends_on") or {}).items()
         if (condition or {}).get("condition") == "service_completed_successfully"
     }
-    return {name for name, service in services.items() if name in awaited or restarts(service) == "no" or _is_known_to_end(name, service)}
+    return {
+        name
+        for name, service in services.items()
+        if name in awaited or (restarts(service) == "no" and not _is_asked(service)) or _is_known_to_end(name, service)
+    }
+
+
+def _is_asked(service: Mapping[str, Any]) -> bool:
+    """Whether anybody speaks to a service, so that it runs on whatever it says of restarts: on a laptop nobody wants it started again."""
+    check = service.get("healthcheck") or {}
+    return bool(service.get("ports") or (check.get("test") and not check.get("disable")))
 
 
 def _is_known_to_end(name: str, service: Mapping[str, Any]) -> bool:
