@@ -129,6 +129,19 @@ def test_a_second_run_changes_nothing_and_brings_back_what_was_stopped(kept: Kep
     assert [kept.ask(kept.address(name))[1] for name in ("app-1", "app-2")] == ["first", "first"]
 
 
+def test_it_is_backed_up_and_restored_on_the_droplet_that_keeps_it_alone(kept: Kept):
+    assert "1 backup, the newest of" in " ".join(kept.run("status.yml", "first").stdout.split())
+    done = kept.run("restore.yml", "first", restore_store="app", restore_to="latest")
+    assert done.returncode == 0, done.stdout[-4000:]
+    said = " ".join(done.stdout.split())
+    assert "Look at it on app-1-app: " in said
+    assert "kept-restored-store-1" in kept.on("app-1", "docker ps")
+    assert "berth-backup" not in kept.on("app-2", "ls /usr/local/sbin")
+    done = kept.run("restore.yml", "first", restore_store="app", restore_to="none")
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "kept-restored" not in kept.on("app-1", "docker ps --all")
+
+
 def test_one_that_does_not_come_up_as_a_release_wants_it_runs_as_before(kept: Kept):
     broken = json.dumps(PROJECT).replace('"--save"', '"--no-such-setting"')
     (kept.project / "compose.yaml").write_text(broken)
