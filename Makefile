@@ -28,9 +28,8 @@ test: platform test-unit test-machine ## The whole test suite
 test-unit: $(VENV)/.ready ## What needs no Docker
 	python -m pytest -m "not docker" -n auto
 
-# Three side by side, also on two processors: half of the time they wait for machines, and for networks that are cut.
 test-machine: $(VENV)/.ready platform ## What needs Docker: images, roles, the sample app through its front door
-	python -m pytest -m docker -n 3 --dist loadfile --no-loadscope-reorder --durations 40
+	python -m pytest -m docker -n 2 --dist loadfile --no-loadscope-reorder --durations 40
 
 platform: $(VENV)/.ready
 	@python -m rehearsal platform --or-skip --browser

@@ -331,6 +331,9 @@ def main() -> None:
         module.fail_json(msg=problem)
     if group and group["Status"] == "deleting":
         group = None if module.check_mode else wait(module, client, group, gone=True)
+    if group and group["Status"] == "creating" and not module.check_mode:
+        # As a run leaves it that was killed: its port and more are not known yet.
+        group = wait(module, client, group)
     token, digest = token_of(module)
     tags = {key: str(value) for key, value in module.params["tags"].items()} | ({replication_group.TOKEN_TAG: digest} if digest else {})
     try:

@@ -163,6 +163,12 @@ def test_what_would_replace_the_data_store_is_refused_by_name(other, words):
     assert "snapshot" in found.refused
 
 
+def test_what_is_not_known_yet_of_a_group_that_is_made_is_no_difference():
+    wanted = replication_group.desired_state(PARAMS)
+    current = replication_group.current_state({**GROUP, "NodeGroups": [], "ConfigurationEndpoint": None}, None)
+    assert replication_group.difference(current, wanted, {}, {}, False).refused == ""
+
+
 def test_a_new_password_is_set_by_its_digest_and_never_shown():
     found = change(tags={TOKEN_TAG: "new"}, own={TOKEN_TAG: "old"}, token=True)
     assert found.modify == {"AuthTokenUpdateStrategy": "SET"}

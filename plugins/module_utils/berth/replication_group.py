@@ -174,9 +174,14 @@ def difference(
         else:
             create["NumCacheClusters"] = wanted["replicas"] + 1
         return Change(create, {}, None, None, dict(wanted_tags), "", {}, dict(wanted))
-    differing = [
-        key for key in wanted if key not in ("SnapshotName", "SnapshotArns", "ReplicationGroupId") and current.get(key) != wanted[key]
-    ]
+    # What cannot be changed is not asked for where it is not known yet, while the group is made.
+    left = {
+        "SnapshotName",
+        "SnapshotArns",
+        "ReplicationGroupId",
+        *(key for key in ("Port", "CacheSubnetGroupName") if current.get(key) is None),
+    }
+    differing = [key for key in wanted if key not in left and current.get(key) != wanted[key]]
     before, after = {key: current.get(key) for key in differing}, {key: wanted[key] for key in differing}
     for key in [key for key in differing if key in EFFECTS]:
         after[f"{key} (effect)"] = EFFECTS[key]
