@@ -12,13 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from berth import release_model
+from berth.written import FOLDERS_LABEL
 from berth_backup import app, volumes
 from berth_backup.accessory_copies import apart
 from berth_backup.app import AppKeeper
 from berth_backup.common import BackupError
 from berth_backup.volumes import Volume, copied, still
 
-LABELS = {"org.berth.app": "shop", "org.berth.accessories": "shop"}
+
+def test_labels_are_those_that_releases_have():
+    assert (volumes.RELEASES, volumes.ACCESSORIES, volumes.FOLDERS) == (
+        release_model.APP_LABEL,
+        release_model.ACCESSORY_LABEL,
+        FOLDERS_LABEL,
+    )
 
 
 def container(name: str, *mounts: tuple[str, str, bool], status: str = "running", folders: str = "") -> dict[str, Any]:
@@ -56,7 +64,7 @@ class Engine:
 def found(engine: Engine, monkeypatch: pytest.MonkeyPatch, without: tuple[str, ...] = (), known: tuple[str, ...] = ()) -> dict[str, Any]:
     monkeypatch.setattr(volumes, "run", engine.run)
     monkeypatch.setattr(volumes, "check", engine.check)
-    return {each.name: dict(each.writers) for each in volumes.volumes(LABELS, without, known)}
+    return {each.name: dict(each.writers) for each in volumes.volumes("shop", without, known)}
 
 
 def test_what_containers_write_into_counts_and_what_they_read_or_throw_away_does_not(monkeypatch: pytest.MonkeyPatch):
@@ -117,8 +125,7 @@ class Copying:
 
 
 def test_nothing_stands_still_for_what_nobody_writes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    copying = Copying(monkeypatch, [""], [30])
-    copying.takes = [5]
+    copying = Copying(monkeypatch, [""], [5])
     assert copied(copying.find, tmp_path, 10)[1] == 0
     assert copying.paused == 0
 
@@ -127,6 +134,12 @@ def test_a_copy_that_takes_too_long_lets_go_and_is_tried_again(monkeypatch: pyte
     copying = Copying(monkeypatch, ["then"], [30, 2])
     assert copied(copying.find, tmp_path, 10)[1] == 2
     assert copying.paused == 2
+
+
+def test_files_that_vanish_while_they_are_counted_are_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    (tmp_path / "kept").write_text("four")
+    monkeypatch.setattr(volumes.os, "walk", lambda folder: [(str(folder), [], ["gone", "kept"])])
+    assert volumes.counted(tmp_path) == (1, 4)
 
 
 def test_a_file_that_was_written_while_it_was_copied_is_copied_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -267,7 +280,7 @@ def test_a_restore_that_is_killed_anywhere_is_ended_by_the_next_command(
     monkeypatch.setattr(app, "check", lambda _problem, *words: str(root) if words[1] == "info" else run(*words)[1])
     monkeypatch.setattr(app, "volumes", lambda *_given: [Volume(name, Path(), {}, {"db": "", "web": ""}) for name in there])
     monkeypatch.setattr(Path, "rename", rename)
-    settings = {"labels": {}, "without": [], "notes": str(tmp_path / "notes"), "accessories": str(tmp_path / "shop" / "accessories")}
+    settings = {"app": "shop", "without": [], "notes": str(tmp_path / "notes"), "accessories": str(tmp_path / "shop" / "accessories")}
     keeper = AppKeeper(settings)
     left[0] = steps
     try:

@@ -12,14 +12,14 @@ from .accessory_copies import AccessoryCopies
 from .common import BackupError, check, meaning, now, run, say
 from .restic import Restic
 from .volumes import Volume, copied, copy_of, counted, same, volumes
-from .work import Copies, Watch
+from .work import Watch
 
 # No volume can be called so.
 _NOTE = ".berth.json"
 _STOP_SECONDS = "60"
 
 
-class AppKeeper(Restic, Copies, Watch):
+class AppKeeper(Restic, Watch):
     """All commands of an app's volumes. A copy is a folder with one for each volume; where accessories keep data, they run on it, apart from all else."""
 
     kind = "volumes"
@@ -34,19 +34,19 @@ class AppKeeper(Restic, Copies, Watch):
 
     def found(self) -> list[Volume]:
         """The volumes, as they are now."""
-        return volumes(self.settings["labels"], self.settings["without"], self.notes.read("backup").get("volumes") or [])
+        return volumes(self.settings["app"], self.settings["without"], self.notes.read("backup").get("volumes") or [])
 
     def is_empty(self) -> bool:
         """Whether this machine has none."""
-        return not self.found()
+        return not self.serves()
 
     def holds(self, folder: Path) -> bool:
         """Whether there is anything in a folder."""
         return folder.is_dir() and any(folder.iterdir())
 
     def serves(self) -> bool:
-        """Always: each machine keeps its own."""
-        return True
+        """Whether there is anything to keep: each machine has volumes of its own."""
+        return bool(self.found())
 
     def stopped(self) -> str:
         """Never: the volumes are there, whatever runs."""
@@ -61,14 +61,8 @@ class AppKeeper(Restic, Copies, Watch):
         self.data.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         super().room(needed)
 
-    def keep(self) -> dict[str, Any]:
-        """Have a first backup. Nothing is done where there was one already, or where there is nothing to keep."""
-        if self.notes.read("backup").get("id") or self.is_empty():
-            return {"changed": False}
-        return {"changed": True, "backup": self.backup()}
-
     def backup(self, *, full: bool = False) -> dict[str, Any]:
-        """Take one, check it, remove those that are too old. ``full`` makes no difference: restic keeps what is alike once."""
+        """Take one of all volumes, at one moment."""
         del full
         found = self.found()
         if not found:
@@ -92,15 +86,6 @@ class AppKeeper(Restic, Copies, Watch):
         return {"changed": True, **taken, "stood": stood}
 
     # Restores
-
-    def restore(self, wanted: str) -> dict[str, Any]:
-        """Bring a backup into a folder beside the volumes, and let accessories run on it."""
-        backup = self.target(wanted)
-        self.room(backup["bytes"])
-        say(f"restoring backup {backup['id']} of {backup['at']}")
-        found = {"meant": f"backup {backup['id']}", "until": backup["at"], **self.bring("restored", backup)}
-        self.notes.write("restored-beside", {"wanted": wanted, "at": time.time(), **found})
-        return {"changed": True, "wanted": wanted, **found, "lacks": "" if self.is_empty() else f"what was written since {backup['at']}"}
 
     def bring(self, kind: str, backup: dict[str, Any]) -> dict[str, Any]:
         """Restore into a folder, see that all is in it, and let accessories run on it."""
@@ -201,16 +186,6 @@ class AppKeeper(Restic, Copies, Watch):
         names = [tag.removeprefix("volume=") for tag in backup["tags"] if tag.startswith("volume=")]
         said = f"{backup['files']} files with {backup['bytes']} bytes in {', '.join(names)} are what the backup recorded"
         return brought["seconds"], [said, *(f"{each} runs on them" for each in brought["started"])]
-
-    def further(self) -> list[str]:
-        """Volumes of which there is no backup yet, where there are others."""
-        kept = self.notes.read("backup").get("volumes") or []
-        new = [each.name for each in self.found() if each.name not in kept]
-        return [f"{', '.join(new)} came after the newest backup"] if new and self._is_late() else []
-
-    def _is_late(self) -> bool:
-        kept = self.backups()
-        return bool(kept) and time.time() - kept[-1]["ended"] > self.settings["late_hours"] * 3600
 
 
 def _fill(place: Path, restored: Path, aside: Path) -> None:

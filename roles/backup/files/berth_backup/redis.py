@@ -12,7 +12,7 @@ from typing import Any
 
 from .common import BackupError, check, meaning, runs, say
 from .restic import Restic
-from .work import Copies, Watch
+from .work import Watch
 
 _FILE = "dump.rdb"
 _MARK = 40
@@ -21,11 +21,13 @@ _LOG, _BASE = "appendonlydir", "appendonly.aof.1.base.rdb"
 _MANIFEST = f"file {_BASE} seq 1 type b\n"
 
 
-class RedisKeeper(Restic, Copies, Watch):
+class RedisKeeper(Restic, Watch):
     """All commands of Redis."""
 
     kind = "Redis"
     numbers = ("bytes", "keys", "expiring")
+    # A server writes its log anew beside the old one.
+    times = 2
 
     def holds(self, folder: Path) -> bool:
         """Whether there is a server's data in a folder."""
@@ -42,12 +44,6 @@ class RedisKeeper(Restic, Copies, Watch):
     def closed(self) -> bool:
         """By the file that a move leaves, for who starts it."""
         return any(self.data.glob("closed*.conf"))
-
-    def keep(self) -> dict[str, Any]:
-        """Have a first backup. Nothing is done where there was one already."""
-        if not self.serves() or self.notes.read("backup").get("id"):
-            return {"changed": False}
-        return {"changed": True, "backup": self.backup()}
 
     # Backups
 
@@ -106,17 +102,8 @@ class RedisKeeper(Restic, Copies, Watch):
 
     # Restores
 
-    def restore(self, wanted: str) -> dict[str, Any]:
-        """Bring a backup into a server of its own beside the running one."""
-        backup = self.target(wanted)
-        self.room(backup["bytes"] * 2)
-        say(f"restoring backup {backup['id']} of {backup['at']}")
-        found = {"meant": f"backup {backup['id']}", "until": backup["at"], **self.bring("restored", backup, published=True)}
-        self.notes.write("restored-beside", {"wanted": wanted, "at": time.time(), **found})
-        return {"changed": True, "wanted": wanted, **found, "lacks": f"what was written since {backup['at']}" if self.serves() else ""}
-
-    def bring(self, kind: str, backup: dict[str, Any], *, published: bool) -> dict[str, Any]:
-        """Restore into a folder, and start a server on it."""
+    def bring(self, kind: str, backup: dict[str, Any]) -> dict[str, Any]:
+        """Restore into a folder, and start a server on it, at a port of its own where somebody is to look at it."""
         folder, name, begin = self.place(kind), f"{self.container}-{kind}", time.monotonic()
         self.discard(kind)
         (folder / _LOG).mkdir(mode=0o700, parents=True)
@@ -124,7 +111,7 @@ class RedisKeeper(Restic, Copies, Watch):
             self.must("the backup cannot be restored", "dump", backup["id"], backup["path"], target=folder / _LOG / _BASE)
             (folder / _LOG / f"{_BASE.split('.1.')[0]}.manifest").write_text(_MANIFEST)
             self.own(folder, Path(self.settings["home"]) / "tls" / "server.key")
-            port = [f"--publish=127.0.0.1:{self.settings['port'] + 1}:6379"] if published else []
+            port = [f"--publish=127.0.0.1:{self.settings['port'] + 1}:6379"] if kind == "restored" else []
             mounts = [f"--mount=type=bind,source={folder},target=/data"]
             mounts += [
                 f"--mount=type=bind,source={self.settings['home']}/{each},target=/etc/berth/{each},readonly" for each in ("conf", "tls")
@@ -141,8 +128,8 @@ class RedisKeeper(Restic, Copies, Watch):
 
     def rehearse(self, backup: dict[str, Any]) -> tuple[float, list[str]]:
         """By the number of keys."""
-        self.room(backup["bytes"] * 2)
-        brought = self.bring("drill", backup, published=False)
+        self.room(backup["bytes"] * self.times)
+        brought = self.bring("drill", backup)
         said = self._client(brought["container"], "backup", "info", "keyspace").stdout.decode()
         keys = sum(int(number) for number in re.findall(r"keys=(\d+)", said))
         # Keys that were to expire may have done so.

@@ -7,21 +7,32 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from .common import UNREADABLE, BackupError, check, meaning, moment, say, when_of
-from .work import Work
+from .work import Copies
 
 
-class Restic(Work):
+class Restic(Copies):
     """What is kept of a store in such a repository: its numbers are tags of each backup."""
 
     # Programs that are needed here, which are also the names of Debian's packages.
     programs: tuple[str, ...] = ("restic",)
     # The names of the numbers.
     numbers: tuple[str, ...] = ("bytes",)
+    # How often a copy that is restored has to find room for what is in the backup.
+    times = 1
+
+    def backup(self, *, full: bool = False) -> dict[str, Any]:
+        """Take one, check it, remove those that are too old. ``full`` makes no difference: restic keeps what is alike once."""
+        raise NotImplementedError
+
+    def bring(self, kind: str, backup: dict[str, Any]) -> dict[str, Any]:
+        """Restore a backup as a copy, and let run on it what can: at least its ``folder``, its ``container`` and the ``seconds`` it took."""
+        raise NotImplementedError
 
     def restic(self, *words: str, configuration: str = "", target: Path | None = None) -> tuple[int, str, str]:
         """restic, whose output goes into a file where one is given."""
@@ -98,3 +109,18 @@ class Restic(Work):
                 return each
         when = when_of(wanted, found).timestamp()
         return next(each for each in reversed(found) if each["ended"] <= when)
+
+    def keep(self) -> dict[str, Any]:
+        """Have a first backup. Nothing is done where there was one already, or where there is nothing to keep."""
+        if self.notes.read("backup").get("id") or not self.serves():
+            return {"changed": False}
+        return {"changed": True, "backup": self.backup()}
+
+    def restore(self, wanted: str) -> dict[str, Any]:
+        """Bring a backup beside what runs."""
+        backup = self.target(wanted)
+        self.room(backup["bytes"] * self.times)
+        say(f"restoring backup {backup['id']} of {backup['at']}")
+        found = {"meant": f"backup {backup['id']}", "until": backup["at"], **self.bring("restored", backup)}
+        self.notes.write("restored-beside", {"wanted": wanted, "at": time.time(), **found})
+        return {"changed": True, "wanted": wanted, **found, "lacks": f"what was written since {backup['at']}" if self.serves() else ""}

@@ -10,9 +10,10 @@ import contextlib
 import json
 import os
 import re
+import stat
 import subprocess
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,8 @@ _ATTEMPTS = 3
 # The kernel's clock for files goes on every 10 ms at the latest.
 _TICK_NANOSECONDS = 50_000_000
 _ANONYMOUS = re.compile(r"[0-9a-f]{64}")
-# The label in which a container's folders of the machine are, with colons in between.
-_FOLDERS = "org.berth.folders"
+# As releases have them: whose containers are those of releases and of accessories, and which folders of the machine one has, with colons between.
+RELEASES, ACCESSORIES, FOLDERS = "org.berth.app", "org.berth.accessories", "org.berth.folders"
 # Compared to the nanosecond: within one second a file can be copied and change.
 _COPY = ("rsync", "--archive", "--hard-links", "--acls", "--xattrs", "--sparse", "--numeric-ids", "--delete", "--modify-window=-1")
 # A live folder: some files vanish meanwhile, or cannot be read any more.
@@ -61,19 +62,16 @@ def copy_of(name: str) -> str:
     return name.replace("%", "%25").replace("/", "%")
 
 
-def volumes(labels: Mapping[str, str], without: Collection[str], known: Collection[str]) -> list[Volume]:
-    """Those that an app's containers write into, by name, and those of ``known`` that are still there.
-
-    ``labels``: of its containers, label to value, one of which they have; ``without``: names that are not asked for.
-    """
+def volumes(app: str, without: Collection[str], known: Collection[str]) -> list[Volume]:
+    """Those that an app's containers write into, by name, and those of ``known`` that are still there. ``without``: names not asked for."""
     writers: dict[str, dict[str, str]] = {name: {} for name in known}
-    for label, value in labels.items():
-        listed = check("the containers cannot be listed", "docker", "ps", "--all", "--quiet", "--filter", f"label={label}={value}").split()
+    for label in (RELEASES, ACCESSORIES):
+        listed = check("the containers cannot be listed", "docker", "ps", "--all", "--quiet", "--filter", f"label={label}={app}").split()
         for each in _inspected(listed):
             runs = each["State"]["Status"] in ("running", "restarting", "paused")
             # Of a release only what runs: what ran to an end, such as a copy of an image's files, makes them anew.
-            for mount in each["Mounts"] if runs or "accessories" in label else []:
-                folders = (each["Config"]["Labels"] or {}).get(_FOLDERS, "").split(":")
+            for mount in each["Mounts"] if runs or label == ACCESSORIES else []:
+                folders = (each["Config"]["Labels"] or {}).get(FOLDERS, "").split(":")
                 name = mount["Source"] if mount["Type"] == "bind" and mount["Source"] in folders else mount.get("Name") or ""
                 if name and mount["RW"] and not _ANONYMOUS.fullmatch(name):
                     mine = writers.setdefault(name, {})
@@ -117,7 +115,7 @@ def still(containers: Collection[str], seconds: float) -> Iterator[None]:
                 guard.communicate("done\n")
 
 
-def copied(find: Any, folder: Path, seconds: float) -> tuple[list[Volume], float]:
+def copied(find: Callable[[], list[Volume]], folder: Path, seconds: float) -> tuple[list[Volume], float]:
     """Copy an app's volumes, each into a folder of its name in ``folder``. Returns them, and for how many seconds containers stood still.
 
     ``find``: gives the volumes as they are now. Raises :class:`BackupError` where they would have stood still for more than ``seconds``.
@@ -128,8 +126,8 @@ def copied(find: Any, folder: Path, seconds: float) -> tuple[list[Volume], float
         if code not in _LIVE_CODES:
             raise BackupError(f"{each.name} cannot be copied: {meaning(err + out)}")
     # A file that is written again within one tick of the clock has the same time. These come anew.
-    for path in _files(folder):
-        if path.stat().st_mtime_ns > begun - _TICK_NANOSECONDS:
+    for path, status in _files(folder):
+        if status.st_mtime_ns > begun - _TICK_NANOSECONDS:
             path.unlink()
     problem = ""
     for _attempt in range(_ATTEMPTS):
@@ -163,8 +161,7 @@ def _writers(found: Collection[Volume]) -> dict[str, str]:
 def _finish(volume: Volume, copy: Path, changed: Collection[tuple[int, int]], end: float) -> None:
     """Bring a copy up to date."""
     if changed:
-        for path in _files(volume.path):
-            status = path.lstat()
+        for path, status in _files(volume.path):
             if (status.st_dev, status.st_ino) in changed:
                 (copy / path.relative_to(volume.path)).unlink(missing_ok=True)
     words = (*_COPY, f"{volume.path}/", f"{copy}/")
@@ -193,15 +190,18 @@ def _mapped(paths: Collection[Path]) -> set[tuple[int, int]]:
     return found
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Regular files, also of a folder in which some vanish meanwhile."""
     for root, _folders, names in os.walk(folder):
         for name in names:
             path = Path(root) / name
-            if path.is_file() and not path.is_symlink():
-                yield path
+            with contextlib.suppress(FileNotFoundError):
+                status = path.lstat()
+                if stat.S_ISREG(status.st_mode):
+                    yield path, status
 
 
 def counted(folder: Path) -> tuple[int, int]:
     """How many files a folder holds, and how many bytes they have."""
-    sizes = [path.stat().st_size for path in _files(folder)]
+    sizes = [status.st_size for _path, status in _files(folder)]
     return len(sizes), sum(sizes)
