@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from berth_backup import common, work
 from berth_backup.common import BackupError, Notes, meaning, when_of
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.unit.killed import Killed, Steps
 
 BACKUPS = [{"id": "first", "at": "2026-01-01 00:00:00Z", "ended": 1767225600.0}, {"id": "second", "at": "later", "ended": 1767312000.0}]
 
@@ -89,10 +90,6 @@ def test_the_summary_says_what_is_wrong_last():
     assert work.summary([], ["there is no backup"], {}) == "0 backups; no drill yet. WRONG: there is no backup"
 
 
-class Killed(BaseException):
-    """As far as the program knows, the machine has stopped."""
-
-
 class Store(work.Copies):
     """A store whose data is a file."""
 
@@ -117,27 +114,14 @@ def test_a_restore_that_is_killed_anywhere_is_ended_by_the_next_command(tmp_path
     home.mkdir()
     (home / "compose.yaml").touch()
     store = Store({"container": "store", "data": str(data), "home": str(home), "notes": str(tmp_path / "notes")})
-    left = [steps]
-
-    def step(*_words: Any, **_more: Any) -> Any:
-        left[0] -= 1
-        if left[0] < 0:
-            raise Killed
-        return 0, "", ""
-
-    def rename(self: Path, target: Any) -> Path:
-        step()
-        return original(self, target)
-
-    original = Path.rename
-    monkeypatch.setattr(work, "run", step)
-    monkeypatch.setattr(work, "check", step)
+    machine = Steps(monkeypatch, steps)
+    monkeypatch.setattr(work, "run", machine.step)
+    monkeypatch.setattr(work, "check", machine.step)
     monkeypatch.setattr(work, "runs", lambda _name: True)
-    monkeypatch.setattr(Path, "rename", rename)
     try:
         store.take()
     except Killed:
-        left[0] = 100
+        machine.on()
         store.finish()
     kept = {path.name.split("-")[0]: (path / "data").read_text() for path in data.parent.iterdir()}
     # Before it has begun, what was restored is still beside the running one.

@@ -20,6 +20,8 @@ from berth_backup.app import AppKeeper
 from berth_backup.common import BackupError
 from berth_backup.volumes import Volume, copied, still
 
+from tests.unit.killed import Killed, Steps
+
 
 def test_labels_are_those_that_releases_have():
     assert (volumes.RELEASES, volumes.ACCESSORIES, volumes.FOLDERS) == (
@@ -233,10 +235,6 @@ def test_accessories_run_on_copies_apart_from_all_else(tmp_path: Path):
     assert begun["networks"] == {"default": {"internal": True}}
 
 
-class Killed(BaseException):
-    """As far as the program knows, the machine has stopped."""
-
-
 @pytest.mark.parametrize("steps", range(16))
 @pytest.mark.parametrize("lost", [False, True], ids=["in place", "on a new machine"])
 def test_a_restore_that_is_killed_anywhere_is_ended_by_the_next_command(
@@ -251,15 +249,11 @@ def test_a_restore_that_is_killed_anywhere_is_ended_by_the_next_command(
     for name in there:
         (root / "volumes" / name / "_data").mkdir(parents=True)
         (root / "volumes" / name / "_data" / "file").write_text("old")
-    left, running = [100], {"db", "web"} if not lost else set()
-
-    def step() -> None:
-        left[0] -= 1
-        if left[0] < 0:
-            raise Killed
+    running = {"db", "web"} if not lost else set()
+    machine = Steps(monkeypatch, 100)
 
     def run(*words: str, **_more: Any) -> tuple[int, str, str]:
-        step()
+        machine.step()
         if words[:2] == ("docker", "stop"):
             running.difference_update(words[4:])
         if words[:2] == ("docker", "start"):
@@ -271,22 +265,16 @@ def test_a_restore_that_is_killed_anywhere_is_ended_by_the_next_command(
             (root / "volumes" / words[-1] / "_data").mkdir(parents=True)
         return 0, "", ""
 
-    def rename(self: Path, target: Any) -> Path:
-        step()
-        return original(self, target)
-
-    original = Path.rename
     monkeypatch.setattr(app, "run", run)
     monkeypatch.setattr(app, "check", lambda _problem, *words: str(root) if words[1] == "info" else run(*words)[1])
     monkeypatch.setattr(app, "volumes", lambda *_given: [Volume(name, Path(), {}, {"db": "", "web": ""}) for name in there])
-    monkeypatch.setattr(Path, "rename", rename)
     settings = {"app": "shop", "without": [], "notes": str(tmp_path / "notes"), "accessories": str(tmp_path / "shop" / "accessories")}
     keeper = AppKeeper(settings)
-    left[0] = steps
+    machine.left = steps
     try:
         keeper.take()
     except Killed:
-        left[0] = 100
+        machine.on()
         keeper.finish()
         if not keeper.notes.read("taking") and (root / "berth" / "app.restored").exists():
             # Before it had begun: all is as it was, and it can be asked for again.

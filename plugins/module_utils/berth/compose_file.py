@@ -13,7 +13,8 @@ from . import accessories
 from .bound_files import KINDS
 from .compose import Project
 from .dockerrun import canonical
-from .mounts import FOREIGN, INSTALLED, LOGS, Mounts, covers, is_foreign, is_installed, machine_volume
+from .mount_kinds import FOREIGN, INSTALLED, LOGS, covers, is_foreign, is_installed, machine_volume
+from .mounts import Mounts
 from .problems import listed
 from .selection import Options, Selection
 from .standing import one_shots, restarts

@@ -9,8 +9,21 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .compose import Project, Repository
-from .dockerfiles import working_folder
+from .compose import Project
+from .mount_kinds import (
+    FOREIGN,
+    INSTALLED,
+    LOGS,
+    MADE,
+    SETTINGS,
+    covers,
+    folder_volume,
+    is_foreign,
+    is_installed,
+    is_written,
+    keeps,
+    machine_volume,
+)
 from .notes import Notes
 from .source_bundle import placed
 from .units import mebibytes
@@ -20,86 +33,6 @@ from .units import mebibytes
 BUNDLE = "/var/app/current"
 # Where a named volume of Compose lives on the instance.
 VOLUMES = "/var/lib/berth/volumes"
-LOGS = "awseb-logs-"
-# Binds of the machine itself, alike on every host. Anything else outside the project is the developer's own.
-_MACHINE = ("/var/run", "/run", "/proc", "/sys", "/dev", "/etc", "/var/log", "/var/lib", "/tmp", "/usr/share", "/lib/modules", "/cgroup")
-_ROOTS = ("/", "/var/lib/docker")
-# What a build installs, and nobody else writes.
-_INSTALLED = frozenset("node_modules bower_components vendor venv .venv site-packages __pycache__ .pnpm-store .yarn".split())
-INSTALLED = "the image has what it installed there"
-# What keeps a folder in git that has nothing in it.
-_NOTHING = (".gitkeep", ".gitignore", ".keep", ".placeholder")
-# What git does not keep either, and every build makes anew.
-_MADE = frozenset({"node_modules", "vendor", "dist", "build", "target", "out", "bin", "obj", "venv", "__pycache__", "coverage"})
-# Where programs read how they are set up.
-SETTINGS = ("/etc/", "/docker-entrypoint")
-# What is there is written by who renews certificates.
-_RENEWED = re.compile(r"letsencrypt|acme|certbot")
-FOREIGN = "the path is of the developer's machine"
-# Where servers keep what containers write.
-_KEPT = ("/data/", "/home/", "/media/", "/mnt/", "/opt/", "/root/", "/srv/", "/storage/", "/var/", "/volumes/")
-# Where programs are, and no data.
-_PROGRAMS = ("/usr/lib", "/usr/local/", "/bin/", "/opt/homebrew/")
-# What it is called tells that it is a file.
-_FILE = re.compile(r"\.(?!d$)[A-Za-z0-9]{1,5}$")
-
-
-def is_foreign(path: str) -> bool:
-    """Whether a path outside the project means nothing on another machine."""
-    return path in _ROOTS or not (path in _MACHINE or path.startswith(tuple(each + "/" for each in _MACHINE)))
-
-
-def keeps(volume: Mapping[str, Any]) -> bool:
-    """Whether a mount is a folder outside of the project, of this machine alone, that containers keep something in."""
-    source, target = str(volume.get("source") or ""), str(volume["target"])
-    if volume.get("type") != "bind" or volume.get("read_only") or not is_foreign(source) or source in _ROOTS:
-        return False
-    # Somebody's own, who is here, or keeps keys there.
-    own = source.startswith(("/home/", "/root/")) and (os.path.exists(source) or "/." in source)
-    file = os.path.isfile(source) or bool(_FILE.search(source))
-    made = any(part in _MADE for path in (source, target) for part in path.split("/"))
-    return (source + "/").startswith(_KEPT) and not (own or file or made or target.startswith((*SETTINGS, *_PROGRAMS)))
-
-
-def is_installed(service: Mapping[str, Any], volume: Mapping[str, Any]) -> bool:
-    """Whether a named volume lies over what a built image has installed: an empty or older one would stand in for it."""
-    target = str(volume["target"])
-    installed = target.startswith(_PROGRAMS) or not _INSTALLED.isdisjoint(target.split("/"))
-    return bool(service.get("build")) and volume.get("type") == "volume" and installed
-
-
-def covers(service: Mapping[str, Any], volume: Mapping[str, Any]) -> bool:
-    """Whether a mount lies over the folder in which a built image has its program."""
-    folder = working_folder(service.get("build") or {}) if service.get("build") else None
-    return bool(folder) and folder != "/" and (str(folder) + "/").startswith(str(volume["target"]).rstrip("/") + "/")
-
-
-def machine_volume(path: str) -> str:
-    """The name of the volume that such a folder becomes."""
-    return "machine-" + re.sub(r"[^A-Za-z0-9_.-]+", "-", path).strip("-.")
-
-
-def folder_volume(relative: str) -> str:
-    """The name of the volume that a folder of the project, which containers write into, becomes."""
-    return "folder-" + re.sub(r"[^A-Za-z0-9_.-]+", "-", relative).strip("-.")
-
-
-def holds_files(path: str, repository: Repository | None) -> bool:
-    """Whether there are files in a folder, in a repository such that git keeps."""
-    names = (
-        repository.under(path) if repository else [name for _where, _folders, names in os.walk(path, followlinks=True) for name in names]
-    )
-    return any(os.path.basename(each) not in _NOTHING for each in names)
-
-
-def is_written(path: str, target: str, repository: Repository | None) -> bool:
-    """Whether a folder that can be written to holds what containers keep, and nothing that is delivered.
-
-    What git keeps of it is delivered; of what is mounted where programs are set up, such as certificates, all that is here.
-    """
-    if target.startswith(SETTINGS) and not _RENEWED.search(target) and holds_files(path, None):
-        return False
-    return not holds_files(path, repository)
 
 
 class Mounts:
@@ -246,6 +179,6 @@ class Mounts:
         seen = not context or os.path.isfile(os.path.join(context, str(build.get("dockerfile") or "Dockerfile")))
         if not seen or (context + "/").startswith(source.rstrip("/") + "/"):
             return False
-        if any(part in _MADE or re.match(r"\.[^.]", part) for part in relative.split("/")):
+        if any(part in MADE or re.match(r"\.[^.]", part) for part in relative.split("/")):
             return False
         return (self.repository is not None or os.path.isdir(source)) and is_written(source, str(volume["target"]), self.repository)

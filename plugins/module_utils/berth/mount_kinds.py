@@ -1,0 +1,101 @@
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a mount of a Compose file is to another machine: the machine's own, the developer's, the image's, or what containers keep."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from .compose import Repository
+from .dockerfiles import working_folder
+
+LOGS = "awseb-logs-"
+# Binds of the machine itself, alike on every host. Anything else outside the project is the developer's own.
+_MACHINE = ("/var/run", "/run", "/proc", "/sys", "/dev", "/etc", "/var/log", "/var/lib", "/tmp", "/usr/share", "/lib/modules", "/cgroup")
+_ROOTS = ("/", "/var/lib/docker")
+# What a build installs, and nobody else writes.
+_INSTALLED = frozenset("node_modules bower_components .venv site-packages __pycache__ .pnpm-store .yarn".split())
+# Which are that beside the program alone: elsewhere a vendor may be somebody who sells.
+_BESIDE_PROGRAM = ("vendor", "vendor/bundle", "venv")
+INSTALLED = "the image has what it installed there"
+# What keeps a folder in git that has nothing in it.
+_NOTHING = (".gitkeep", ".gitignore", ".keep", ".placeholder")
+# What git does not keep either, and every build makes anew.
+MADE = frozenset({"node_modules", "vendor", "dist", "build", "target", "out", "bin", "obj", "venv", "__pycache__", "coverage"})
+# Where programs read how they are set up.
+SETTINGS = ("/etc/", "/docker-entrypoint")
+# What is there is written by who renews certificates.
+_RENEWED = re.compile(r"letsencrypt|acme|certbot")
+FOREIGN = "the path is of the developer's machine"
+# Where servers keep what containers write.
+_KEPT = ("/data/", "/home/", "/media/", "/mnt/", "/opt/", "/root/", "/srv/", "/storage/", "/var/", "/volumes/")
+# Where libraries are, and no data.
+_LIBRARIES = ("/usr/lib/", "/usr/local/lib/", "/usr/local/bundle/", "/bin/", "/usr/bin/")
+# What it is called tells that it is a file.
+_FILE = re.compile(r"\.(?!d$)[A-Za-z0-9]{1,5}$")
+
+
+def is_foreign(path: str) -> bool:
+    """Whether a path outside the project means nothing on another machine."""
+    return path in _ROOTS or not (path in _MACHINE or path.startswith(tuple(each + "/" for each in _MACHINE)))
+
+
+def keeps(volume: Mapping[str, Any]) -> bool:
+    """Whether a mount is a folder outside of the project, of this machine alone, that containers keep something in."""
+    source, target = str(volume.get("source") or ""), str(volume["target"])
+    if volume.get("type") != "bind" or volume.get("read_only") or not is_foreign(source) or source in _ROOTS:
+        return False
+    # Somebody's own, who is here, or keeps keys there.
+    own = source.startswith(("/home/", "/root/")) and (os.path.exists(source) or "/." in source)
+    file = os.path.isfile(source) or bool(_FILE.search(source))
+    made = any(part in MADE for path in (source, target) for part in path.split("/"))
+    return (source + "/").startswith(_KEPT) and not (own or file or made or (target + "/").startswith((*SETTINGS, *_LIBRARIES)))
+
+
+def is_installed(service: Mapping[str, Any], volume: Mapping[str, Any]) -> bool:
+    """Whether a named volume lies over what a built image has installed: an empty or older one would stand in for it.
+
+    One that is left out by mistake loses what is written there, so what is not sure is none.
+    """
+    if not service.get("build") or volume.get("type") != "volume":
+        return False
+    target, folder = str(volume["target"]).rstrip("/"), working_folder(service["build"])
+    beside = folder is not None and target in [f"{folder.rstrip('/')}/{each}" for each in _BESIDE_PROGRAM]
+    return beside or (target + "/").startswith(_LIBRARIES) or not _INSTALLED.isdisjoint(target.split("/"))
+
+
+def covers(service: Mapping[str, Any], volume: Mapping[str, Any]) -> bool:
+    """Whether a mount lies over the folder in which a built image has its program."""
+    folder = working_folder(service.get("build") or {}) if service.get("build") else None
+    return bool(folder) and folder != "/" and (str(folder) + "/").startswith(str(volume["target"]).rstrip("/") + "/")
+
+
+def machine_volume(path: str) -> str:
+    """The name of the volume that such a folder becomes."""
+    return "machine-" + re.sub(r"[^A-Za-z0-9_.-]+", "-", path).strip("-.")
+
+
+def folder_volume(relative: str) -> str:
+    """The name of the volume that a folder of the project, which containers write into, becomes."""
+    return "folder-" + re.sub(r"[^A-Za-z0-9_.-]+", "-", relative).strip("-.")
+
+
+def holds_files(path: str, repository: Repository | None) -> bool:
+    """Whether there are files in a folder, in a repository such that git keeps."""
+    names = (
+        repository.under(path) if repository else [name for _where, _folders, names in os.walk(path, followlinks=True) for name in names]
+    )
+    return any(os.path.basename(each) not in _NOTHING for each in names)
+
+
+def is_written(path: str, target: str, repository: Repository | None) -> bool:
+    """Whether a folder that can be written to holds what containers keep, and nothing that is delivered.
+
+    What git keeps of it is delivered; of what is mounted where programs are set up, such as certificates, all that is here.
+    """
+    if target.startswith(SETTINGS) and not _RENEWED.search(target) and holds_files(path, None):
+        return False
+    return not holds_files(path, repository)
