@@ -407,7 +407,7 @@ def test_a_machine_that_is_lost_with_its_volume_is_told_of_and_brought_back(data
     # It raises no alarm of its own any more.
     said = database.run("status.yml", "-e", "status_alarm=true", "-e", "ansible_ssh_timeout=3", succeeds=False)
     assert re.search(r"platform +VPC ", said) and "postgres db-1-postgres does not answer" in said
-    assert "db-1-postgres: does not answer" in alarms[1][-1] and "db-1-redis: does not answer" in alarms[1][-1]
+    assert all(f"db-1-{each}: does not answer" in alarms[1][-1] for each in ("postgres", "redis", "app"))
     stack.account().droplets.destroy(droplet["id"])
     for each in droplet["volume_ids"]:
         eventually(lambda each=each: _gone(each))

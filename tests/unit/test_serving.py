@@ -80,6 +80,7 @@ def test_what_copies_files_alone_ends(command: Any, ending: bool):
         ({"image": "busybox", "volumes": ["data:/data"]}, True),
         ({"image": "docker.io/library/alpine:3"}, True),
         ({"image": "debian:trixie-slim", "tty": True}, False),
+        ({"image": "alpine", "stdin_open": True}, False),
         ({"image": "debian:trixie-slim", "command": ["sleep", "infinity"]}, False),
         ({"image": "team/alpine-app"}, False),
         ({"image": "minio/mc", "entrypoint": ["/bin/sh", "-c", "until mc alias set a; do sleep 1; done; mc mb a/files; exit 0;"]}, True),

@@ -55,9 +55,10 @@ def serves(service: Mapping[str, Any], basename: str) -> bool:
 def ends(service: Mapping[str, Any]) -> bool:
     """Whether a service does nothing but copy files and the like, or nothing at all, which ends by itself."""
     given = [str(word) for key in ("entrypoint", "command") for word in service.get(key) or []]
-    if not given and not service.get("build") and not service.get("tty"):
-        return images.basename(str(service.get("image") or "")) in _BARE
-    if images.basename(str(service.get("image") or "")) == "mc":
+    image = images.basename(str(service.get("image") or ""))
+    if not given and not service.get("build"):
+        return image in _BARE and not service.get("tty") and not service.get("stdin_open")
+    if image == "mc":
         return bool(given) and not _ON_AND_ON.search(" ".join(given))
     found = list(programs(given))
     return bool(found) and all(_ENDING.fullmatch(program) for program in found)
