@@ -277,9 +277,9 @@ class Engine:
         return sum(" up " in each for each in self.said)
 
 
-def bring(engine: Engine, folder: Path, image: str) -> Accessories:
+def bring(engine: Engine, folder: Path, image: str, seconds: int = 1) -> Accessories:
     found = Accessories("shop", folder, Docker(engine))
-    found.bring({"services": {"db": {"image": image}}}, [], [], back=False, seconds=1)
+    found.bring({"services": {"db": {"image": image}}}, [], [], back=False, seconds=seconds)
     return found
 
 
@@ -298,6 +298,26 @@ def test_one_that_does_not_come_up_is_as_it_was_before(tmp_path):
         bring(engine, tmp_path, "mysql:9")
     assert engine.image == "mysql:8.0"
     assert json.loads((tmp_path / "compose.json").read_text())["services"]["db"]["image"] == "mysql:8.0"
+
+
+def test_one_that_ends_again_and_again_is_not_taken_for_up_between_two_starts(tmp_path):
+    class Looping(Engine):
+        looks = 0
+
+        def __call__(self, words: list[str], **more: Any) -> tuple[int, str, str]:
+            if self.image == "mysql:9" and words[1] == "ps":
+                self.looks += 1
+                status = "restarting\tRestarting (1) 1 second ago" if self.looks % 3 == 0 else f"running\tUp {self.looks % 3} seconds"
+                return 0, f"shop-accessories-db-1\t{status}\t\tshop-accessories\tdb\n", ""
+            if "{{.RestartCount}}" in words:
+                return 0, f"{self.looks}\n", ""
+            return super().__call__(words, **more)
+
+    engine = Looping()
+    bring(engine, tmp_path, "mysql:8.0")
+    with pytest.raises(BerthError, match=r"(?s)does not come up: db Restarting \(1\) 1 second ago.*unknown variable"):
+        bring(engine, tmp_path, "mysql:9", seconds=10)
+    assert engine.image == "mysql:8.0"
 
 
 def test_a_run_that_was_killed_before_they_began_anew_is_made_up_for(tmp_path):

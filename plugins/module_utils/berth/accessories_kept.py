@@ -24,6 +24,9 @@ from .writing import write
 _LOOK_SECONDS = 0.2
 # Docker waits ever longer in between: some three seconds have passed by then.
 _MOST_RESTARTS = 5
+# A server that refuses its settings or its data says so within that, also on a busy machine. A release's containers are believed sooner: its
+# front door is asked itself, and they take no data with them.
+_SETTLE_SECONDS = 5
 _STOP_SECONDS = "60"
 # What services need of a Compose model beside themselves.
 _NEEDED = ("volumes", "secrets", "configs")
@@ -53,8 +56,7 @@ class Accessories:
         """Which of them is not well, and why; the empty string where all are."""
         if not self._file.is_file():
             return ""
-        waiting, failed = standing.look(self.model().get("services") or {}, self.found())
-        return "; ".join(f"{name} {why}" for name, why in {**failed, **waiting}.items())
+        return _told(*standing.look(self.model().get("services") or {}, self.found()))
 
     def bring(self, wanted: Mapping[str, Any], held: Iterable[str], rivals: Iterable[str], *, back: bool, seconds: int) -> None:
         """Let those that a release wants run. Raises :class:`BerthError`; then they run as they did before, where they can.
@@ -92,19 +94,22 @@ class Accessories:
         if code != 0:
             raise BerthError(reason(out, err))
         end = time.monotonic() + seconds
-        while problem := self.problem():
-            if self._hopeless(model["services"]) or time.monotonic() > end:
+        while True:
+            found = self.found()
+            waiting, failed = standing.look(model["services"], found, settle=_SETTLE_SECONDS)
+            if not waiting and not failed:
+                break
+            if failed or self._is_hopeless(found) or time.monotonic() > end:
                 _code, logs, more = self._docker(*self._compose("logs", "--no-color", "--tail", "20"))
-                raise BerthError("\n".join([problem, "Last log lines:", *(logs + more).splitlines()[-30:]]))
+                raise BerthError("\n".join([_told(waiting, failed), "Last log lines:", *(logs + more).splitlines()[-30:]]))
             time.sleep(_LOOK_SECONDS)
         write(self._up, digest(model))
 
-    def _hopeless(self, services: Mapping[str, Any]) -> bool:
-        """Whether one has failed, or ends as often as it is started: the app is without it meanwhile."""
-        found = self.found()
-        again = [each["name"] for each in found if each["state"] == "restarting"]
+    def _is_hopeless(self, containers: Iterable[Mapping[str, str]]) -> bool:
+        """Whether one ends as often as it is started: the app is without it meanwhile."""
+        again = [each["name"] for each in containers if each["state"] == "restarting"]
         counts = self._docker("inspect", "--format", "{{.RestartCount}}", *again)[1].split() if again else []
-        return bool(standing.look(services, found)[1]) or any(int(each) >= _MOST_RESTARTS for each in counts)
+        return any(int(each) >= _MOST_RESTARTS for each in counts)
 
     def _is_up(self, model: Mapping[str, Any]) -> bool:
         return self._up.is_file() and self._up.read_text(encoding="utf-8") == digest(model)
@@ -170,6 +175,10 @@ class Accessories:
     def _compose(self, *words: str) -> tuple[str, ...]:
         named = ("--file", str(self._file), "--project-directory", str(self.folder), "--project-name", self._project)
         return ("compose", "--ansi", "never", *named, *words)
+
+
+def _told(waiting: Mapping[str, str], failed: Mapping[str, str]) -> str:
+    return "; ".join(f"{name} {why}" for name, why in {**waiting, **failed}.items())
 
 
 def merged(before: Mapping[str, Any], wanted: Mapping[str, Any], held: Iterable[str], *, back: bool) -> dict[str, Any]:

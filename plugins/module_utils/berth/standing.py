@@ -14,8 +14,8 @@ _DONE = "Exited (0)"
 _ONCE = frozenset(
     "migrate migration migrations migrator seed seeds seeder init initializer setup provision createbucket createbuckets".split()
 )
-# A service that says nothing of its health is believed to be well when it has run for a second.
-_JUST_BEGUN = "Less than a second"
+# How long Docker says that a container has run without a break, where that is less than a minute.
+_JUST_BEGUN = re.compile(r"Up (?:Less than a second|(\d+) seconds?)")
 
 
 def restarts(service: Mapping[str, Any]) -> str | None:
@@ -100,12 +100,12 @@ def _within(path: str, folder: str) -> bool:
 
 
 def look(
-    services: Mapping[str, Mapping[str, Any]], containers: Sequence[Mapping[str, str]], door: str | None = None
+    services: Mapping[str, Mapping[str, Any]], containers: Sequence[Mapping[str, str]], door: str | None = None, settle: int = 1
 ) -> tuple[dict[str, str], dict[str, str]]:
     """What is not there yet, and what will not be: service to reason, each.
 
     ``containers``: those of the release, as ``docker ps`` has them: service, state, status. ``door``: a service that is asked itself, and need
-    not have run for a while.
+    not have run for a while. ``settle``: the seconds after which one that says nothing of its health is believed to be well.
     """
     waiting, failed, once = {}, {}, one_shots(services)
     for name, service in services.items():
@@ -126,13 +126,14 @@ def look(
                 continue
             elif state in ("exited", "dead"):
                 failed[name] = f"ended ({status})"
-            elif state != "running" or "health: starting" in status or (name != door and _fresh(status)):
+            elif state != "running" or "health: starting" in status or (name != door and _fresh(status, settle)):
                 waiting[name] = status or state
     return waiting, failed
 
 
-def _fresh(status: str) -> bool:
-    return _JUST_BEGUN in status and "(healthy)" not in status
+def _fresh(status: str, seconds: int) -> bool:
+    found = _JUST_BEGUN.match(status)
+    return found is not None and int(found[1] or 0) < seconds and "(healthy)" not in status
 
 
 def _wanted(service: Mapping[str, Any]) -> int:
