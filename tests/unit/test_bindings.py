@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from berth.bindings import Backing, Bindings, bind
-from berth.connections import read_connection
+from berth.connections import Connection, read_connection
 from berth.problems import BerthError
 from berth.references import read_url
 from berth.variables import hoist, override, summary
@@ -65,6 +65,10 @@ def test_the_course_app_where_host_user_and_database_have_one_text():
         ("REDIS_USE_SSL", "0", "1"),
         ("DSN", "host=db port=5432 user=old dbname=old", "host=pg.example.com port=5433 user=shop dbname=shop sslmode=require"),
         ("RDS_HOSTNAME", "postgres", "pg.example.com"),
+        ("DB_URL", "jdbc:p6spy:postgresql://db:5432/old", "jdbc:p6spy:postgresql://pg.example.com:5433/shop?sslmode=require"),
+        ("ConnectionStrings__Redis", "redis:6379", "cache.example.com:6379,ssl=true"),
+        ("CacheSettings__ConnectionString", "redis", "cache.example.com:6379,ssl=true"),
+        ("REDIS_OPTIONS", "redis:6379,abortConnect=false,sslHost=a", "cache.example.com:6379,ssl=true,abortConnect=false"),
     ],
 )
 def test_a_value_is_led_to_the_connection(variable, old, new):
@@ -145,6 +149,14 @@ def test_a_url_with_a_password_becomes_the_secret_that_holds_the_url():
     assert result.environment == {}
 
 
+@pytest.mark.parametrize("layers", ["vertx-reactive", "r2dbc:pool", "r2dbc"])
+def test_layers_before_the_scheme_stay_and_the_user_is_named_where_the_password_comes_apart(layers):
+    environment = {"DB_URL": f"{layers}:postgresql://db/old", "DB_PASSWORD": "old"}
+    result = bound(environment)
+    assert result.environment == {"DB_URL": f"{layers}:postgresql://shop@pg.example.com:5433/shop?sslmode=require"}
+    assert result.secrets == {"DB_PASSWORD": "arn:password"}
+
+
 def test_a_url_that_the_secret_cannot_stand_for_is_unbound():
     result = bound({"DATABASE_URL": "postgresql+asyncpg://postgres:p4ssw0rd@db/old"})
     assert [entry["variable"] for entry in result.unbound] == ["DATABASE_URL"]
@@ -168,6 +180,17 @@ def test_a_plain_password_is_percent_encoded_in_a_file_for_root():
     result = bound(environment, postgres={"password": "p@ss/w:rd#1", "password_ref": None, "url_ref": None}, literal=True).environment
     assert result["PGPASSWORD"] == "p@ss/w:rd#1"
     assert result["DATABASE_URL"] == "postgres://shop:p%40ss%2Fw%3Ard%231@pg.example.com:5433/shop?sslmode=require"
+
+
+@pytest.mark.parametrize("old", ["redis:6379", "redis:6379,password=old,defaultDatabase=1", "redis:6379,user=default,password=old"])
+def test_the_clients_of_dotnet_get_the_password_of_redis_where_root_alone_reads_it(old):
+    kept = "".join(f",{each}" for each in old.split(",") if each.startswith("defaultDatabase"))
+    connections = {"redis": Connection("redis", "10.0.0.8", 6379, password="p+w")}
+    environment = {"ConnectionStrings__Redis": old}
+    assert bind("api", environment, BACKING, connections, literal=True).environment == {
+        "ConnectionStrings__Redis": f"10.0.0.8:6379,password=p+w{kept}"
+    }
+    assert "never written" in bind("api", environment, BACKING, connections, literal=False).unbound[0]["reason"]
 
 
 def test_without_a_connection_every_reference_is_unbound_and_left_out():

@@ -3,7 +3,8 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import pytest
-from berth.references import read_host_port, read_keywords, read_name, read_url
+from berth.connection_strings import read_keywords
+from berth.references import read_host_port, read_name, read_url
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -8,8 +8,9 @@ import re
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from .connections import Connection, field_value, keywords_for, url_for
-from .references import POSTGRES_SCHEMES, REDIS_SCHEMES, Name, Url, read_host_port, read_keywords, read_name, read_url
+from .connection_strings import Keywords, Options, is_dotnet, read_keywords, read_options, string_for
+from .connections import Connection, field_value, url_for
+from .references import POSTGRES_SCHEMES, REDIS_SCHEMES, Name, Url, read_host_port, read_name, read_url
 
 VENDORS = frozenset({"postgres", "postgresql", "pgsql", "pg", "redis", "mysql", "sqlite", "mongo", "mongodb"})
 
@@ -28,7 +29,7 @@ class Bindings(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """That a variable refers to a backing service: which one, by which field, in which shape (field, url, address, keywords, list)."""
+    """That a variable refers to a backing service: which one, by which field, in which shape (field, url, address, keywords, options, list)."""
 
     backing: str
     field: str
@@ -55,7 +56,7 @@ def references(environment: Mapping[str, str | None], backing: Backing) -> dict[
     found: dict[str, Reference] = {}
     hosts: list[tuple[Name, str | None]] = []  # each variable that says where something is, and the backing service, if one
     for variable, value in environment.items():
-        reference = _by_value(names[variable], value, backing)
+        reference = _by_value(variable, names[variable], value, backing)
         if reference:
             found[variable] = reference
             hosts.append((names[variable], reference.backing))
@@ -74,7 +75,7 @@ def _says_where(name: Name, value: str | None) -> bool:
     return bool(value) and (name.field == "host" or read_url(value or "") is not None)
 
 
-def _by_value(name: Name, value: str | None, backing: Backing) -> Reference | None:
+def _by_value(variable: str, name: Name, value: str | None, backing: Backing) -> Reference | None:
     if not value or name.by_file:
         return None
     url = read_url(value)
@@ -85,6 +86,10 @@ def _by_value(name: Name, value: str | None, backing: Backing) -> Reference | No
     if keywords:
         target = backing.names.get(keywords.field("host") or "")
         return Reference(target, "url", "keywords") if target else None
+    options = read_options(value)
+    target = next((backing.names[host] for host in options.hosts if host in backing.names), None) if options else None
+    if options and target and _family(backing.engines[target]) == "redis" and (options.pairs or is_dotnet(variable)):
+        return Reference(target, "url", "options")
     pair = read_host_port(value)
     if pair and pair[0] in backing.names:
         return Reference(backing.names[pair[0]], "address", "address")
@@ -232,8 +237,9 @@ class _Writer:
             return "unbound", "it names a file that holds the value; let the app read the variable without _FILE"
         if reference.shape == "address":
             return "value", connection.address
-        if reference.shape == "keywords":
-            return self._keywords(old)
+        string = {"keywords": read_keywords, "options": read_options}.get(reference.shape, lambda _old: None)(old)
+        if string is not None:
+            return self._string(string)
         url = read_url(old) if reference.field == "url" else None
         if reference.field == "url":
             return self._url(url) if url else self._unwritten_url()
@@ -278,12 +284,11 @@ class _Writer:
             return "unbound", "the URL that url_ref holds has another form; let the app take host, port and password apart"
         return "unbound", "a URL with its password is never written into this file; give url_ref to the connection"
 
-    def _keywords(self, old: str) -> tuple[str, str]:
-        keywords = read_keywords(old)
-        assert keywords is not None
+    def _string(self, old: Keywords | Options) -> tuple[str, str]:
         connection = self.connection
-        if keywords.field("password") is None or not connection.authenticated:
-            return "value", keywords_for(connection, keywords, None)
+        apart = old.field("password") is None if isinstance(old, Keywords) else self.password_apart
+        if apart or not connection.authenticated:
+            return "value", string_for(connection, old, None)
         if connection.password and self.literal:
-            return "value", keywords_for(connection, keywords, connection.password)
+            return "value", string_for(connection, old, connection.password)
         return "unbound", "a connection string with its password is never written into this file; let the app take its password apart"

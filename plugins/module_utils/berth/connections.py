@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
 from .problems import BerthError, suggestion
-from .references import Keywords, Url, keyword_field, percent_encoded
+from .references import Url, percent_encoded
 
 ENGINE_PORTS = {"postgres": 5432, "redis": 6379, "valkey": 6379}
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -131,22 +131,3 @@ def url_for(connection: Connection, old: Url, password: str | None) -> str:
     if query:
         text += "?" + urlencode(query)
     return text + (f"#{old.fragment}" if old.fragment else "")
-
-
-def keywords_for(connection: Connection, old: Keywords, password: str | None) -> str:
-    """A keyword connection string like ``old`` that leads to ``connection``."""
-    values = {
-        "host": connection.host,
-        "port": str(connection.port),
-        "username": connection.username,
-        "database": connection.database,
-        "password": password,
-        "sslmode": connection.sslmode,
-    }
-    pairs = [(keyword, values.get(keyword_field(keyword) or "") or value) for keyword, value in old.pairs]
-    if old.field("port") is None:
-        pairs.append(("Port" if old.separator == ";" else "port", str(connection.port)))
-    if connection.sslmode and old.field("sslmode") is None:
-        pairs.append(("SSL Mode" if old.separator == ";" else "sslmode", connection.sslmode))
-    quoted = [f"{key}='{value}'" if old.separator == " " and " " in value else f"{key}={value}" for key, value in pairs]
-    return old.separator.join(quoted)

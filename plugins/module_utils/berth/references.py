@@ -140,10 +140,11 @@ class Url(NamedTuple):
     @property
     def base(self) -> str:
         """The scheme that says the engine: ``postgresql`` of ``jdbc:postgresql`` and of ``postgresql+asyncpg``."""
-        return re.sub(r"^(?:jdbc|r2dbc):(?:pool:)?", "", self.scheme).split("+")[0].lower()
+        return self.scheme.rpartition(":")[2].split("+")[0].lower()
 
 
-_SCHEME = r"^(?P<scheme>(?:(?:jdbc|r2dbc):(?:pool:)?)?[A-Za-z][A-Za-z0-9+.-]*)://"
+# Java's layers before the engine's scheme: jdbc:, r2dbc:pool:, vertx-reactive:, jdbc:p6spy:.
+_SCHEME = r"^(?P<scheme>(?:[A-Za-z][A-Za-z0-9-]*:){0,3}[A-Za-z][A-Za-z0-9+.-]*)://"
 _REST = r"(?P<hosts>[^/?#@]+)(?:/(?P<path>[^?#]*))?(?:\?(?P<query>[^#]*))?(?:#(?P<fragment>.*))?$"
 _URL = re.compile(_SCHEME + r"(?:(?P<user>[^@/?#:]*)(?::(?P<password>[^@/?#]*))?@)?" + _REST, re.DOTALL)
 # As people write it: a password with a raw slash, hash, question mark or at sign.
@@ -182,57 +183,6 @@ def read_host_port(value: str) -> tuple[str, str] | None:
     """``redis:6379`` as host and port; None for any other shape."""
     found = re.match(r"^([A-Za-z0-9][A-Za-z0-9._-]*):(\d{1,5})$", value.strip())
     return (found[1], found[2]) if found else None
-
-
-# The keywords of libpq's and of .NET's connection strings, squeezed and lowered, to the field they hold.
-_KEYWORDS = {
-    "host": "host",
-    "server": "host",
-    "datasource": "host",
-    "hostaddr": "host",
-    "port": "port",
-    "user": "username",
-    "userid": "username",
-    "uid": "username",
-    "username": "username",
-    "password": "password",
-    "pwd": "password",
-    "dbname": "database",
-    "database": "database",
-    "initialcatalog": "database",
-    "sslmode": "sslmode",
-}
-
-
-class Keywords(NamedTuple):
-    """A keyword connection string: pairs of keyword as written and value, and the separator between pairs."""
-
-    pairs: tuple[tuple[str, str], ...]
-    separator: str
-
-    def field(self, name: str) -> str | None:
-        """The value of a field (host, port, username, password, database, sslmode), or None."""
-        return next((value for keyword, value in self.pairs if keyword_field(keyword) == name), None)
-
-
-def keyword_field(keyword: str) -> str | None:
-    """The connection field that a keyword holds: ``database`` of ``Initial Catalog``."""
-    return _KEYWORDS.get(re.sub(r"[\s_]", "", keyword).lower())
-
-
-def read_keywords(value: str) -> Keywords | None:
-    """``host=db port=5432 user=a`` or ``Host=db;Port=5432;Username=a``; None for any other shape."""
-    if "://" in value:
-        return None
-    separator = ";" if ";" in value else " "
-    pairs = []
-    for part in filter(None, (part.strip() for part in value.split(separator))):
-        keyword, equals, text = part.partition("=")
-        if not equals:
-            return None
-        pairs.append((keyword.strip(), text.strip().strip("'")))
-    result = Keywords(tuple(pairs), separator)
-    return result if result.field("host") is not None else None
 
 
 def percent_encoded(text: str) -> str:

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from .connection_strings import read_keywords
 from .dockerfiles import base_image, read_text
 from .images import ENGINES, Engine, basename, engine_of, is_proxy
 from .keepers import is_no_door, is_tool
 from .problems import BerthError, listed, suggestion
-from .references import read_host_port, read_keywords, read_name, read_url
+from .references import read_host_port, read_name, read_url
 from .serving import serves
 
 Services = Mapping[str, Mapping[str, Any]]
