@@ -14,6 +14,7 @@ ENGINES = {
     "postgresql-repmgr": "postgres",
     "postgis": "postgres",
     "pgvector": "postgres",
+    "pgautoupgrade": "postgres",
     "timescaledb": "postgres",
     "timescaledb-ha": "postgres",
     "redis": "redis",
