@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -22,7 +23,9 @@ from berth.edge import RELOAD
 
 from rehearsal import certificates, containers, server, stack
 from rehearsal.digitalocean import api, machines, registry
+from rehearsal.rules import kill_tree
 from tests.machine.conftest import APP, ROOT, App, Cloud, at_length, eventually, ip_range
+from tests.machine.interrupted import start
 from tests.machine.load import Load
 
 pytestmark = pytest.mark.docker
@@ -370,6 +373,29 @@ for name in postgres/tls/server.pem redis/tls/server.pem authority/ca.pem; do op
 sha256sum postgres/secrets/* redis/secrets/*
 docker inspect --format '{{.Name}} {{.State.StartedAt}}' berth-postgres berth-redis
 """
+
+
+def test_a_second_run_is_refused_while_one_is_at_work_and_goes_through_when_that_one_was_killed(app: Droplets):
+    held = "flock --nonblock /run/berth.lock true || cat /run/berth.lock"
+    now = json.loads(app.on("app-1", "cat /srv/berth/*/current.json"))["release"]
+    told = ("-e", f"app_name={app.name}", "-e", f"app_project={app.project}", *RANGE)
+    first = start(Cloud(app.environment, "inventories/digitalocean"), "site.yml", *told)
+    try:
+        assert eventually(lambda: all(f'"process": {first.pid}' in app.on(name, held) for name in ("app-1", "data-1")))
+        # Somebody who is asked something, say, and stays away.
+        os.kill(first.pid, signal.SIGSTOP)
+        done = app.playbook("rollback.yml", "-e", f"app_release={now}")
+        assert done.returncode != 0
+        said = " ".join(done.stdout.split())
+        assert "is at work on this machine, with site.yml since 20" in said, said[-3000:]
+        assert "Nothing was changed" in said
+        assert app.playbook("status.yml").returncode == 0
+    finally:
+        kill_tree(first.pid)
+        first.communicate()
+    done = app.playbook("rollback.yml", "-e", f"app_release={now}")
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert eventually(lambda: app.on("app-1", held) == "")
 
 
 @pytest.mark.alone

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -199,6 +200,17 @@ def test_one_that_cannot_be_paused_is_said(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     with pytest.raises(BackupError, match="db is not running"), still(["db"], 5):
         raise AssertionError("it was not paused")
+
+
+@pytest.mark.parametrize(("stood", "whole"), [("true true", True), ("true false", False), ("true", False)])
+def test_a_copy_during_which_one_was_let_go_is_of_no_moment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stood: str, whole: bool):
+    docker = tmp_path / "docker"
+    docker.write_text(f'#!/bin/sh\n[ "$1" != inspect ] || printf "%s\\n" {stood}\necho "$@" >> {tmp_path}/calls\n')
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with contextlib.nullcontext() if whole else pytest.raises(BackupError, match="let go while it was copied"), still(["db", "web"], 5):
+        pass
+    assert "unpause db web" in (tmp_path / "calls").read_text()
 
 
 def test_accessories_run_on_copies_apart_from_all_else(tmp_path: Path):

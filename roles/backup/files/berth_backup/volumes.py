@@ -99,7 +99,10 @@ def _inspected(containers: Sequence[str]) -> list[dict[str, Any]]:
 
 @contextlib.contextmanager
 def still(containers: Collection[str], seconds: float) -> Iterator[None]:
-    """Containers that run stand still meanwhile: at most so many ``seconds``, and not for longer than this process lives."""
+    """Containers that run stand still meanwhile: at most so many ``seconds``, and not for longer than this process lives.
+
+    Raises :class:`BackupError` where one did not until the end, as when somebody stops it: Docker lets it go on for that.
+    """
     if not containers:
         yield
         return
@@ -109,6 +112,9 @@ def still(containers: Collection[str], seconds: float) -> Iterator[None]:
         try:
             check("the containers that write cannot be paused", "docker", "pause", *containers)
             yield
+            stood = run("docker", "inspect", "--format", "{{.State.Paused}}", *containers)[1].split()
+            if stood.count("true") < len(containers):
+                raise BackupError("containers that write were let go while it was copied")
         finally:
             run("docker", "unpause", *containers)
             with contextlib.suppress(BrokenPipeError):
