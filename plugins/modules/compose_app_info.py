@@ -83,6 +83,13 @@ services:
     health:
       description: What its healthcheck says (healthy, unhealthy, starting), or an empty string where it has none.
       type: str
+databases:
+  description:
+    - Names of databases beside the app's own that services ask for in the same PostgreSQL server. The app's own is what the store's image is told to make,
+      or what most services ask for.
+  type: list
+  elements: str
+  returned: success
 front_door:
   description: Name of the service that visitors reach, or null where there is none or more than one.
   type: str

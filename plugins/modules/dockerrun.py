@@ -62,6 +62,12 @@ options:
       database:
         description: Name of the database. A Redis index stays as the app has it, where none is given.
         type: str
+      databases:
+        description:
+          - Databases beside that one in the same server, which are called as in the Compose file. A variable that names yet another one is unbound where services
+            name several, since they would lie in one.
+        type: list
+        elements: str
       username:
         description: Name of the user.
         type: str

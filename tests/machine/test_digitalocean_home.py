@@ -33,11 +33,14 @@ NAME = "fibonacci-test"
 RANGE = ("-e", f"digitalocean_ip_range={ip_range(0)}")
 
 
-# What a release does to the database before it serves, and what tells how often that was; by what is built for the API, under its name.
+# What a release does before it serves, and what tells how often that was; by what is built for the API, under its name, in a database beside
+# the API's own.
 MIGRATE = """
   migrate:
     image: fibonacci/api
-    environment: *stores
+    environment:
+      <<: *stores
+      PGDATABASE: audit
     restart: "no"
     command:
       - node
@@ -280,8 +283,8 @@ def test_the_database_refuses_a_wrong_password_plain_text_and_the_superuser(app:
 
 
 def migrations(app: Droplets) -> int:
-    """How often a release has migrated the database."""
-    query = f"psql -qAt -d {NAME.replace('-', '_')} -c 'select count(*) from migrated'"
+    """How often a release has migrated its database."""
+    query = "psql -qAt -d audit -c 'select count(*) from migrated'"
     return int(app.on("data-1", f"docker exec -u postgres berth-postgres {query}"))
 
 

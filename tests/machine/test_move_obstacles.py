@@ -142,5 +142,7 @@ def test_of_several_databases_one_has_to_be_named():
     try:
         with pytest.raises(BerthError, match=r"holds the databases other, shop; name the app's with -e migrate_database=NAME"):
             stores(OLD, named="")
+        (said,) = migration_postgres.remarks(stores(OLD))
+        assert said == "other of the same server stay behind: move them by pg_dump and pg_restore"
     finally:
         sql(OLD, "drop database other")

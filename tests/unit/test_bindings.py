@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from berth.bindings import Backing, Bindings, bind
+from berth.bindings import Bindings, bind
 from berth.connections import Connection, read_connection
 from berth.problems import BerthError
 from berth.references import read_url
+from berth.referring import Backing
 from berth.variables import hoist, override, summary
 from hypothesis import given
 from hypothesis import strategies as st
@@ -122,6 +123,17 @@ def test_a_prefix_is_shared_and_a_port_of_the_app_is_not_taken_for_the_databases
 def test_a_databases_name_is_led_to_the_new_one_also_where_it_is_called_as_a_vendor():
     result = bound({"DB_HOST": "db", "DB_NAME": "postgres", "DATABASE": "postgres"})
     assert result.environment == {"DB_HOST": "pg.example.com", "DB_NAME": "shop", "DATABASE": "postgres"}
+
+
+def test_variables_without_a_prefix_are_of_the_one_host_that_there_is():
+    assert bound({"HOST": "db", "USER": "odoo", "PASSWORD": "x", "PORT": "5432"}).environment == {
+        "HOST": "pg.example.com",
+        "USER": "shop",
+        "PORT": "5433",
+    }
+    own = {"HOST": "0.0.0.0", "USER": "node", "PASSWORD": "x", "PORT": "5432"}
+    assert bound(own).environment == own
+    assert bound({"HOST": "db", "PORT": "3000", "NAME": "web"}).environment == {"HOST": "pg.example.com", "PORT": "3000", "NAME": "web"}
 
 
 def test_words_that_are_written_as_one_are_read_behind_an_apps_name_too():

@@ -13,7 +13,7 @@ from berth.connections import read_connection
 ROLES = Path(__file__).parents[2] / "roles"
 FACTS = {"postgres": "postgres_connection", "redis": "redis_connection", "platform": "platform_connection", "app": "app_url"}
 # What every connection of a slot says; a password, or a reference to one.
-KEYS = {"postgres": {"engine", "host", "port", "database", "username", "tls"}, "redis": {"engine", "host", "port", "tls"}}
+KEYS = {"postgres": {"engine", "host", "port", "database", "databases", "username", "tls"}, "redis": {"engine", "host", "port", "tls"}}
 SLOT_ROLES = [(slot, path.name) for slot in FACTS for path in sorted(ROLES.glob(f"{slot}_*"))]
 
 
@@ -47,7 +47,7 @@ def test_a_role_publishes_what_its_slot_promises(slot: str, role: str):
         if slot in KEYS:
             assert set(each) >= KEYS[slot]
             assert {"password", "password_ref"} & set(each)
-            plain = {**each, "host": "10.0.0.1", "port": 5432, "engine": slot, "tls": "require"}
+            plain = {**each, "host": "10.0.0.1", "port": 5432, "engine": slot, "tls": "require", "databases": []}
             assert read_connection(slot, plain, slot).authenticated
 
 

@@ -8,11 +8,10 @@ import re
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from .connection_strings import Keywords, Options, is_dotnet, read_keywords, read_options, string_for
+from .connection_strings import Keywords, Options, database_in, read_keywords, read_options, string_for
 from .connections import Connection, field_value, url_for
-from .references import POSTGRES_SCHEMES, REDIS_SCHEMES, Name, Url, read_host_port, read_name, read_url
-
-VENDORS = frozenset({"postgres", "postgresql", "pgsql", "pg", "redis", "mysql", "sqlite", "mongo", "mongodb"})
+from .references import POSTGRES_SCHEMES, REDIS_SCHEMES, Url, read_url
+from .referring import Backing, Reference, references
 
 
 class Bindings(NamedTuple):
@@ -26,120 +25,6 @@ class Bindings(NamedTuple):
     secrets: dict[str, str]
     bound: list[dict[str, str]]
     unbound: list[dict[str, str]]
-
-
-class Reference(NamedTuple):
-    """That a variable refers to a backing service: which one, by which field, in which shape (field, url, address, keywords, options, list)."""
-
-    backing: str
-    field: str
-    shape: str
-
-
-class Backing(NamedTuple):
-    """The backing services: ``engines``, service to postgres, redis or valkey; ``names``, every name it goes by to the service;
-    ``others``: names of services that stay containers.
-    """
-
-    engines: Mapping[str, str]
-    names: Mapping[str, str]
-    others: frozenset[str] = frozenset()
-
-
-def references(environment: Mapping[str, str | None], backing: Backing) -> dict[str, Reference]:
-    """Which variables of one service refer to a backing service.
-
-    First by the value's shape (a URL, ``host:port``, a connection string whose host is a backing service), then by the name: what
-    asks for a host and holds a backing service's name, and what shares such a variable's prefix.
-    """
-    names = {variable: read_name(variable) for variable in environment}
-    found: dict[str, Reference] = {}
-    hosts: list[tuple[Name, str | None]] = []  # each variable that says where something is, and the backing service, if one
-    for variable, value in environment.items():
-        reference = _by_value(variable, names[variable], value, backing)
-        if reference:
-            found[variable] = reference
-            hosts.append((names[variable], reference.backing))
-        elif names[variable].field in ("host", "url") and _says_where(names[variable], value):
-            hosts.append((names[variable], None))
-    for variable, value in environment.items():
-        if variable not in found and names[variable].field:
-            target = _by_name(names[variable], value, hosts, backing)
-            if target:
-                found[variable] = Reference(target, names[variable].field or "", "file" if names[variable].by_file else "field")
-    return found
-
-
-def _says_where(name: Name, value: str | None) -> bool:
-    # An engine's URL that is empty or holds no URL says nothing; a host does, whatever it is.
-    return bool(value) and (name.field == "host" or read_url(value or "") is not None)
-
-
-def _by_value(variable: str, name: Name, value: str | None, backing: Backing) -> Reference | None:
-    if not value or name.by_file:
-        return None
-    url = read_url(value)
-    if url:
-        target = next((backing.names[host] for host in url.hosts if host in backing.names), None)
-        return Reference(target, "url", "url") if target else None
-    keywords = read_keywords(value)
-    if keywords:
-        target = backing.names.get(keywords.field("host") or "")
-        return Reference(target, "url", "keywords") if target else None
-    options = read_options(value)
-    target = next((backing.names[host] for host in options.hosts if host in backing.names), None) if options else None
-    if options and target and _family(backing.engines[target]) == "redis" and (options.pairs or is_dotnet(variable)):
-        return Reference(target, "url", "options")
-    pair = read_host_port(value)
-    if pair and pair[0] in backing.names:
-        return Reference(backing.names[pair[0]], "address", "address")
-    lone = name.head in ("REDIS", "VALKEY", "POSTGRES", "POSTGRESQL") and name.field is None
-    if (name.field in ("host", "url") or lone) and value.strip() in backing.names:
-        return Reference(backing.names[value.strip()], "host", "field")
-    for part in re.split(r"[\s,;]+", value):
-        pair, url = read_host_port(part), read_url(part)
-        host = pair[0] if pair else url.hosts[0] if url else ""
-        if host in backing.names:
-            return Reference(backing.names[host], "address", "list")
-    return None
-
-
-def _by_name(name: Name, value: str | None, hosts: list[tuple[Name, str | None]], backing: Backing) -> str | None:
-    """The backing service that a variable means by its name alone."""
-    if name.engine == "other" or not (name.field in ("tls", "sslmode") or not _is_vendor(name, value)):
-        return None
-    speaks = name.engine is not None or name.generic
-    same = [target for host, target in hosts if host.head == name.head and (name.head or speaks)]
-    same = same or [target for host, target in hosts if speaks and host.prefix == name.prefix and host.engine in (None, name.engine)]
-    if same:
-        target = same[0]
-        # DB_HOST may name one store, and REDIS_PORT beside it is still the other's.
-        return target if target and _fits(name, backing.engines[target]) else None
-    if name.field in ("host", "url") and value:
-        return None  # it names a host which is no service
-    if not speaks:
-        return None
-    family = name.engine or "postgres"
-    elsewhere = any(target is None and host.field in ("host", "url") and _family_of(host) == family for host, target in hosts)
-    candidates = [service for service, engine in backing.engines.items() if _family(engine) == family]
-    return candidates[0] if len(candidates) == 1 and not elsewhere else None
-
-
-def _is_vendor(name: Name, value: str | None) -> bool:
-    # DATABASE=postgres says which vendor, where DB_NAME=postgres says which database.
-    return name.field == "database" and name.head == "" and (value or "").lower() in VENDORS
-
-
-def _family(engine: str) -> str:
-    return "redis" if engine == "valkey" else engine
-
-
-def _family_of(name: Name) -> str | None:
-    return name.engine or ("postgres" if name.generic else None)
-
-
-def _fits(name: Name, engine: str) -> bool:
-    return name.engine in (None, _family(engine))
 
 
 def bind(
@@ -231,6 +116,8 @@ class _Writer:
 
     def write(self, reference: Reference, old: str) -> tuple[str, str]:
         connection = self.connection
+        if why := connection.why_not(database_in(old, reference.shape, reference.field)):
+            return "unbound", why
         if reference.shape == "list":
             return "unbound", "the value names it among others; set the variable in a production Compose file"
         if reference.shape == "file":
@@ -278,7 +165,8 @@ class _Writer:
             return "value", url_for(connection, old, None)
         if connection.password and self.literal:
             return "value", url_for(connection, old, connection.password)
-        if connection.url_ref and not jdbc and "+" not in old.scheme and (connection.family == "postgres" or old.path in ("", "0")):
+        own = old.path not in connection.databases if connection.family == "postgres" else old.path in ("", "0")
+        if connection.url_ref and not jdbc and "+" not in old.scheme and own:
             return "secret", connection.url_ref
         if connection.url_ref:
             return "unbound", "the URL that url_ref holds has another form; let the app take host, port and password apart"

@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .bindings import Backing, Bindings, Reference, led, references
+from .bindings import Bindings, led
 from .connections import Connection
 from .references import read_name
+from .referring import Backing, Reference, references
 
 KINDS = ("secrets", "configs")
 # Where a store's image reads what it is set up with from a file.

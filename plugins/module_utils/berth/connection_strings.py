@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import re
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from .connections import Connection
-from .references import read_host_port
+from .references import read_host_port, read_url
 
 # The keywords of libpq's and of .NET's connection strings, squeezed and lowered, to the field they hold.
 _KEYWORDS = {
@@ -75,6 +76,17 @@ class Options(NamedTuple):
 _DOTNET = re.compile(r"connection_?strings?__|__(?:.*_)?(?:connection_?string|configuration)$", re.IGNORECASE)
 
 
+def database_in(value: str, shape: str, field: str) -> str:
+    """The database that a value names, or the empty string. ``shape`` and ``field``: as :class:`referring.Reference` has them."""
+    if field == "url" and shape in ("url", "field"):
+        url = read_url(value)
+        return unquote(url.path) if url else ""
+    if shape == "keywords":
+        keywords = read_keywords(value)
+        return (keywords.field("database") or "") if keywords else ""
+    return value if (shape, field) == ("field", "database") else ""
+
+
 def is_dotnet(variable: str) -> bool:
     """Whether .NET reads a variable as a connection string: one that is bare hosts has no place for a password, or TLS, but its options."""
     return _DOTNET.search(variable) is not None
@@ -106,7 +118,7 @@ def _keywords_for(connection: Connection, old: Keywords, password: str | None) -
         "host": connection.host,
         "port": str(connection.port),
         "username": connection.username,
-        "database": connection.database,
+        "database": connection.database_for(old.field("database") or ""),
         "password": password,
         "sslmode": connection.sslmode,
     }

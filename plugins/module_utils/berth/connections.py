@@ -7,18 +7,22 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, unquote, urlencode
 
 from .problems import BerthError, suggestion
 from .references import Url, percent_encoded
 
 ENGINE_PORTS = {"postgres": 5432, "redis": 6379, "valkey": 6379}
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-_KEYS = ("engine", "host", "port", "database", "username", "password", "password_ref", "url_ref", "tls")
+_KEYS = ("engine", "host", "port", "database", "databases", "username", "password", "password_ref", "url_ref", "tls")
 
 
 class Connection(NamedTuple):
-    """Where a backing service lives now. ``sslmode`` is libpq's word for ``tls`` (for redis: anything but None or disable is TLS)."""
+    """Where a backing service lives now. ``sslmode`` is libpq's word for ``tls`` (for redis: anything but None or disable is TLS).
+
+    ``databases``: those beside ``database`` in the same server, which keep their names; ``unkept``: names that the app has for others, which
+    are not there.
+    """
 
     engine: str
     host: str
@@ -29,6 +33,20 @@ class Connection(NamedTuple):
     password_ref: str | None = None
     url_ref: str | None = None
     sslmode: str | None = None
+    databases: tuple[str, ...] = ()
+    unkept: tuple[str, ...] = ()
+
+    def database_for(self, old: str) -> str | None:
+        """The database that stands for one of the Compose file's."""
+        return old if old in self.databases else self.database
+
+    def why_not(self, old: str) -> str:
+        """Why none stands for one of the Compose file's, and what to do; the empty string where one does."""
+        if old not in self.unkept:
+            return ""
+        if old == self.database:
+            return f"the database {old} is called as the app's own is now; call it otherwise"
+        return f"the database {old} is not the app's own, and none beside that is kept for it; name it in app_databases"
 
     @property
     def family(self) -> str:
@@ -75,7 +93,12 @@ def read_connection(name: str, given: Mapping[str, Any], engine: str | None) -> 
     text = {
         key: str(given[key]) for key in ("database", "username", "password", "password_ref", "url_ref") if given.get(key) not in (None, "")
     }
-    return Connection(kind, host, port, sslmode=_sslmode(where, given.get("tls")), **text)
+    others = given.get("databases") or ()
+    if isinstance(others, (str, Mapping)) or not all(isinstance(each, str) and each for each in others):
+        raise BerthError(f"{where}.databases: {others!r} is no list of names")
+    databases = tuple(each for each in others if each != text.get("database"))
+    more: dict[str, Any] = {**text, "databases": databases, "sslmode": _sslmode(where, given.get("tls"))}
+    return Connection(kind, host, port, **more)
 
 
 def _sslmode(where: str, tls: Any) -> str | None:
@@ -93,7 +116,7 @@ def field_value(connection: Connection, field: str, old: str) -> str | None:
     """The plain text of host, port, username, database, tls or sslmode; None when the connection does not give it."""
     if field == "database":
         # A redis database is an index that the app chooses.
-        return connection.database or (old if connection.family == "redis" else None)
+        return connection.database_for(old) or (old if connection.family == "redis" else None)
     if field == "tls":
         on, off = {"1": ("1", "0"), "0": ("1", "0"), "yes": ("yes", "no"), "no": ("yes", "no")}.get(old.lower(), ("true", "false"))
         return on if connection.encrypted else off
@@ -115,7 +138,8 @@ def url_for(connection: Connection, old: Url, password: str | None) -> str:
         scheme = re.sub(r"(redis|valkey)s?$", rf"\1{'s' if connection.encrypted else ''}", scheme, flags=re.IGNORECASE)
         path = old.path or (connection.database or "")
     else:
-        path = percent_encoded(connection.database) if connection.database else old.path
+        database = connection.database_for(unquote(old.path))
+        path = percent_encoded(database) if database else old.path
         query = [(key, value) for key, value in query if key not in ("sslmode", "ssl", "sslrootcert", "host", "port", "dbname")]
         if connection.sslmode:
             query.append(("sslmode", connection.sslmode))

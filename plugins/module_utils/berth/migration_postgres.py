@@ -158,8 +158,7 @@ def find(server: Server, told: Mapping[str, str], named: str, *, fresh: bool) ->
         # What the image makes where nothing else is said.
         name = server.beside.ask("sh", "-c", 'echo "${POSTGRES_DB:-${POSTGRESQL_DATABASE:-$PGUSER}}"').strip()
     if not name:
-        query = f"select datname from pg_database where datallowconn and not datistemplate and datname !~ '{_OURS}' order by 1"
-        found = [row[0] for row in server.sql(query) if server.sql(_TABLES, row[0])]
+        found = _filled(server)
         if len(found) != 1:
             what = f"holds the databases {', '.join(found)}" if found else "has no table in any database"
             refuse(f"{server.beside.title} {what}; name the app's with -e migrate_database=NAME. Nothing was touched")
@@ -167,6 +166,14 @@ def find(server: Server, told: Mapping[str, str], named: str, *, fresh: bool) ->
     owner = told.get("owner") or server.one("select current_user")
     mark = rds_writes.mark(told["arn"], told["region"]) if told.get("arn") else None
     return Database(server, name, owner, int(told.get("storage") or 0), told.get("logical") or Database._field_defaults["logical"], mark)
+
+
+def _filled(server: Server) -> list[str]:
+    """The databases of a server that have tables, but for those that a move or a restore has made."""
+    # RDS has one that nobody gets into, whatever its rights say.
+    ours = f"datallowconn and not datistemplate and datname <> 'rdsadmin' and datname !~ '{_OURS}'"
+    query = f"select datname from pg_database where {ours} and has_database_privilege(datname, 'CONNECT') order by 1"
+    return [row[0] for row in server.sql(query) if server.sql(_TABLES, row[0])]
 
 
 def obstacles(source: Database, target: Database, *, replace: bool, begun: bool) -> list[str]:
@@ -223,7 +230,11 @@ def remarks(source: Database) -> list[str]:
             f"select distinct pg_get_userbyid(relowner) {_CLASSES} and relkind in ('r', 'S', 'v', 'm')", source.name
         )
     ]
-    return [f"what {', '.join(owners)} own becomes the app's one user's there; grants stay behind"] if len(owners) > 1 else []
+    beside = [each for each in _filled(source.server) if each != source.name]
+    return [
+        *([f"what {', '.join(owners)} own becomes the app's one user's there; grants stay behind"] if len(owners) > 1 else []),
+        *([f"{', '.join(beside)} of the same server stay behind: move them by pg_dump and pg_restore"] if beside else []),
+    ]
 
 
 def _extensions(source: Database, target: Database) -> list[str]:

@@ -8,7 +8,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .compose import Project
-from .topology import backing_services, front_door, health_path, published
+from .databases import beside
+from .images import Engine
+from .referring import Backing
+from .topology import backing_services, front_door, health_path, names_of, published
 
 _COLUMNS = ("service", "state", "health", "image", "port", "url")
 
@@ -40,7 +43,21 @@ def overview(project: Project, containers: Iterable[Mapping[str, Any]] | None) -
         )
     url = _url(app[door]) if door else None
     path = health_path(app[door]) if door else ""
-    return {"services": services, "front_door": door, "url": url, "health_path": path, "table": table(services, door, url)}
+    return {
+        "services": services,
+        "databases": sorted(
+            {name for names in beside(project.services, app, _backing(project.services, backing)).values() for name in names}
+        ),
+        "front_door": door,
+        "url": url,
+        "health_path": path,
+        "table": table(services, door, url),
+    }
+
+
+def _backing(services: Mapping[str, Mapping[str, Any]], found: Mapping[str, Engine | None]) -> Backing:
+    engines = {name: engine.name if engine else "" for name, engine in found.items()}
+    return Backing(engines, {alias: name for name in engines for alias in names_of(name, services[name])})
 
 
 def _url(service: Mapping[str, Any]) -> str | None:

@@ -9,15 +9,17 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .bindings import VENDORS, Backing, Bindings, bind
+from .bindings import Bindings, bind
 from .bound_files import bind_files, mounted, of_stores
 from .compose import Project
 from .connections import Connection, read_connection
+from .databases import beside
 from .hidden_door import hidden_door, opened
 from .images import parse
 from .notes import Notes
 from .problems import BerthError, listed, refuse
 from .references import read_name
+from .referring import VENDORS, Backing
 from .store_setup import remarks
 from .topology import backing_services, check_names, front_door, names_of, published
 from .variables import override
@@ -100,6 +102,10 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
             )
     others = frozenset(alias for name in services if name not in engines for alias in names_of(name, services[name]))
     backing = Backing(engines, {alias: name for name in engines for alias in names_of(name, services[name]) if alias not in others}, others)
+    for store, asked in beside(services, stays, backing).items():
+        if store in connections:
+            unkept = tuple(sorted(set(asked) - set(connections[store].databases)))
+            connections[store] = connections[store]._replace(unkept=unkept)
     bindings: dict[str, Bindings] = {}
     contents: dict[str, dict[str, str]] = {}
     of_store = of_stores(services, backing)
