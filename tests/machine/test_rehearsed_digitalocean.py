@@ -146,6 +146,9 @@ def test_a_network_that_an_abandoned_rehearsal_left_is_in_nobodys_way(account: A
         ("berth-test-left", "10.251.16.0/24", {f"{containers.LABEL}.of": "berth-test-gone"}),
         ("berth-test-another", "10.251.17.0/24", {}),
     ):
+        # Of a run that was cut off.
+        for left in engine.networks.list(names=[name]):
+            left.remove()
         ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)])
         there.append(engine.networks.create(name, ipam=ipam, labels=labels))
     body = {"name": "in-the-way", "region": "fra1"}
