@@ -291,6 +291,11 @@ def test_they_are_begun_anew_only_where_they_change(tmp_path):
     assert found.model()["services"]["db"]["image"] == engine.image == "mysql:8.4"
 
 
+def test_published_ports_lead_by_a_network_that_stays_and_comes_before_those_of_releases(tmp_path):
+    (network,) = bring(Engine(), tmp_path, "mysql:8.0").model()["networks"].values()
+    assert sorted([network["name"], "0shop-r1_default", "01_a", "berth-edge"])[0] == network["name"] == "0-berth-accessories-shop"
+
+
 def test_one_that_does_not_come_up_is_as_it_was_before(tmp_path):
     engine = Engine(bad="mysql:9")
     bring(engine, tmp_path, "mysql:8.0")

@@ -28,6 +28,9 @@ _MOST_RESTARTS = 5
 # front door is asked itself, and they take no data with them.
 _SETTLE_SECONDS = 5
 _STOP_SECONDS = "60"
+# Published ports lead to a container by its first network, by name, so the one that stays comes before those of releases: else the connections of
+# other machines break whenever a release comes or goes. https://docs.docker.com/engine/network/#connecting-to-multiple-networks
+_FIRST = "0-berth-accessories-"
 # What services need of a Compose model beside themselves.
 _NEEDED = ("volumes", "secrets", "configs")
 
@@ -67,6 +70,7 @@ class Accessories:
         before = self.model()
         model = merged(before, wanted, held, back=back)
         if model.get("services"):
+            model["networks"] = {"default": {"name": f"{_FIRST}{self._app}"}}
             self._same_images(model)
         if not model.get("services"):
             if before:
