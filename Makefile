@@ -29,7 +29,7 @@ test-unit: $(VENV)/.ready ## What needs no Docker
 	python -m pytest -m "not docker" -n auto
 
 test-machine: $(VENV)/.ready platform ## What needs Docker: images, roles, the sample app through its front door
-	python -m pytest -m docker -n 3 --dist loadfile --no-loadscope-reorder --durations 40
+	python -m pytest -m docker -n 2 --dist loadfile --no-loadscope-reorder --durations 40
 
 platform: $(VENV)/.ready
 	@python -m rehearsal platform --or-skip --browser
