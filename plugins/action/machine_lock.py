@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from ansible import context
+from ansible import constants, context
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
@@ -25,8 +25,8 @@ _FILE = "/run/berth.lock"
 # How often the session hears that the run is there, and after how long without it the run is taken for gone.
 _BEAT_SECONDS = 15
 _GONE_SECONDS = 60
-# The file is the lock, and says whose it is. Its last holder's words are left where nobody holds it, and mean nothing. Several hosts of an inventory
-# may be one machine, so what this run holds is no obstacle to it.
+# The file is the lock, and says whose it is. Its last holder's words are left where nobody holds it, and mean nothing. What this run holds, by another
+# host that asked at the same time, is no obstacle to it.
 _HOLD = """
 exec 9>>{file} || exit 1
 until flock -n 9; do
@@ -51,14 +51,17 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         """Take the lock, unless this run has it."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _valid, given = self.validate_argument_spec({"wait": {"type": "int", "default": 5}})
-        facts = (task_vars or {}).get("ansible_facts") or {}
         if self._task.check_mode or self._connection.transport not in ("ssh", "ansible.builtin.ssh"):
             return {**result, "changed": False, "skipped": True}
-        if facts.get("machine_lock") != os.getppid():
-            self._take(given["wait"])
-        return {**result, "changed": False, "ansible_facts": {"machine_lock": os.getppid()}}
+        self._take(given["wait"])
+        return {**result, "changed": False}
 
     def _take(self, wait: int) -> None:
+        # Each run has a folder of its own, which goes with it. Several hosts of an inventory may be one machine, and need not ask for it.
+        address = self._connection.get_option("host") or self._play_context.remote_addr
+        noted = Path(constants.DEFAULT_LOCAL_TMP) / f"machine_lock-{address}"
+        if noted.exists():
+            return
         holder = self._ask(wait)
         if holder and _is_over(holder):
             # Its session ends by itself within a minute, which nobody needs to wait for who knows.
@@ -69,6 +72,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 f"{holder.get('who')} is at work on this machine, with {holder.get('what')} since {holder.get('since')} (process "
                 f"{holder.get('process')}). Wait until that is over; where that run was cut off, its lock ends within a minute. Nothing was changed."
             )
+        noted.touch()
 
     def _ask(self, wait: int) -> dict[str, Any] | None:
         """Ask for the lock. Returns who has it, or None where this run has it now."""

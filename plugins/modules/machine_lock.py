@@ -35,9 +35,4 @@ EXAMPLES = r"""
   machine_lock:
 """
 
-RETURN = r"""
-ansible_facts:
-  description: C(machine_lock), that this run has the lock.
-  type: dict
-  returned: success
-"""
+RETURN = r"""{}"""

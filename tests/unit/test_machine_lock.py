@@ -41,13 +41,19 @@ def runs():
         each.wait()
 
 
-def take(lock, run: int, monkeypatch, words=("sh", "-c"), wait: int = 1) -> None:
+def take(lock, run: int, monkeypatch, words=("sh", "-c"), wait: int = 1, host: str = "app-1") -> None:
     """Have a run take the lock, as the process that Ansible forks for a task does."""
     monkeypatch.setattr(lock.os, "getppid", lambda: run)
+    # As Ansible has one for each run.
+    own = Path(lock._FILE).with_name(f"run-{run}")
+    own.mkdir(exist_ok=True)
+    monkeypatch.setattr(lock.constants, "DEFAULT_LOCAL_TMP", str(own))
     action = lock.ActionModule.__new__(lock.ActionModule)
     action._play_context = SimpleNamespace(remote_addr="app-1")
     action._connection = SimpleNamespace(
-        get_option=lambda name: name, host="", _build_command=lambda _executable, _what, _host, command: [*words, command]
+        get_option=lambda name: host if name == "host" else name,
+        host="",
+        _build_command=lambda _executable, _what, _host, command: [*words, command],
     )
     action._take(wait)
 
@@ -67,10 +73,12 @@ def test_another_run_is_refused_and_told_whose_it_is_until_the_first_one_ends(lo
 
 def test_a_machine_that_is_several_hosts_is_locked_once_as_long_as_the_run_lasts(lock, runs, monkeypatch):
     first, second = runs(), runs()
-    for _host in range(3):
+    for host in ("app-1", "db-1", "app-1"):
         began = time.monotonic()
-        take(lock, first.pid, monkeypatch, wait=10)
+        take(lock, first.pid, monkeypatch, wait=10, host=host)
         assert time.monotonic() - began < 5
+    # What is noted needs no machine to answer.
+    take(lock, first.pid, monkeypatch, words=("false",), host="db-1")
     with pytest.raises(AnsibleActionFail):
         take(lock, second.pid, monkeypatch)
     first.kill()
