@@ -35,4 +35,9 @@ EXAMPLES = r"""
   machine_lock:
 """
 
-RETURN = r"""{}"""
+RETURN = r"""
+skipped:
+  description: Whether there was nothing to do, since the connection is not by SSH or nothing is changed.
+  type: bool
+  returned: when skipped
+"""
