@@ -58,8 +58,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _take(self, wait: int) -> None:
         # Each run has a folder of its own, which goes with it. Several hosts of an inventory may be one machine, and need not ask for it.
-        address = self._connection.get_option("host") or self._play_context.remote_addr
-        noted = Path(constants.DEFAULT_LOCAL_TMP) / f"machine_lock-{address}"
+        noted = Path(constants.DEFAULT_LOCAL_TMP) / f"machine_lock-{self._address()}"
         if noted.exists():
             return
         holder = self._ask(wait)
@@ -70,9 +69,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if holder:
             raise AnsibleActionFail(
                 f"{holder.get('who')} is at work on this machine, with {holder.get('what')} since {holder.get('since')} (process "
-                f"{holder.get('process')}). Wait until that is over; where that run was cut off, its lock ends within a minute. Nothing was changed."
+                f"{holder.get('process')}). Wait until that is over; where that run was cut off, its lock ends within a minute. Nothing was changed on it."
             )
         noted.touch()
+
+    def _address(self) -> str:
+        return str(self._connection.get_option("host") or self._play_context.remote_addr)
 
     def _ask(self, wait: int) -> dict[str, Any] | None:
         """Ask for the lock. Returns who has it, or None where this run has it now."""
@@ -107,7 +109,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def _session(self, command: str) -> tuple[subprocess.Popen[bytes], str, IO[bytes]]:
         """A command on the machine, the first line that it says, and its complaints."""
         connection = self._connection
-        connection.host = connection.get_option("host") or self._play_context.remote_addr
+        connection.host = self._address()
         words = connection._build_command(
             connection.get_option("ssh_executable"), "ssh", connection.host, f"bash -c {shlex.quote(command)}"
         )

@@ -12,8 +12,8 @@ description:
     whose it is.
   - The lock is kept by an SSH session of a process that ends with the run. Of a run whose machine went away, or whose network was cut, it ends after a
     minute.
-  - A second task of the same run has nothing to do, also where it is for another host that is the same machine. Where the connection is not by SSH the module is skipped, since then there is no machine but
-    the one that runs Ansible.
+  - A second task of the same run has nothing to do, also where it is for another host that is the same machine. Where the connection is not by SSH the
+    module is skipped, since then there is no machine but the one that runs Ansible.
 options:
   wait:
     description: Seconds to wait for a run that just ends.

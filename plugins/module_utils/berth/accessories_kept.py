@@ -69,13 +69,12 @@ class Accessories:
         """
         before = self.model()
         model = merged(before, wanted, held, back=back)
-        if model.get("services"):
-            model["networks"] = {"default": {"name": f"{_FIRST}{self._app}"}}
-            self._same_images(model)
         if not model.get("services"):
             if before:
                 self.remove()
             return
+        model["networks"] = {"default": {"name": f"{_FIRST}{self._app}"}}
+        self._same_images(model)
         if self._is_up(model) and not self.problem():
             return
         stopped = list(rivals)

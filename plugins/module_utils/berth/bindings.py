@@ -124,7 +124,7 @@ class _Writer:
             return "unbound", "it names a file that holds the value; let the app read the variable without _FILE"
         if reference.shape == "address":
             return "value", connection.address
-        string = {"keywords": read_keywords, "options": read_options}.get(reference.shape, lambda _old: None)(old)
+        string = read_keywords(old) if reference.shape == "keywords" else read_options(old) if reference.shape == "options" else None
         if string is not None:
             return self._string(string)
         url = read_url(old) if reference.field == "url" else None

@@ -9,9 +9,7 @@ from typing import Any
 
 from .compose import Project
 from .databases import beside
-from .images import Engine
-from .referring import Backing
-from .topology import backing_services, front_door, health_path, names_of, published
+from .topology import backing_of, backing_services, front_door, health_path, published
 
 _COLUMNS = ("service", "state", "health", "image", "port", "url")
 
@@ -41,23 +39,17 @@ def overview(project: Project, containers: Iterable[Mapping[str, Any]] | None) -
                 "health": str(container.get("Health") or ""),
             }
         )
+    stores = backing_of(project.services, {name: engine.name if engine else "" for name, engine in backing.items()})
     url = _url(app[door]) if door else None
     path = health_path(app[door]) if door else ""
     return {
         "services": services,
-        "databases": sorted(
-            {name for names in beside(project.services, app, _backing(project.services, backing)).values() for name in names}
-        ),
+        "databases": sorted({name for names in beside(project.services, app, stores).values() for name in names}),
         "front_door": door,
         "url": url,
         "health_path": path,
         "table": table(services, door, url),
     }
-
-
-def _backing(services: Mapping[str, Mapping[str, Any]], found: Mapping[str, Engine | None]) -> Backing:
-    engines = {name: engine.name if engine else "" for name, engine in found.items()}
-    return Backing(engines, {alias: name for name in engines for alias in names_of(name, services[name])})
 
 
 def _url(service: Mapping[str, Any]) -> str | None:

@@ -21,7 +21,7 @@ from .problems import BerthError, listed, refuse
 from .references import read_name
 from .referring import VENDORS, Backing
 from .store_setup import remarks
-from .topology import backing_services, check_names, front_door, names_of, published
+from .topology import backing_of, backing_services, check_names, front_door, published
 from .variables import override
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
@@ -100,8 +100,7 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
             raise BerthError(
                 f"services.{name}: ECS takes letters, digits, hyphens and underscores in a container's name; rename the service"
             )
-    others = frozenset(alias for name in services if name not in engines for alias in names_of(name, services[name]))
-    backing = Backing(engines, {alias: name for name in engines for alias in names_of(name, services[name]) if alias not in others}, others)
+    backing = backing_of(services, engines)
     for store, asked in beside(services, stays, backing).items():
         if store in connections:
             unkept = tuple(sorted(set(asked) - set(connections[store].databases)))

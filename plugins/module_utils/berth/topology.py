@@ -16,6 +16,7 @@ from .images import ENGINES, Engine, basename, engine_of, is_proxy
 from .keepers import is_no_door, is_tool
 from .problems import BerthError, listed, suggestion
 from .references import read_host_port, read_name, read_url
+from .referring import Backing
 from .serving import serves
 
 Services = Mapping[str, Mapping[str, Any]]
@@ -72,6 +73,12 @@ def names_of(name: str, service: Mapping[str, Any]) -> list[str]:
     for network in (service.get("networks") or {}).values():
         names += (network or {}).get("aliases") or []
     return list(dict.fromkeys(names))
+
+
+def backing_of(services: Services, engines: Mapping[str, str]) -> Backing:
+    """The backing services by all their names, but for those that a service which stays has too. ``engines``: service to engine."""
+    others = frozenset(alias for name in services if name not in engines for alias in names_of(name, services[name]))
+    return Backing(engines, {alias: name for name in engines for alias in names_of(name, services[name]) if alias not in others}, others)
 
 
 def neighbours(services: Services, names: Iterable[str]) -> set[str]:
