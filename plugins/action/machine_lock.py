@@ -53,7 +53,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         _valid, given = self.validate_argument_spec({"wait": {"type": "int", "default": 5}})
         if self._task.check_mode or self._connection.transport not in ("ssh", "ansible.builtin.ssh"):
             return {**result, "changed": False, "skipped": True}
-        self._take(given["wait"])
+        try:
+            self._take(given["wait"])
+        except AnsibleConnectionFailure as problem:
+            # What comes after says so, where it matters. To Ansible one that is unreachable would be the end of all, also where that is ignored.
+            return {**result, "changed": False, "skipped": True, "skip_reason": str(problem)}
         return {**result, "changed": False}
 
     def _take(self, wait: int) -> None:

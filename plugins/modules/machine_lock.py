@@ -13,7 +13,7 @@ description:
   - The lock is kept by an SSH session of a process that ends with the run. Of a run whose machine went away, or whose network was cut, it ends after a
     minute.
   - A second task of the same run has nothing to do, also where it is for another host that is the same machine. Where the connection is not by SSH the
-    module is skipped, since then there is no machine but the one that runs Ansible.
+    module is skipped, since then there is no machine but the one that runs Ansible; and so it is where the machine does not answer, which nobody changes then.
 options:
   wait:
     description: Seconds to wait for a run that just ends.
@@ -37,7 +37,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 skipped:
-  description: Whether there was nothing to do, since the connection is not by SSH or nothing is changed.
+  description: Whether there was nothing to do, since the connection is not by SSH, nothing is changed, or the machine does not answer.
   type: bool
   returned: when skipped
 """

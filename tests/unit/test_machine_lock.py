@@ -121,6 +121,20 @@ def test_a_machine_that_does_not_answer_is_unreachable_as_for_any_task(lock, run
         take(lock, runs().pid, monkeypatch, words=("sh", "-c", "echo no route >&2; exit 255"))
 
 
+def test_one_that_does_not_answer_ends_no_run_on_the_others(lock, monkeypatch):
+    monkeypatch.setattr(lock.ActionBase, "run", lambda *_given: {})
+    action = lock.ActionModule.__new__(lock.ActionModule)
+    action._task, action._connection = SimpleNamespace(check_mode=False), SimpleNamespace(transport="ssh")
+    monkeypatch.setattr(action, "validate_argument_spec", lambda _spec: (None, {"wait": 5}))
+
+    def gone(_wait: int) -> None:
+        raise AnsibleConnectionFailure("no route")
+
+    monkeypatch.setattr(action, "_take", gone)
+    found = action.run()
+    assert (found.get("skipped"), found["skip_reason"], found.get("unreachable")) == (True, "no route", None)
+
+
 def test_a_machine_without_what_it_takes_says_so(lock, runs, monkeypatch):
     with pytest.raises(AnsibleActionFail, match=r"cannot be locked on the machine: .*flock"):
         take(lock, runs().pid, monkeypatch, words=("sh", "-c", "echo flock: not found >&2; exit 127"))
