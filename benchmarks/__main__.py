@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -19,20 +17,11 @@ os.environ.setdefault("BERTH_REHEARSAL_SECONDS", "1")
 import yaml  # noqa: E402
 
 from benchmarks import aws, backups, droplets, homes, moves  # noqa: E402
+from benchmarks.running import seconds  # noqa: E402
 from rehearsal import demo, engine, projects  # noqa: E402
 
 APP = ROOT / "examples" / "fibonacci"
 SIZES = (10, 100, 1000)
-
-
-def seconds(action: Callable[[], None], times: int) -> float:
-    """The median time of an action, in seconds."""
-    taken = []
-    for _time in range(times):
-        begin = time.perf_counter()
-        action()
-        taken.append(time.perf_counter() - begin)
-    return statistics.median(taken)
 
 
 def run(*command: str) -> None:
@@ -105,10 +94,10 @@ def shown(*measures: Callable[[], Iterable[str]]) -> Callable[[], None]:
 PARTS: dict[str, Callable[[], None]] = {
     "rendering": rendering,
     "no-change": no_change,
-    "aws": shown(lambda: aws.no_change(seconds), aws.deployment, aws.provisioning),
-    "droplets": shown(lambda: droplets.no_change(seconds), lambda: droplets.deployments(seconds)),
-    "backups": shown(lambda: backups.measure(seconds)),
-    "moves": shown(lambda: moves.measure(seconds)),
+    "aws": shown(aws.no_change, aws.deployment, aws.provisioning),
+    "droplets": shown(droplets.no_change, droplets.deployments),
+    "backups": shown(backups.measure),
+    "moves": shown(moves.measure),
     "homes": shown(homes.measure),
 }
 

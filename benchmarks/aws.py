@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from statistics import mean
 
-from benchmarks.running import ROOT, Seconds, run, void
+from benchmarks.running import ROOT, run, seconds, void
 from rehearsal import demo, faults, server, stack, strangers
 
 NAME = "berth-fibonacci"
@@ -75,7 +75,7 @@ def kept() -> int:
     return count + 5 + 6 + 2 + 3
 
 
-def no_change(seconds: Seconds) -> list[str]:
+def no_change() -> list[str]:
     """A run in which nothing changes: ours, a playbook of stock modules, and a bare script that reads the same."""
     with rehearsed():
         run(*SITE)

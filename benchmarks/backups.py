@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 from benchmarks.droplets import PLAYBOOK, rehearsed
-from benchmarks.running import Seconds, run, void
+from benchmarks.running import run, seconds, void
 from rehearsal import server, stack
 from rehearsal.digitalocean import machines
 
@@ -33,7 +33,7 @@ SERVED = (
 )
 
 
-def measure(seconds: Seconds) -> list[str]:
+def measure() -> list[str]:
     """Both, on one droplet."""
     droplets = [
         {"name": "db-1", "groups": ["postgres", "app"], "size": "s-2vcpu-4gb", "volumes": [{"name": "data", "size": 8}]},

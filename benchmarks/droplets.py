@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.running import ROOT, Seconds, run, void
+from benchmarks.running import ROOT, run, seconds, void
 from rehearsal import demo, images, server, stack
 from rehearsal.digitalocean import registry
 
@@ -45,7 +45,7 @@ def counting(folder: Path) -> dict[str, str]:
     return {"ANSIBLE_SSH_EXECUTABLE": str(program)}
 
 
-def no_change(seconds: Seconds) -> list[str]:
+def no_change() -> list[str]:
     """A run of the whole architecture, two app droplets and one for the data, in which nothing changes."""
     site = (*PLAYBOOK, "playbooks/site.yml")
     with rehearsed(), tempfile.TemporaryDirectory(prefix="berth-bench-") as home:
@@ -82,7 +82,7 @@ class Releases:
         return image
 
 
-def deployments(seconds: Seconds) -> list[str]:
+def deployments() -> list[str]:
     """New releases of an app of one service, to one droplet and to several, and back; and what an administrator would type for the first."""
     with rehearsed(), tempfile.TemporaryDirectory(prefix="berth-bench-") as home:
         releases, taken = Releases(Path(home) / "one-service"), {}
@@ -94,10 +94,13 @@ def deployments(seconds: Seconds) -> list[str]:
             run(*PLAYBOOK, "playbooks/site.yml", *given)
 
             def deploy(given: tuple[str, ...] = given) -> None:
-                releases.next()
                 run(*PLAYBOOK, "playbooks/deploy.yml", *given)
 
-            taken[count] = seconds(deploy, TIMES)
+            def offered() -> None:
+                settled()
+                releases.next()
+
+            taken[count] = seconds(deploy, TIMES, offered)
             if count == FEW:
                 kept = json.loads(run(*on(droplets_there()[0]), "cat /srv/berth/*/current.json"))
                 turns = itertools.cycle([kept["before"], kept["release"]])
@@ -105,7 +108,7 @@ def deployments(seconds: Seconds) -> list[str]:
                 def go_back(given: tuple[str, ...] = given, turns: Iterator[str] = turns) -> None:
                     run(*PLAYBOOK, "playbooks/rollback.yml", *given, "-e", f"app_release={next(turns)}")
 
-                back = seconds(go_back, TIMES)
+                back = seconds(go_back, TIMES, settled)
                 kept_open = ("-o", "ControlMaster=auto", "-o", "ControlPersist=60s", "-o", f"ControlPath={home}/control")
                 # Ansible's connection is kept from the run before; what an administrator types anew has one of its own.
                 bare, open_bare = (seconds(by_hand(releases, more), TIMES) for more in ((), kept_open))
@@ -118,6 +121,12 @@ def deployments(seconds: Seconds) -> list[str]:
         "a new release on droplets | to one | to six | ratio | bare, to all six at once | ratio to bare to one",
         f"  {few:.1f} s | {many:.1f} s | {many / few:.2f} | {bare_many:.1f} s | {bare_many / bare:.2f}",
     ]
+
+
+def settled() -> None:
+    """Return when no droplet has a release that is ending: nobody deploys again in that very moment."""
+    for each in droplets_there():
+        run(*on(each), "for i in $(seq 600); do ls /srv/berth/*/ending | grep -q . || exit 0; sleep 0.1; done; exit 1")
 
 
 def droplets_there() -> list[dict[str, Any]]:

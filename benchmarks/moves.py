@@ -13,7 +13,7 @@ from pathlib import Path
 from berth import migration, migration_postgres
 from berth.migration_stores import Stores
 
-from benchmarks.running import Seconds, void
+from benchmarks.running import seconds, void
 from rehearsal import images
 
 IMAGE, NETWORK = "postgres:17", "berth-bench-moves"
@@ -75,7 +75,7 @@ def bare() -> None:
     inside("berth-bench-new", "psql", "-qc", "analyze", "bare")
 
 
-def measure(seconds: Seconds) -> list[str]:
+def measure() -> list[str]:
     """Both, for two sizes."""
     images.ensure([IMAGE])
     lines = [

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import os
 import shutil
@@ -59,6 +60,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         with contextlib.suppress(OSError):
             self._state = fingerprint(_PLUGINS)
             offer(_KEPT / self._state, _packed_here())
+
+    def v2_playbook_on_play_start(self, play: Any) -> None:  # noqa: ARG002
+        """What is there by now is no garbage of the tasks': where they looked through it, they would copy all of it, page by page."""
+        gc.freeze()
 
     def v2_playbook_on_stats(self, stats: Any) -> None:  # noqa: ARG002
         """All is done, and Ansible's folder for this run is still there."""

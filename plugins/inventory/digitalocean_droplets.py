@@ -10,6 +10,7 @@ short_description: The droplets of a stack, in the groups of what they do
 description:
   - Reads C(digitalocean_stack) and C(digitalocean_droplets) where playbooks have them from (C(group_vars), the inventory's own, C(-e)), and
     asks DigitalOcean which of these droplets there are. A droplet that is not there yet is a host too, with C(machine_there=false).
+  - Machines are reached with C(digitalocean_private_key) and C(digitalocean_ssh_options).
   - Every droplet is in the group C(machines). One that does one thing (C(app), C(postgres), C(redis)) is in that group as well; one that
     does several stands in each of them as a host of its own, C(NAME-GROUP), since a slot's role is a group's variable.
   - The account is that of E(DIGITALOCEAN_TOKEN). Where it does not answer, C(digitalocean_problem) says why, and playbooks stop with that.
@@ -46,6 +47,8 @@ from ansible.module_utils.berth import digitalocean, droplet_plan
 from ansible.module_utils.berth.problems import BerthError
 
 _GROUP = "digitalocean"
+# What Ansible looks at for every task, and of which of the project's variables it is.
+_REACH = {"ansible_ssh_private_key_file": "digitalocean_private_key", "ansible_ssh_common_args": "digitalocean_ssh_options"}
 
 
 class InventoryModule(BaseInventoryPlugin):
@@ -69,6 +72,8 @@ class InventoryModule(BaseInventoryPlugin):
         try:
             stack = str(templar.template(variables["digitalocean_stack"]))
             wanted = droplet_plan.described(templar.template(variables.get("digitalocean_droplets") or []))
+            for name, source in _REACH.items():
+                inventory.set_variable(_GROUP, name, str(templar.template(variables[source])))
             self._fill(stack, wanted)
         except (BerthError, AnsibleError, KeyError) as problem:
             inventory.set_variable(_GROUP, "digitalocean_problem", str(problem))

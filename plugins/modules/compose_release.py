@@ -317,7 +317,7 @@ def main() -> None:
     except BerthError as problem:
         module.fail_json(msg=str(problem))
         raise AssertionError("fail_json returned") from None
-    certificate = machine.edge.certificate() if machine.edge.runs() else {}
+    certificate = machine.edge.certificate() if params["domain"] and machine.edge.runs() else {}
     if certificate.get("problem"):
         module.warn(certificate["problem"])
     answer: dict[str, Any] = {"changed": changed, "release": serving, "containers": machine.told(serving, found), "seconds": took}

@@ -173,9 +173,10 @@ class Keeper:
 def converge(module: Any, keeper: Keeper) -> dict[str, Any]:
     """Bring the network to what is wanted, or in check mode say how far it is."""
     params = module.params
-    vpc, firewalls = keeper.vpc(), keeper.firewalls()
+    vpc = keeper.vpc()
     if params["state"] == "found":
         return {"changed": False, "vpc": vpc}
+    firewalls = keeper.firewalls()
     if params["state"] == "absent":
         if not module.check_mode:
             keeper.remove(vpc, firewalls)

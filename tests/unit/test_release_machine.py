@@ -6,10 +6,11 @@ import json
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from berth import release_machine
+from berth import machine_docker, release_machine
 
 
 @pytest.fixture
@@ -57,3 +58,39 @@ def test_what_is_ending_stays_until_it_has_ended(machine: release_machine.Machin
     assert kept(machine) == {"r4", "r3", "r2", "r1", "r0"}
     machine.all_ended()
     assert kept(machine) == {"r4", "r3", "r2", "r1"}
+
+
+def bringing(machine: release_machine.Machine, services: dict[str, dict[str, str]], theirs: str, asked: list[list[str]]) -> str:
+    """What keeps images from running here, on a machine that has none of them before it pulls."""
+
+    def run(words: list[str], **_more: Any) -> tuple[int, str, str]:
+        asked.append(words)
+        there = any("pull" in each for each in asked)
+        return (0, f"{theirs}\n" * 9, "") if there else (1, "", "No such image")
+
+    machine.docker.run = machine.run = run
+    machine.params["auths"] = {}
+    machine.file("r4").write_text(json.dumps({"services": services}))
+    return machine._bring_images()
+
+
+@pytest.mark.parametrize(
+    ("services", "with_compose"),
+    [
+        ({"web": {"image": "web:1"}}, False),
+        ({"web": {"image": "web:1"}, "worker": {"image": "web:1"}}, False),
+        ({"web": {"image": "web:1"}, "worker": {"image": "worker:1"}}, True),
+        ({"web": {"image": "web:1", "platform": "linux/amd64"}}, True),
+    ],
+)
+def test_one_image_is_pulled_without_compose(machine: release_machine.Machine, services: dict[str, dict[str, str]], with_compose: bool):
+    asked: list[list[str]] = []
+    bringing(machine, services, "", asked)
+    assert ["compose" in each for each in asked if "pull" in each] == [with_compose]
+
+
+def test_an_image_for_another_architecture_is_named(machine: release_machine.Machine, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(machine_docker.os, "uname", lambda: SimpleNamespace(machine="x86_64"))
+    services = {"web": {"image": "web:1"}}
+    assert bringing(machine, services, "amd64", []) == ""
+    assert bringing(machine, services, "arm64", []) == "web:1 is for arm64, and this machine is amd64; build it for linux/amd64"

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from .problems import BerthError
 
 Run = Callable[..., tuple[int, str, str]]
+# The kernel's names to Docker's, of what droplets have; others are asked of Docker.
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _MEANINGS = (
     (r"no space left on device", "the machine's disk is full; `docker system df` on it says of what, and a larger size or volume helps"),
     (r"no matching manifest for (\S+)", "the image is for another architecture than the machine's; build it with its platform"),
@@ -84,11 +87,18 @@ class Docker:
             found.setdefault(which, []).append(container)
         return found
 
-    def architecture_problem(self, images: Sequence[str]) -> str | None:
-        """Which pulled image is for another architecture than this machine's, or None."""
-        machine = self.check("docker version", "version", "--format", "{{.Server.Arch}}").strip()
-        for image in images:
-            theirs = self.check(f"{image} is not there", "image", "inspect", "--format", "{{.Architecture}}", image).strip()
+    def architectures(self, images: Sequence[str]) -> dict[str, str] | None:
+        """For which architecture each of these images is; None where one of them is not there."""
+        if not images:
+            return {}
+        code, out, _err = self("image", "inspect", "--format", "{{.Architecture}}", *images)
+        return dict(zip(images, out.split("\n"), strict=False)) if code == 0 else None
+
+    def architecture_problem(self, images: Mapping[str, str]) -> str:
+        """Which image is for another architecture than this machine's, or the empty string. ``images``: see :meth:`architectures`."""
+        kernel = os.uname().machine
+        machine = _ARCHITECTURES.get(kernel) or self.check("docker version", "version", "--format", "{{.Server.Arch}}").strip()
+        for image, theirs in images.items():
             if theirs and theirs != machine:
                 return f"{image} is for {theirs}, and this machine is {machine}; build it for linux/{machine}"
-        return None
+        return ""
