@@ -118,6 +118,7 @@ class InventoryModule(BaseInventoryPlugin):
         if droplet is not None:
             told["ansible_host"] = digitalocean.address(droplet, "public")
             told["machine_address"] = digitalocean.address(droplet, "private")
+            told["machine_vpc"] = droplet.get("vpc_uuid") or ""
             told["machine_memory"] = droplet["memory"]
             told["machine_cores"] = droplet["vcpus"]
             told["machine_volume_device"] = f"/dev/disk/by-id/scsi-0DO_Volume_{droplet['name']}-"

@@ -197,6 +197,7 @@ seconds:
 import json
 import shutil
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -206,8 +207,11 @@ from ansible.module_utils.berth.problems import BerthError
 from ansible.module_utils.berth.release_machine import Machine
 
 
-def deploy(machine: Machine, *, back: bool) -> dict[str, float]:
-    """Bring the release into service, a new one or (``back``) one that was kept. Returns how long the parts took, in seconds."""
+def deploy(machine: Machine, found: Mapping[str, Any], *, back: bool) -> dict[str, float]:
+    """Bring the release into service, a new one or (``back``) one that was kept. Returns how long the parts took, in seconds.
+
+    ``found``: what has containers here.
+    """
     params, begin, noted = machine.params, time.monotonic(), machine.current()
     release, before = params["release"], machine.serving()
     parts = {}
@@ -215,8 +219,8 @@ def deploy(machine: Machine, *, back: bool) -> dict[str, float]:
     def done(part: str) -> None:
         parts[part] = round(time.monotonic() - begin - sum(parts.values()), 2)
 
-    machine.make_way()
-    found = machine.found()
+    if machine.make_way():
+        found = machine.found()
     done("make way")
     try:
         machine.start()
@@ -237,10 +241,11 @@ def deploy(machine: Machine, *, back: bool) -> dict[str, float]:
     if release != before:
         noted = {"after": before} if back else {"before": before}
     machine.serves(**{**noted, "release": release})
-    for each in found:
-        if each != release:
-            machine.end(each)
-    machine.forget()
+    ending = [each for each in found if each != release]
+    for each in ending:
+        machine.end(each)
+    if not ending:
+        machine.forget()
     return parts
 
 
@@ -307,7 +312,7 @@ def main() -> None:
             before, after = serving, params["release"]
             if not module.check_mode:
                 if changed:
-                    took = deploy(machine, back=params["state"] == "back")
+                    took = deploy(machine, found, back=params["state"] == "back")
                 # Also where a run that was killed had brought the release into service.
                 if params["wait_ended"]:
                     machine.all_ended()

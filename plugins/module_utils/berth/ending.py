@@ -25,6 +25,10 @@ class Endings:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    def noted(self) -> bool:
+        """Whether anything is ending, or could not be ended."""
+        return bool(self._noted())
+
     def under_way(self) -> list[str]:
         """The releases that are ending."""
         return [each.name for each in self._noted() if not _free(each)]

@@ -133,10 +133,15 @@ class Machine:
                 if docker("image", "inspect", image)[0] != 0:
                     docker.check(f"{image} cannot be pulled", "pull", "--quiet", image)
 
-    def make_way(self) -> None:
-        """Have nothing end any more, since a machine has room for two releases; the wanted one goes on if it was about to end."""
+    def make_way(self) -> bool:
+        """Have nothing end any more, since a machine has room for two releases; the wanted one goes on if it was about to end.
+
+        Returns whether anything was ending.
+        """
+        noted = self.endings.noted()
         self.endings.recall(self.params["release"], _STOP_SECONDS)
         self.all_ended()
+        return noted
 
     def all_ended(self) -> None:
         """Return when nothing is ending any more."""
@@ -199,7 +204,7 @@ class Machine:
                 self.docker.check(f"{name} is not kept up", "update", "--restart", service.get("restart") or "no", *containers)
 
     def end(self, release: str) -> None:
-        """Stop a release once nothing is in flight to it, beside what is done next."""
+        """Stop a release once nothing is in flight to it, and forget what nobody will go back to, beside what is done next."""
 
         def ends(wanted: Callable[[], bool]) -> None:
             names = [each["name"] for each in self.found().get(release, [])]
@@ -209,6 +214,7 @@ class Machine:
                 self.drain(names, wanted)
             if wanted():
                 self.stop(release)
+                self.forget()
 
         self.endings.begin(release, ends)
 
