@@ -8,7 +8,7 @@ module: data_migration
 short_description: Move the data of one home's stores to another home's
 version_added: 0.1.0
 description:
-  - Moves a PostgreSQL database and the keys of a Redis or Valkey, in phases that can be interrupted. Until C(switch) the source serves and is
+  - Moves the PostgreSQL databases of an app and the keys of a Redis or Valkey, in phases that can be interrupted. Until C(switch) the source serves and is
     untouched. At the switch writes pause, all is copied and compared on both sides, and the target takes over; on any failure the source
     takes writes again. At no time do both sides take the app's writes.
 options:
@@ -41,7 +41,7 @@ options:
     type: path
     required: true
   database:
-    description: Name of the app's database in the source. By default the one that the role tells of, or the only one with tables.
+    description: Name of the app's own database in the source. By default the one that the role tells of, or the only one with tables.
     type: str
     default: ""
   replace:
@@ -111,9 +111,11 @@ def main() -> None:
     params = module.params
     phase = "check" if module.check_mode else params["phase"]
     try:
-        source = migration_stores.Stores(params["source_name"], params["source"], params["database"], fresh=False)
-        target = migration_stores.Stores(params["target_name"], params["target"], "", fresh=True)
-        move = migration.Migration(source, target, Path(params["note"]))
+        # Either home may know of databases that lie beside the app's own.
+        beside = {name for home in (params["source"], params["target"]) for name in (home.get("postgres") or {}).get("databases") or ()}
+        source = migration_stores.Stores(params["source_name"], params["source"], params["database"], fresh=False, known=beside)
+        target = migration_stores.Stores(params["target_name"], params["target"], "", fresh=True, known=beside)
+        move = migration.Migration(source, target, Path(params["note"]), beside)
         switched = move.state["phase"] == migration.SWITCHED
         more = {"back": {"lose": params["lose"]}, "verify": {}, "finish": {}}.get(phase, {"replace": params["replace"]})
         lines = getattr(move, phase)(**more)

@@ -19,7 +19,7 @@ from rehearsal import images, server
 from rehearsal.rules import kill_tree
 from tests.machine.conftest import ROOT, Cloud, ip_range
 from tests.machine.database import Database, Writer
-from tests.machine.moving import DROPLETS, HERE, NAME, OnAws, OnDroplet, Session
+from tests.machine.moving import BESIDE, DROPLETS, HERE, NAME, OnAws, OnDroplet, Session
 
 LOCAL, DROPLET, AWS = "inventories/local", "inventories/digitalocean", "inventories/aws"
 # Each way once, and each begins where the one before ended.
@@ -35,11 +35,22 @@ ON_AWS = {"aws_profile": "small", "postgres_rds_parameters": {"rds.logical_repli
 class Homes(OnDroplet, OnAws):
     """All three."""
 
-    def session(self, home: str) -> Session:
-        """How the app has a session in a home's Postgres."""
+    def session(self, home: str, database: str = "") -> Session:
+        """How the app has a session in a home's Postgres; by default in its own database."""
         if home == DROPLET:
-            return self.droplet.client('exec psql -qAt -v ON_ERROR_STOP=1 "$DATABASE_URL"'), {}
-        return HERE if home == LOCAL else self.session_there()
+            variable = f"{database.upper()}_DATABASE_URL" if database else "DATABASE_URL"
+            return self.droplet.client(f'exec psql -qAt -v ON_ERROR_STOP=1 "${variable}"'), {}
+        if home == LOCAL:
+            return ([*HERE[0], "-d", database], {}) if database else HERE
+        return self.session_there(database)
+
+    def ask_beside(self, home: str, query: str) -> str:
+        """What the database beside the app's own answers to the app in a home. Raises :class:`OSError`."""
+        words, more = self.session(home, BESIDE)
+        done = subprocess.run(words, input=query, env={**os.environ, **more}, capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode:
+            raise OSError(done.stderr)
+        return done.stdout.strip()
 
     def ask(self, home: str, query: str) -> str:
         """What a home's Postgres answers to the app. Raises :class:`OSError`."""

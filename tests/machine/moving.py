@@ -26,6 +26,8 @@ from tests.machine.conftest import ROOT
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 NAME = f"moved{_WORKER or ''}"
 DROPLETS = [{"name": "db-1", "groups": ["postgres", "redis", "app"], "size": "s-2vcpu-2gb", "volumes": [{"name": "data", "size": 2}]}]
+# A database beside the app's own, which moves with it.
+BESIDE = "audit"
 COMPOSE = f"""services:
   db:
     image: postgres:17
@@ -42,6 +44,7 @@ COMPOSE = f"""services:
     command: [sh, -c, "trap exit TERM; sleep infinity & wait"]
     environment:
       DATABASE_URL: "postgresql://shop:geheim%271@db/shop"
+      AUDIT_DATABASE_URL: "postgresql://shop:geheim%271@db/{BESIDE}"
       REDIS_URL: redis://:geheim@queue:6379/0
     depends_on: {{db: {{condition: service_healthy}}}}
   page:
@@ -72,7 +75,9 @@ class Project:
         self.folder.mkdir()
         (self.folder / "compose.yaml").write_text(COMPOSE)
         self.playbook("inventories/local", "site.yml")
-        self.here(TABLES)
+        self.here(f"create database {BESIDE}")
+        for database in ("shop", BESIDE):
+            self.here(TABLES, database)
         self.queue("set", "job", "first")
         self.queue("set", "soon", "x", "ex", "5000")
         self.queue("rpush", "list", "a", 'b\n"c\\')
@@ -138,9 +143,9 @@ class Project:
         said, _nothing = run.communicate(timeout=300)
         return " ".join(said.split())
 
-    def here(self, query: str) -> str:
+    def here(self, query: str, database: str = "shop") -> str:
         """What the project's own Postgres answers. Raises :class:`OSError`."""
-        words = ["docker", "exec", f"{NAME}-db-1", "psql", "-U", "shop", "-qAt", "-c", query]
+        words = ["docker", "exec", f"{NAME}-db-1", "psql", "-U", "shop", "-qAt", "-d", database, "-c", query]
         done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
         if done.returncode:
             raise OSError(done.stderr)
@@ -271,16 +276,18 @@ class OnAws(Project):
 
     cloud: Any = None
 
-    def session_there(self) -> Session:
-        """How the app's own user has a session in RDS."""
+    def session_there(self, database: str = "") -> Session:
+        """How the app's own user has a session in RDS; by default in the app's own database."""
         secret = self.cloud.secrets(f"berth/{NAME}/postgres")[f"berth/{NAME}/postgres"]
-        where = f"host={secret['host']} port={secret['port']} sslmode=require user={secret['username']} dbname={secret['dbname']}"
+        where = (
+            f"host={secret['host']} port={secret['port']} sslmode=require user={secret['username']} dbname={database or secret['dbname']}"
+        )
         words = ["docker", "run", "--rm", "-i", "--network", "host", "--env", "PGPASSWORD", "postgres:17"]
         return [*words, "psql", "-qAt", "-v", "ON_ERROR_STOP=1", where], {"PGPASSWORD": secret["password"]}
 
-    def there(self, query: str) -> str:
+    def there(self, query: str, database: str = "") -> str:
         """What RDS answers to the app's own user. Raises :class:`OSError`."""
-        words, more = self.session_there()
+        words, more = self.session_there(database)
         done = subprocess.run(words, input=query, env={**os.environ, **more}, capture_output=True, text=True, check=False)
         if done.returncode:
             raise OSError(done.stderr)

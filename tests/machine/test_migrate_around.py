@@ -13,7 +13,7 @@ import pytest
 from rehearsal import stack
 from tests.machine.conftest import Cloud
 from tests.machine.homes import AWS, DROPLET, WAYS, Homes, each_way, everywhere
-from tests.machine.moving import Writers, written
+from tests.machine.moving import BESIDE, Writers, written
 
 pytestmark = pytest.mark.docker
 NAMED = {"app_domain": "shop.example.org", "app_dns": "digitalocean"}
@@ -44,7 +44,8 @@ def test_all_that_is_in_the_way_is_said_at_once_and_nothing_is_touched(homes: Ho
     said = homes.move("follow", succeeds=False, to=DROPLET)
     assert "holds 1 keys already" in said and "nothing identifies a row of public.loose" in said
     homes.droplet_keys("del there")
-    homes.here("alter table loose replica identity full; create table written (number int primary key)")
+    for database in ("shop", BESIDE):
+        homes.here("alter table loose replica identity full; create table written (number int primary key)", database)
 
 
 @each_way
@@ -53,15 +54,17 @@ def test_with_five_writers_all_moves(homes: Homes, number: int):
     way = {"from": source, "to": target, "migrate_replace": number > 1}
     homes.key(source, "set", "job", f"round-{number}")
     first = 10 * number + 1
-    writers = Writers(homes.session(source), first)
+    writers, auditors = Writers(homes.session(source), first), Writers(homes.session(source, BESIDE), first)
     writers.wait_for(50)
     said = homes.move("follow", **way)
     assert "changes were brought along" in said and "serves as before" in said
     writers.wait_for(20)
+    auditors.wait_for(20)
     said = homes.move("switch", **way, **(NAMED if number < 2 else {}))
     told(said)
-    acknowledged = writers.stop()
-    assert re.search(r"the last \d+ changes were brought along", said) and "are the same on both sides" in said
+    acknowledged, audited = writers.stop(), auditors.stop()
+    assert re.search(r"postgres: the last \d+ changes were brought along", said) and "are the same on both sides" in said
+    assert re.search(rf"postgres, {BESIDE}: the last \d+ changes were brought along", said)
     if number == 0:
         assert f"shop.example.org leads to {homes.droplet.address('db-1')}; who asked before" in said
     if number == 1:
@@ -72,6 +75,11 @@ def test_with_five_writers_all_moves(homes: Homes, number: int):
     moved = written(homes.ask(target, arrived))
     assert acknowledged <= moved
     assert written(homes.ask(source, arrived)) == moved
+    assert audited <= (beside := written(homes.ask_beside(target, arrived)))
+    assert written(homes.ask_beside(source, arrived)) == beside
+    with pytest.raises(OSError, match="read-only"):
+        homes.ask_beside(source, "insert into written values (0)")
+    homes.ask_beside(target, f"insert into written values ({number + 1})")
     assert homes.writable(target) and not homes.writable(source)
     assert "NOREPLICAS" in homes.key(source, "set", "job", "lost")
     assert homes.ask(target, "select last_value from tickets") == "41"
@@ -90,12 +98,14 @@ def test_with_five_writers_all_moves(homes: Homes, number: int):
 
 def returns(homes: Homes, way: dict[str, object]) -> None:
     """What was written in RDS and ElastiCache comes back to the droplet, and moves there again for good."""
+    homes.ask_beside(AWS, "insert into written values (-2)")
     homes.there("insert into written values (-2); update loose set weight = 7 where writer = 1")
     homes.keys("set", "job", "second")
     said = homes.move("back", **way)
     told(said)
     assert re.search(r"postgres: [1-9]\d* changes came back", said)
     assert homes.droplet.ask("select count(*) from written where number = -2") == "1"
+    assert homes.ask_beside(DROPLET, "select count(*) from written where number = -2") == "1"
     assert homes.droplet.ask("select count(*) from loose where writer = 1 and weight <> 7") == "0"
     assert homes.droplet_keys("get job") == "second"
     assert homes.writable(DROPLET) and not homes.writable(AWS)
@@ -110,3 +120,5 @@ def test_what_has_moved_all_around_is_here_again(homes: Homes):
     # One of each round's writers at least, and what was there at first.
     assert homes.here("select count(distinct writer / 10) from loose where writer > 0") == str(len(WAYS))
     assert homes.here("select count(*) from sold") == "5000"
+    # A row of each home that had it, and the one that came back and went again.
+    assert homes.here("select count(*) from written", BESIDE) == str(len(WAYS) + 1)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import pytest
-from berth import migration_postgres
+from berth.migration_databases import Databases
 from berth.migration_postgres import Database
 from berth.migration_stores import Stores
 from berth.problems import BerthError
@@ -58,17 +58,17 @@ def servers() -> Iterator[None]:
         subprocess.run(["docker", "rm", "--force", "--volumes", OLD, NEW, SMALL], capture_output=True, check=False)
 
 
-def stores(name: str, user: str = "postgres", named: str = "shop") -> Database:
+def stores(name: str, user: str = "postgres", named: str = "shop", known: Collection[str] = ()) -> Database:
     """A server's database as a move finds it."""
     inside = ["docker", "exec", "-i", "--user", "postgres", "--env", f"PGUSER={user}", name]
     told = {"title": "Postgres", "reach": [], "inside": inside, "owner": "postgres"}
-    found = Stores(name, {"postgres": told}, named, fresh=False).postgres
+    found = Stores(name, {"postgres": told}, named, fresh=False, known=known).postgres
     assert found
     return found
 
 
 def obstacles(source: Database, target: Database) -> str:
-    return "; ".join(migration_postgres.obstacles(source, target, replace=False, begun=False))
+    return "; ".join(Databases([(source, target)]).obstacles(replace=False, begun=False))
 
 
 @pytest.mark.usefixtures("servers")
@@ -142,7 +142,8 @@ def test_of_several_databases_one_has_to_be_named():
     try:
         with pytest.raises(BerthError, match=r"holds the databases other, shop; name the app's with -e migrate_database=NAME"):
             stores(OLD, named="")
-        (said,) = migration_postgres.remarks(stores(OLD))
-        assert said == "other of the same server stay behind: move them by pg_dump and pg_restore"
+        assert stores(OLD, named="", known={"other"}).name == "shop"
+        said = Databases([(stores(OLD), stores(NEW))]).told()[-1]
+        assert said == "postgres: other of the same server stay behind; name what moves with the app in app_databases"
     finally:
         sql(OLD, "drop database other")

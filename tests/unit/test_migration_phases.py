@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import types
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import yaml
 from berth import cache_writes, migration, progress, rds_writes
 from berth.beside import Beside
 from berth.migration import Migration
+from berth.migration_follow import Followed
 from berth.migration_postgres import Database
 from berth.migration_redis import Key, Keys
 from berth.migration_stores import Stores
@@ -244,3 +246,58 @@ def test_an_instance_is_noted_to_be_closed_before_it_is_and_until_it_is_open(mon
 def test_the_playbook_knows_the_phases_that_there_are():
     playbook = yaml.safe_load((Path(__file__).parents[2] / "playbooks" / "migrate.yml").read_text())
     assert playbook[0]["vars"]["migrate_phases"] == list(migration.PHASES)
+
+
+class Held(Server):
+    """A server of several databases that notes which of them it closes and opens."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__(Beside("there", []))
+        self.names, self.told = names, []  # type: ignore[var-annotated]
+
+    def exists(self, database: str) -> bool:
+        return database in self.names
+
+    def sql(self, text: str, _database: str = "template1") -> list[list[str]]:  # type: ignore[override]
+        for name in self.names:
+            if text.startswith(f'alter database "{name}"'):
+                self.told.append(f"{name} {'closed' if 'read_only = on' in text else 'opened'}")
+        return []
+
+
+def test_databases_beside_the_apps_own_are_closed_after_it_is_noted_and_opened_before_that_is_forgotten(tmp_path: Path):
+    held = Held("shop", "audit", "keycloak", "unnamed")
+    old, new = Home("old"), Home("new")
+    old.postgres = Database(held, "shop", "shop", mark=lambda allowed: held.told.append("forgotten" if allowed else "noted"))
+    new.postgres = Database(held, "app", "app")
+    Migration(old, new, tmp_path / "note.json", {"keycloak", "audit", "shop", "nowhere"})
+    assert [(each.name, each.own) for each in new.databases] == [("app", True), ("audit", False), ("keycloak", False)]
+    old.writes(allowed=False)
+    assert held.told == ["noted", "shop closed", "audit closed", "keycloak closed"]
+    held.told.clear()
+    old.writes(allowed=True)
+    assert held.told == ["keycloak opened", "audit opened", "shop opened", "forgotten"]
+
+
+def test_what_has_begun_ends_with_the_databases_that_it_began_with(tmp_path: Path):
+    old, new = Home("old"), Home("new")
+    old.postgres, new.postgres = Database(Held("shop", "audit"), "shop", "shop"), Database(Held("shop"), "shop", "shop")
+    note = tmp_path / "note.json"
+    note.write_text(json.dumps({"phase": migration.SWITCHED, "from": "old", "to": "new", "beside": ["audit"]}))
+    Migration(old, new, note, ())
+    assert [each.name for each in old.databases] == ["shop", "audit"]
+    note.write_text(json.dumps({"phase": migration.COPIED, "from": "old", "to": "new", "beside": ["audit"]}))
+    Migration(old, new, note, ())
+    assert [each.name for each in old.databases] == ["shop"]
+
+
+def test_each_database_has_a_log_kept_by_a_name_of_its_own():
+    shop = Database(Held("shop"), "shop", "shop")
+    ways = [
+        Followed(each, each, kind=kind) for each in (shop, shop.beside("audit"), shop.beside("K\u00fcche")) for kind in ("move", "seen")
+    ]
+    assert len({each.slot for each in ways}) == len(ways)
+    # What Postgres lets such a name be.
+    assert all(re.fullmatch(r"[a-z0-9_]{1,63}", each.slot) for each in ways)
+    copy = shop.beside("audit")._replace(name="audit_incoming")
+    assert Followed(copy, shop, "", "back").slot == Followed(shop.beside("audit"), shop, "", "back").slot

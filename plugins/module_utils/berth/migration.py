@@ -6,17 +6,17 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from . import migration_back, migration_postgres, migration_redis, progress
-from .migration_follow import BACK, Followed
+from . import migration_back, migration_redis, progress
+from .migration_databases import Databases
 from .migration_note import NONE, Note
-from .migration_postgres import ASIDE, FRESH, Database, DifferenceError
+from .migration_postgres import ASIDE, FRESH, DifferenceError
 from .migration_redis import Keys
-from .migration_seen import Seen, caught_up
 from .migration_stores import Stores, compared
 from .problems import BerthError, refuse
 
@@ -26,29 +26,28 @@ COPIED, FOLLOWING, SWITCHING, SWITCHED = "copied", "following", "switching", "sw
 
 
 class Migration(Note):
-    """A move."""
+    """A move. ``beside``: names of databases that move with the app's own one, where the source has them."""
 
-    def __init__(self, source: Stores, target: Stores, note: Path) -> None:
+    def __init__(self, source: Stores, target: Stores, note: Path, beside: Collection[str] = ()) -> None:
         self.source, self.target = source, target
         source.matches(target)
         super().__init__(note, source.title, target.title)
+        # What has been begun is ended with what it was begun with.
+        under_way = self.state["phase"] in (FOLLOWING, SWITCHING, SWITCHED)
+        names = self.state.get("beside", []) if under_way else source.there(beside)
+        source.take(names)
+        target.take(names)
+        self._beside = names
 
     @property
-    def _databases(self) -> tuple[Database, Database] | None:
-        return (self.source.postgres, self.target.postgres) if self.source.postgres and self.target.postgres else None
+    def _databases(self) -> Databases | None:
+        if not self.source.postgres or not self.target.postgres:
+            return None
+        return Databases(list(zip(self.source.databases, self.target.databases, strict=True)))
 
     @property
     def _keys(self) -> tuple[Keys, Keys] | None:
         return (self.source.redis, self.target.redis) if self.source.redis and self.target.redis else None
-
-    @property
-    def _followed(self) -> Followed | None:
-        return Followed(*self._databases) if self._databases else None
-
-    @property
-    def _backward(self) -> Followed | None:
-        """The way that changes take back after the switch."""
-        return Followed(self._databases[1], self._databases[0], "", BACK) if self._databases else None
 
     # Phases
 
@@ -56,12 +55,10 @@ class Migration(Note):
         """Look for what is in the way, of ``following`` too if that is wanted. Raises :class:`BerthError` with all of it; nothing is touched."""
         found, said = [], []
         begun = self.state["phase"] in (COPIED, FOLLOWING, SWITCHING)
-        if self._databases:
-            source, target = self._databases
-            found += migration_postgres.obstacles(source, target, replace=replace, begun=self.state["phase"] == SWITCHING)
-            said += [f"postgres: {source.size() / 1e6:.0f} MB in {source.tables()} tables of {source.name}, for {target.name}"]
-            said += [f"postgres: {each}" for each in migration_postgres.remarks(source)]
-            ahead = Followed(source, target).obstacles()
+        if databases := self._databases:
+            found += databases.obstacles(replace=replace, begun=self.state["phase"] == SWITCHING)
+            said += databases.told()
+            ahead = databases.ahead()
             found += ahead if following else []
             said += [f"postgres, for -e migrate=follow: {each}" for each in ahead]
         if self._keys:
@@ -87,15 +84,14 @@ class Migration(Note):
         """Copy once while the source serves, and bring the copy on by what is written meanwhile, so that a switch has little left to do."""
         if self.state["phase"] not in (NONE, COPIED, FOLLOWING):
             refuse(f"the move is {self.state['phase']} already; -e migrate=switch or -e migrate=back ends that")
-        if not (followed := self._followed):
+        if not (databases := self._databases):
             refuse("there is no Postgres whose changes could be followed; keys are copied at the switch. Nothing was touched")
         self.check(replace=replace, following=True)
         said = []
-        if self.state["phase"] != FOLLOWING or not followed.there():
+        if self.state["phase"] != FOLLOWING or not databases.following():
             self._begin(FOLLOWING, seen=None)
-            size, seconds = followed.begin()
-            said.append(f"postgres: {size / 1e6:.1f} MB (compressed) in {seconds:.1f} s")
-        said += self._brought_on(followed)
+            said += databases.follow()
+        said += self._brought_on(databases)
         if self._keys:
             said.append(f"redis: {migration_redis.copy(*self._keys)} keys")
         return [
@@ -104,33 +100,29 @@ class Migration(Note):
             "migrate=follow, or end it with -e migrate=back",
         ]
 
-    def _brought_on(self, followed: Followed) -> list[str]:
-        """Bring the copy on while the source serves, and compare both sides where the last time is too long ago."""
-        total = caught_up(followed)
-        said = [f"postgres: {total} changes were brought along; {followed.lag() / 1e3:.0f} KB of the log are left"]
-        if not (seen := Seen(followed)).near(self.state.get("seen")):
+    def _brought_on(self, databases: Databases) -> list[str]:
+        """Bring the copies on while the source serves, and compare both sides where the last time is too long ago."""
+        said = databases.bring_on()
+        if not databases.near(self.state.get("seen") or {}):
             self.keep(FOLLOWING, seen=None)
             try:
-                known = seen.compare()
+                known = databases.compare()
             except DifferenceError as problem:
                 refuse(f"{problem}. {self.source.title} serves as before, and nothing was switched; begin again with -e migrate=back")
             self.keep(FOLLOWING, seen=known)
-            said.append(f"postgres: {known['summary']} are the same on both sides as of {known['at']} UTC, with their sums")
+            said += databases.seen(known)
         return said
 
     def _begin(self, phase: str, **known: Any) -> None:
         """Note that something is written on the other side from now on, and whether there were keys before."""
         if "no_keys" not in self.state:
             known["no_keys"] = bool(self._keys and self._keys[1].count() == 0)
-        self.keep(phase, **known)
+        self.keep(phase, beside=self._beside, **known)
         if self._keys:
             self._keys[1].writes(allowed=True)
 
     def _copy(self) -> list[str]:
-        said = []
-        if self._databases:
-            size, seconds = migration_postgres.copy(*self._databases)
-            said.append(f"postgres: {size / 1e6:.1f} MB (compressed) in {seconds:.1f} s")
+        said = self._databases.copy() if self._databases else []
         if self._keys:
             said.append(f"redis: {migration_redis.copy(*self._keys)} keys")
         return said
@@ -143,13 +135,14 @@ class Migration(Note):
             self._end_following()
             self.keep(SWITCHED)
             return [f"{self.target.title} has taken over"]
-        followed = self._followed if self.state["phase"] == FOLLOWING or self.state.get("followed") else None
-        if followed and not followed.there():
+        databases = self._databases
+        followed = databases if self.state["phase"] == FOLLOWING or self.state.get("followed") else None
+        if followed and not followed.following():
             refuse("the copy that followed is not there any more; begin it anew with -e migrate=follow, or leave it with -e migrate=back")
         self.check(replace=replace)
         if followed and self.state["phase"] == FOLLOWING:
             self._brought_on(followed)
-        closed = migration_back.in_the_way(*self._databases) if followed and self._databases else None
+        closed = followed.in_the_way_back() if followed else None
         # Of this very attempt: what stands behind the name of what is moved aside, and the comment of what takes its place.
         stamp = f"{datetime.now(UTC):%Y%m%d_%H%M%S}"
         try:
@@ -160,13 +153,11 @@ class Migration(Note):
             self.source.writes(allowed=False)
             progress.say(f"{self.source.title} takes no writes now")
             said = [*(self._drained(followed) if followed else self._copy()), *self._alike(followed)]
-            if self._databases:
-                said += migration_back.kept_open(*self._databases, closed)
-                target = self._databases[1]
-                target.server.allow(target.name + FRESH, self.state["moved"])
+            if databases:
+                said += databases.keep_open(closed)
+                databases.allow(self.state["moved"])
                 self.keep(SWITCHING, last=True)
-                target.marked(allowed=True)
-                target.server.swap([target.name], FRESH, self.state["aside"], self.state["moved"])
+                databases.take_over(self.state["aside"], self.state["moved"])
         except BerthError as problem:
             if not self._took_over(f"{problem}. "):
                 self._give_up(problem, keep_copy=bool(followed))
@@ -180,25 +171,23 @@ class Migration(Note):
             "Then -e migrate=finish, or -e migrate=back",
         ]
 
-    def _drained(self, followed: Followed) -> list[str]:
+    def _drained(self, followed: Databases) -> list[str]:
         """Bring the last along, once the source takes no writes; both stores at once, since somebody waits."""
         with ThreadPoolExecutor() as beside:
             keys = beside.submit(migration_redis.copy, *self._keys) if self._keys else None
-            said = [f"postgres: the last {followed.catch_up()} changes were brought along"]
-            followed.complete()
+            said = followed.drain()
         return [*said, f"redis: {keys.result()} keys"] if keys else said
 
     def _end_following(self) -> None:
-        if followed := self._followed:
-            Seen(followed).drop()
-            followed.drop()
+        if self._databases:
+            self._databases.end_following()
 
     def _took_over(self, why: str = "") -> bool:
         """Whether the target has taken over, and that is not written down; if not, it will not. Raises :class:`BerthError` where it cannot be asked."""
         if self.state["phase"] != SWITCHING or not self.state.get("last", True) or not self._databases:
             return False
         try:
-            return migration_back.took_over(self._databases[1], self.state["moved"])
+            return self._databases.took_over(self.state["moved"])
         except BerthError as problem:
             return refuse(
                 f"{why}Whether {self.target.title} has taken over cannot be asked ({problem}), so {self.source.title} takes no writes until it "
@@ -218,23 +207,23 @@ class Migration(Note):
         self.keep(FOLLOWING if keep_copy else COPIED, seen=None)
         if self._databases and not keep_copy:
             with contextlib.suppress(BerthError):
-                migration_postgres.discard(self._databases[1])
+                self._databases.discard()
         refuse(f"{problem}. {self.source.title} takes writes again, and nothing was switched")
 
-    def _alike(self, followed: Followed | None) -> list[str]:
+    def _alike(self, followed: Databases | None) -> list[str]:
         """Compare the copy with what it was made of: what was written since both were last found to be alike, or all."""
         if followed and (known := self.state.get("seen")):
             progress.say("what was written lately is compared")
             with ThreadPoolExecutor() as beside:
-                keys = beside.submit(compared, None, self._keys)
-                if (said := Seen(followed).compared(known)) is not None:
+                keys = beside.submit(compared, [], self._keys)
+                if (said := followed.alike(known)) is not None:
                     return [*said, *keys.result()]
         return self._compared(behind=FRESH)
 
     def _compared(self, behind: str = "") -> list[str]:
         """Compare both sides. Raises :class:`DifferenceError` where they differ."""
         progress.say("both sides are compared")
-        return compared(self._databases, self._keys, behind=behind)
+        return compared(self._databases.pairs if self._databases else [], self._keys, behind=behind)
 
     def verify(self) -> list[str]:
         """Compare both sides again. What the app has written since the switch is a difference too."""
@@ -247,13 +236,10 @@ class Migration(Note):
         if self.state["phase"] != SWITCHED:
             refuse("nothing has been switched; -e migrate=switch does, and -e migrate=back ends what was begun")
         removed = []
-        if self._backward:
-            self._backward.drop()
         if self._databases:
-            target = self._databases[1]
-            if target.server.exists(aside := target.name + self.state["aside"]):
-                target.server.drop(aside)
-                removed.append(f"{aside} of {target.title} is removed")
+            self._databases.forget_back()
+            gone = self._databases.forget_aside(self.state["aside"])
+            removed = [f"{each} of {self._databases.target.title} is removed" for each in gone]
         self.note.unlink(missing_ok=True)
         return [
             *removed,
@@ -271,7 +257,7 @@ class Migration(Note):
         if switched and not lose:
             try:
                 self.target.writes(allowed=False)
-                said = migration_back.brought(self._databases, self._keys, self._backward)
+                said = migration_back.brought(self._databases, self._keys)
             except BerthError as problem:
                 try:
                     if self._keys:
@@ -289,12 +275,12 @@ class Migration(Note):
         try:
             if self._databases:
                 self._end_following()
-                migration_postgres.discard(self._databases[1])
+                self._databases.discard()
         except BerthError as problem:
             refuse(f"{self.source.title} takes writes. What was copied is not removed yet ({problem}): -e migrate=back once more does that")
         if self._keys and self.state.get("no_keys") and not switched:
             self._keys[1].clear()
-        if self._backward:
-            self._backward.drop()
+        if self._databases:
+            self._databases.forget_back()
         self.note.unlink(missing_ok=True)
         return [*said, f"{self.source.title} takes writes"]

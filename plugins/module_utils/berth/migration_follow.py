@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import subprocess
 import time
 from collections.abc import Iterator
@@ -43,12 +44,21 @@ _MAY = """select rolsuper or rolreplication or exists (select from pg_roles r wh
 
 
 class Followed(NamedTuple):
-    """A database, and the copy of it, whose name is another one's with ``behind`` behind it. ``slot``: what keeps the log for it."""
+    """A database, and the copy of it, whose name is another one's with ``behind`` behind it. ``kind``: for what the log is kept for it.
+    ``number``: of how many that are followed in one server.
+    """
 
     source: Database
     target: Database
     behind: str = FRESH
-    slot: str = SLOT
+    kind: str = SLOT
+    number: int = 1
+
+    @property
+    def slot(self) -> str:
+        """What keeps the log for it. A server knows each by one name, so those that are not the app's own have theirs in it."""
+        name = self.source.name.removesuffix(FRESH)
+        return self.kind if self.source.own else f"{self.kind}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
     @property
     def fresh(self) -> str:
@@ -70,10 +80,10 @@ class Followed(NamedTuple):
             found.append(
                 f"the user that moves data may not read the log of {title}: it lacks REPLICATION (on RDS: the role rds_replication)"
             )
-        ours = ", ".join(map(literal, (SLOT, SEEN, BACK)))
-        free = f"select current_setting('max_replication_slots')::int - count(*) from pg_replication_slots where slot_name not in ({ours})"
-        if int(server.one(free)) < _SLOTS:
-            found.append(f"{title} has fewer than {_SLOTS} replication slots left; raise max_replication_slots there and restart it")
+        ours, needed = "|".join((SLOT, SEEN, BACK)), _SLOTS * self.number
+        free = f"select current_setting('max_replication_slots')::int - count(*) from pg_replication_slots where slot_name !~ '^({ours})'"
+        if int(server.one(free)) < needed:
+            found.append(f"{title} has fewer than {needed} replication slots left; raise max_replication_slots there and restart it")
         rows = server.sql(_TABLES, name)
         if bare := [row[0] for row in rows if row[1] == "n" or (row[1] in "di" and not row[2])]:
             said = ", ".join(bare[:8]) + (f" and {len(bare) - 8} more" if len(bare) > 8 else "")

@@ -1,28 +1,26 @@
 # Copyright: Berth contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A Postgres whose database is moved to another one: what could be in the way, the copy, and whether both hold the same."""
+"""A Postgres whose database is moved to another one: which one, the copy, and whether both hold the same."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from . import progress, rds_writes
 from .postgres_server import CLIENTS, Server, literal, quoted
 from .problems import BerthError, refuse
 
-# What a copy needs of the disk, by the size of what is copied: its own log comes with it.
-_ROOM = 1.2
 # What stands behind the names of the copy, and of what it takes the place of.
 FRESH, ASIDE = "_incoming", "_before_"
 _OURS = f"({FRESH}|{ASIDE}[0-9_]+|_restored)$"
 _USERS = "n.nspname not in ('pg_catalog', 'information_schema') and n.nspname not like 'pg\\_%'"
-_CLASSES = f"from pg_class c join pg_namespace n on n.oid = c.relnamespace where {_USERS}"
+CLASSES = f"from pg_class c join pg_namespace n on n.oid = c.relnamespace where {_USERS}"
 # How many rows ``t`` has, and a sum over them, which does not depend on their order.
 SUMMED = "count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)"
 _TABLES = f"""select format('select %L, {SUMMED} from %I.%I t;',
- n.nspname || '.' || c.relname, n.nspname, c.relname) {_CLASSES} and c.relkind = 'r' order by 1;"""
+ n.nspname || '.' || c.relname, n.nspname, c.relname) {CLASSES} and c.relkind = 'r' order by 1;"""
 _SEQUENCES = "select 'sequence ' || schemaname || '.' || sequencename, coalesce(last_value, 0), 0 from pg_sequences order by 1;"
 _LARGE = "select 'large objects', count(*), coalesce(sum(hashtextextended(encode(lo_get(oid), 'hex'), 0)::numeric), 0) from pg_largeobject_metadata;"
 # Values are written alike everywhere, whatever the servers' settings.
@@ -75,7 +73,8 @@ class Content(NamedTuple):
 
 class Database(NamedTuple):
     """One database of a server. ``storage``: bytes of a service's disk, which cannot be asked. ``logical``: how its server gets to keep a log
-    that can be followed. ``mark``: what notes at a service whether the database takes writes, for who cannot ask the server.
+    that can be followed. ``mark``: what notes at a service whether the database takes writes, for who cannot ask the server. ``own``:
+    whether it is the app's own one, and not one beside that.
     """
 
     server: Server
@@ -84,6 +83,16 @@ class Database(NamedTuple):
     storage: int = 0
     logical: str = "postgres -c wal_level=logical"
     mark: Callable[[bool], None] | None = None
+    own: bool = True
+
+    def beside(self, name: str) -> Database:
+        """Another one in the same server, whose service notes whether the app's own one takes writes."""
+        return self._replace(name=name, mark=None, own=False)
+
+    @property
+    def label(self) -> str:
+        """What people read before what is said of it."""
+        return "postgres" if self.own else f"postgres, {self.name.removesuffix(FRESH)}"
 
     @property
     def title(self) -> str:
@@ -100,7 +109,7 @@ class Database(NamedTuple):
 
     def some(self, queries: str, *, behind: str = "") -> Content:
         """The rows that queries like those of all tables ask for, several to a table, with every table that there is, and the sequences."""
-        names = f"select n.nspname || '.' || c.relname || ' (that there is one)', 0, 0 {_CLASSES} and c.relkind = 'r' order by 1;"
+        names = f"select n.nspname || '.' || c.relname || ' (that there is one)', 0, 0 {CLASSES} and c.relkind = 'r' order by 1;"
         found: dict[str, tuple[int, str]] = {}
         for name, count, summed in self.server.sql("\n".join([ALIKE, names, queries, _SEQUENCES]), self.name + behind):
             before = found.get(name, (0, "0"))
@@ -148,17 +157,17 @@ class Database(NamedTuple):
         return not self.server.closed(self.name)
 
 
-def find(server: Server, told: Mapping[str, str], named: str, *, fresh: bool) -> Database:
+def find(server: Server, told: Mapping[str, str], named: str, *, fresh: bool, beside: Collection[str] = ()) -> Database:
     """The app's database: the one that is named, that a role tells of, or the only one with tables; ``fresh``: it may have none yet.
 
-    Raises :class:`BerthError`.
+    ``beside``: databases that are known to lie beside it. Raises :class:`BerthError`.
     """
     name = named or told.get("database") or ""
     if not name and fresh:
         # What the image makes where nothing else is said.
         name = server.beside.ask("sh", "-c", 'echo "${POSTGRES_DB:-${POSTGRESQL_DATABASE:-$PGUSER}}"').strip()
     if not name:
-        found = _filled(server)
+        found = [each for each in filled(server) if each not in beside]
         if len(found) != 1:
             what = f"holds the databases {', '.join(found)}" if found else "has no table in any database"
             refuse(f"{server.beside.title} {what}; name the app's with -e migrate_database=NAME. Nothing was touched")
@@ -168,73 +177,12 @@ def find(server: Server, told: Mapping[str, str], named: str, *, fresh: bool) ->
     return Database(server, name, owner, int(told.get("storage") or 0), told.get("logical") or Database._field_defaults["logical"], mark)
 
 
-def _filled(server: Server) -> list[str]:
+def filled(server: Server) -> list[str]:
     """The databases of a server that have tables, but for those that a move or a restore has made."""
     # RDS has one that nobody gets into, whatever its rights say.
     ours = f"datallowconn and not datistemplate and datname <> 'rdsadmin' and datname !~ '{_OURS}'"
     query = f"select datname from pg_database where {ours} and has_database_privilege(datname, 'CONNECT') order by 1"
     return [row[0] for row in server.sql(query) if server.sql(_TABLES, row[0])]
-
-
-def obstacles(source: Database, target: Database, *, replace: bool, begun: bool) -> list[str]:
-    """What is in the way of a move, each with what to do about it. ``begun``: the source takes no writes since a switch was cut off."""
-    found = []
-    ours, theirs = source.server.major(), target.server.major()
-    if theirs < ours:
-        found.append(
-            f"{target.title} runs Postgres {theirs}, and {source.title} {ours}; Postgres does not go back: raise the version there"
-        )
-    there = {row[0] for row in target.server.sql("select name from pg_available_extensions")}
-    missing = [row[0] for row in source.server.sql("select extname from pg_extension order by 1", source.name) if row[0] not in there]
-    if missing:
-        found.append(f"{target.title} has no extension {', '.join(missing)}; choose an image or a service that has it")
-    like = source.server.like(source.name)
-    known = {_plain(row[0]) for row in target.server.sql("select distinct collcollate from pg_collation where collcollate is not null")}
-    for each in sorted({like["collate"], like["ctype"]}):
-        if _plain(each) not in known | {"c", "posix", "c.utf8"}:
-            found.append(f"{target.title} does not know the collation {each} of {source.name}; choose an image whose system has it")
-    found += _rights(source, target)
-    needed, room = int(source.size() * _ROOM), target.room()
-    if room is not None and room < needed:
-        found.append(f"{target.title} has room for {room / 1e9:.1f} GB, and the copy needs {needed / 1e9:.1f} GB: let its disk grow first")
-    if not replace and (tables := target.tables()):
-        found.append(f"{target.title} holds {tables} tables in {target.name} already; -e migrate_replace=true moves them aside and goes on")
-    if not begun and not source.writable():
-        found.append(
-            f"{source.title}: {source.name} takes no writes: it was moved away before; -e migrate=back -e migrate_lose=true opens it, if nothing else takes the app's writes"
-        )
-    return found
-
-
-def _rights(source: Database, target: Database) -> list[str]:
-    """What the users that move data may not do, each with what to do about it."""
-    found = []
-    may = "select rolsuper or pg_has_role(datdba, 'member') from pg_roles, pg_database where rolname = current_user and datname = "
-    if source.server.one(may + literal(source.name)) == "f":
-        found.append(
-            f"the user that moves data may not close {source.name} of {source.title} for writing: let it own the database, or be a member of its owner"
-        )
-    make = f"select rolsuper or (rolcreatedb and pg_has_role({literal(target.owner)}, 'member')) from pg_roles where rolname = current_user"
-    if target.server.one(make) == "f":
-        found.append(
-            f"the user that moves data may not make a database of {target.owner}'s in {target.title}: it needs CREATEDB and to be a member of {target.owner}"
-        )
-    return found
-
-
-def remarks(source: Database) -> list[str]:
-    """What a move leaves behind."""
-    owners = [
-        row[0]
-        for row in source.server.sql(
-            f"select distinct pg_get_userbyid(relowner) {_CLASSES} and relkind in ('r', 'S', 'v', 'm')", source.name
-        )
-    ]
-    beside = [each for each in _filled(source.server) if each != source.name]
-    return [
-        *([f"what {', '.join(owners)} own becomes the app's one user's there; grants stay behind"] if len(owners) > 1 else []),
-        *([f"{', '.join(beside)} of the same server stay behind: move them by pg_dump and pg_restore"] if beside else []),
-    ]
 
 
 def _extensions(source: Database, target: Database) -> list[str]:
@@ -266,7 +214,7 @@ def copy(source: Database, target: Database, *, snapshot: str = "") -> tuple[int
     if target.server.one(may + literal(target.name)) == "f":
         # What takes its place is as closed.
         target.server.sql(f"revoke connect on database {quoted(fresh)} from public")
-    progress.say(f"postgres: {source.size() / 1e6:.0f} MB are copied, compressed on the way")
+    progress.say(f"{source.label}: {source.size() / 1e6:.0f} MB are copied, compressed on the way")
     begin = time.monotonic()
     dump = ["pg_dump", "--format=custom", "--compress=1", "--no-owner", "--no-acl", f"--dbname={source.name}"]
     dump += [f"--snapshot={snapshot}"] if snapshot else []
@@ -284,8 +232,3 @@ def discard(target: Database) -> None:
     """Remove the copy."""
     if target.server.exists(target.name + FRESH):
         target.server.drop(target.name + FRESH)
-
-
-def _plain(name: str) -> str:
-    """The name of a locale without what systems write differently."""
-    return name.lower().replace("-", "")

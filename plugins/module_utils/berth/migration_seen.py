@@ -35,7 +35,7 @@ def caught_up(followed: Followed) -> int:
     for _each in range(_ROUNDS):
         begin = time.monotonic()
         total += (changes := followed.catch_up())
-        progress.say(f"postgres: {total} changes were brought along")
+        progress.say(f"{followed.source.label}: {total} changes were brought along")
         if not changes or time.monotonic() - begin < 1:
             break
     return total
@@ -48,7 +48,7 @@ class Seen(NamedTuple):
 
     @property
     def _kept(self) -> Followed:
-        return self.followed._replace(slot=SEEN)
+        return self.followed._replace(kind=SEEN)
 
     def drop(self) -> None:
         """Keep the log for it no longer."""
@@ -70,12 +70,12 @@ class Seen(NamedTuple):
         self.drop()
         with self._kept.snapshot() as (place, snapshot):
             followed.catch_up(place)
-            progress.say("postgres: both sides are compared, while the source serves")
+            progress.say(f"{followed.source.label}: both sides are compared, while the source serves")
             with ThreadPoolExecutor() as asked:
                 ours = asked.submit(followed.source.content, snapshot=snapshot)
                 theirs = asked.submit(followed.target.content, behind=followed.behind)
             here, there = ours.result().rows, theirs.result().rows
-        need_alike([f"postgres: {each}" for each in here.differs(there)])
+        need_alike([f"{followed.source.label}: {each}" for each in here.differs(there)])
         return {"place": place, "summary": here.summary, "at": f"{datetime.now(UTC):%H:%M:%S}"}
 
     def compared(self, known: Mapping[str, Any]) -> list[str] | None:
@@ -91,9 +91,9 @@ class Seen(NamedTuple):
             ours = asked.submit(followed.source.some, queries)
             theirs = asked.submit(followed.target.some, queries, behind=followed.behind)
         here, there = ours.result(), theirs.result()
-        need_alike([f"postgres: {each}" for each in here.differs(there)])
+        need_alike([f"{followed.source.label}: {each}" for each in here.differs(there)])
         return [
-            f"postgres: {known['summary']} were the same on both sides at {known['at']}, and so are {here.number} that were written since, with "
+            f"{followed.source.label}: {known['summary']} were the same on both sides at {known['at']}, and so are {here.number} that were written since, with "
             "sums and sequences"
         ]
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,11 +20,15 @@ from .problems import refuse
 
 
 class Stores:
-    """A home's stores, by what the roles of its slots tell: ``{slot: slot_endpoint}``."""
+    """A home's stores, by what the roles of its slots tell: ``{slot: slot_endpoint}``. ``known``: databases that are known to lie beside the app's
+    own, in this home or in the other.
+    """
 
-    def __init__(self, title: str, told: Mapping[str, Mapping[str, Any]], named: str, *, fresh: bool) -> None:
+    def __init__(self, title: str, told: Mapping[str, Mapping[str, Any]], named: str, *, fresh: bool, known: Collection[str] = ()) -> None:
         self.title = title
         self.postgres: Database | None = None
+        # Those of the same server that move with it.
+        self.beside: list[Database] = []
         self.redis: Keys | None = None
         # By the slots of stores that are not there, why not.
         self.missing: dict[str, str] = {}
@@ -34,12 +38,25 @@ class Stores:
                 continue
             beside, client = _place(title, each)
             if slot == "postgres":
-                self.postgres = migration_postgres.find(Server(beside), each, named, fresh=fresh)
+                self.postgres = migration_postgres.find(Server(beside), each, named, fresh=fresh, beside=known)
             else:
                 closed_by = gate(each["parameter_group"], each["region"]) if each.get("parameter_group") else None
                 closed, replicas = str(each.get("closed") or ""), int(each.get("replicas") or 0)
                 followers = [Keys(_place(title, {**each, **other})[0], client, closed=closed) for other in each.get("followers") or ()]
                 self.redis = Keys(beside, client, closed_by, followers=followers, replicas=replicas, closed=closed)
+
+    @property
+    def databases(self) -> list[Database]:
+        """The app's own, and those that move with it."""
+        return [self.postgres, *self.beside] if self.postgres else []
+
+    def take(self, names: Iterable[str]) -> None:
+        """Let databases of the same server move with the app's own."""
+        self.beside = [self.postgres.beside(name) for name in names] if self.postgres else []
+
+    def there(self, names: Collection[str]) -> list[str]:
+        """Which of these databases lie beside the app's own."""
+        return [each for each in sorted(names) if self.postgres and each != self.postgres.name and self.postgres.server.exists(each)]
 
     def matches(self, other: Stores) -> None:
         """Refuse a store that one home lacks and the other has, and homes with none of the same kind. Raises :class:`BerthError`."""
@@ -52,8 +69,9 @@ class Stores:
 
     def writes(self, *, allowed: bool) -> None:
         """Let the stores take writes, or not."""
-        if self.postgres:
-            self.postgres.writes(allowed=allowed)
+        # Who asks a service whether the database takes writes is told of the app's own: until all are open, and before any is closed.
+        for each in reversed(self.databases) if allowed else self.databases:
+            each.writes(allowed=allowed)
         if self.redis:
             self.redis.writes(allowed=allowed)
 
@@ -68,18 +86,18 @@ def _place(title: str, told: Mapping[str, Any]) -> tuple[Beside, list[str]]:
     return beside, list(told.get("client") or [])
 
 
-def compared(databases: tuple[Database, Database] | None, keys: tuple[Keys, Keys] | None, behind: str = "") -> list[str]:
-    """Compare both sides' stores, and say what they hold; ``behind`` the target's name: of its copy. Raises :class:`DifferenceError` where they
-    differ.
+def compared(databases: Sequence[tuple[Database, Database]], keys: tuple[Keys, Keys] | None, behind: str = "") -> list[str]:
+    """Compare both sides' stores, and say what they hold; ``behind`` the targets' names: of their copies. Raises :class:`DifferenceError` where
+    they differ.
     """
     said, found = [], []
     with ThreadPoolExecutor() as asked:
-        contents = [asked.submit(databases[0].content), asked.submit(databases[1].content, behind=behind)] if databases else []
         unlike = asked.submit(migration_redis.differences, *keys) if keys else None
-    if databases:
-        ours, theirs = (each.result() for each in contents)
-        found += [f"postgres: {each}" for each in ours.differs(theirs)]
-        said.append(f"postgres: {ours.summary} are the same on both sides, with their sums and sequences")
+        for source, target in databases:
+            contents = asked.submit(source.content), asked.submit(target.content, behind=behind)
+            ours, theirs = (each.result() for each in contents)
+            found += [f"{source.label}: {each}" for each in ours.differs(theirs)]
+            said.append(f"{source.label}: {ours.summary} are the same on both sides, with their sums and sequences")
     if keys and unlike:
         found += [f"redis: {each}" for each in unlike.result()]
         said.append(f"redis: {keys[0].count()} keys are the same on both sides")
