@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +13,7 @@ from berth.databases import beside
 from berth.problems import BerthError
 from berth.referring import Backing
 
+ROOT = Path(__file__).parents[2]
 BACKING = Backing({"db": "postgres", "redis": "redis"}, {"db": "db", "redis": "redis"})
 
 
@@ -97,3 +102,18 @@ def test_the_secret_that_holds_the_app_s_url_does_not_stand_for_another_database
 def test_what_are_no_names_is_refused(databases: Any):
     with pytest.raises(BerthError, match=r"connections\.db\.databases: .* is no list of names"):
         read_connection("db", {"host": "h", "databases": databases}, "postgres")
+
+
+@pytest.mark.parametrize("playbook", ["site.yml", "data_tier.yml"])
+def test_a_name_that_no_database_can_be_given_is_refused_before_anything_is_asked_of_a_cloud(playbook: str):
+    environment = {**os.environ, "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_REGION": "us-east-1"}
+    given = json.dumps({"app_databases": ["keycloak", "two words", 'x"; drop database shop; --']})
+    command = ["ansible-playbook", "-i", "inventories/aws", f"playbooks/{playbook}", "-e", given]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode
+    said = " ".join(done.stdout.split())
+    assert (
+        "app_databases has 'two words', 'x" in said
+        and "keycloak" not in said.partition("Nothing was changed")[0].partition("app_databases has")[2]
+    )
+    assert "aws_account : ok=0 changed=0 unreachable=0 failed=1" in said

@@ -102,17 +102,11 @@ class Accessories:
             waiting, failed = standing.look(model["services"], found, settle=_SETTLE_SECONDS)
             if not waiting and not failed:
                 break
-            if failed or self._is_hopeless(found) or time.monotonic() > end:
+            if failed or self._docker.ended(found, _MOST_RESTARTS) or time.monotonic() > end:
                 _code, logs, more = self._docker(*self._compose("logs", "--no-color", "--tail", "20"))
                 raise BerthError("\n".join([_told(waiting, failed), "Last log lines:", *(logs + more).splitlines()[-30:]]))
             time.sleep(_LOOK_SECONDS)
         write(self._up, digest(model))
-
-    def _is_hopeless(self, containers: Iterable[Mapping[str, str]]) -> bool:
-        """Whether one ends as often as it is started: the app is without it meanwhile."""
-        again = [each["name"] for each in containers if each["state"] == "restarting"]
-        counts = self._docker("inspect", "--format", "{{.RestartCount}}", *again)[1].split() if again else []
-        return any(int(each) >= _MOST_RESTARTS for each in counts)
 
     def _is_up(self, model: Mapping[str, Any]) -> bool:
         return self._up.is_file() and self._up.read_text(encoding="utf-8") == digest(model)

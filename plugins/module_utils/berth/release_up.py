@@ -53,13 +53,11 @@ def come_up(machine: Machine) -> str:
 
 def _hopeless(machine: Machine, containers: list[dict[str, Any]]) -> dict[str, str]:
     """Which services have ended so often that they are not waited for any longer."""
-    found = {}
+    found, ended = {}, machine.docker.ended(containers, _MOST_RESTARTS)
     for each in containers:
-        if each["state"] == "restarting":
-            _code, out, _err = machine.docker("inspect", "--format", "{{.RestartCount}}", each["name"])
-            if out.strip().isdigit() and int(out) >= _MOST_RESTARTS:
-                hint = _ONCE if "(0)" in each["status"] else ""
-                found[each["service"]] = f"ended {int(out)} times ({each['status']}{hint})"
+        if each["name"] in ended:
+            hint = _ONCE if "(0)" in each["status"] else ""
+            found[each["service"]] = f"ended {ended[each['name']]} times ({each['status']}{hint})"
     return found
 
 
