@@ -211,9 +211,31 @@ def test_without_a_connection_every_reference_is_unbound_and_left_out():
     assert {entry["variable"] for entry in result.unbound} == {"PGHOST", "PGUSER", "REDIS_URL"}
 
 
-def test_a_list_of_hosts_and_a_password_file_are_unbound_with_a_remedy():
-    result = bound({"WAIT_HOSTS": "postgres:5432, redis:6379", "POSTGRES_PASSWORD_FILE": "/run/secrets/pg"})
-    assert {entry["variable"] for entry in result.unbound} == {"WAIT_HOSTS", "POSTGRES_PASSWORD_FILE"}
+def test_a_list_with_passwords_and_a_password_file_are_unbound_with_a_remedy():
+    result = bound({"BOTH": "redis://redis, postgres://a:b@postgres/c", "POSTGRES_PASSWORD_FILE": "/run/secrets/pg"})
+    assert {entry["variable"] for entry in result.unbound} == {"BOTH", "POSTGRES_PASSWORD_FILE"}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("db:5432, redis:6379", "pg.example.com:5433, {redis}"),
+        ("mail:25,db:5432;redis:6379", "mail:25,pg.example.com:5433;{redis}"),
+        ("tcp://db:5432 http://mail:80/up", "tcp://pg.example.com:5433 http://mail:80/up"),
+        ("tcp://db:5432,tcp://redis:6379", "tcp://pg.example.com:5433,tcp://{redis}"),
+        ("wait-for db:5432 -- npm start", "wait-for pg.example.com:5433 -- npm start"),
+    ],
+)
+def test_what_waits_for_several_waits_for_them_where_they_are(value: str, expected: str):
+    result = bound({"WAIT_HOSTS": value, "REDIS": "redis:6379"})
+    assert result.environment["WAIT_HOSTS"] == expected.format(redis=result.environment["REDIS"])
+    assert not result.unbound
+
+
+def test_a_list_that_leads_to_one_without_a_connection_says_which():
+    connection = {"postgres": read_connection("postgres", POSTGRES, "postgres")}
+    result = bind("api", {"WAIT_HOSTS": "db:5432,redis:6379"}, BACKING, connection, literal=True)
+    assert "redis is left out and has no connection" in result.unbound[0]["reason"] and "WAIT_HOSTS" not in result.environment
 
 
 def test_what_was_bound_is_said_by_name_only():

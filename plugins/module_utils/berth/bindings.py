@@ -80,12 +80,14 @@ def led(
 
     ``old``: what it holds until then. ``password_apart``: the service reads its password elsewhere. ``in_file``: nobody follows a reference there.
     """
-    connection = connections.get(reference.backing)
-    if connection is None:
-        remedy = f"give connections.{reference.backing}, or keep it as a container with keep: [{reference.backing}]"
-        kind, text = "unbound", f"{reference.backing} is left out and has no connection; {remedy}"
+    needed = {reference.backing, *(target for _part, target in reference.parts if target)}
+    if missing := sorted(needed - connections.keys()):
+        remedy = f"give connections.{missing[0]}, or keep it as a container with keep: [{missing[0]}]"
+        kind, text = "unbound", f"{missing[0]} is left out and has no connection; {remedy}"
+    elif reference.shape == "list":
+        kind, text = _list(reference, connections)
     else:
-        kind, text = _Writer(connection, literal, password_apart).write(reference, old)
+        kind, text = _Writer(connections[reference.backing], literal, password_apart).write(reference, old)
     if kind == "secret" and in_file:
         kind, text = "unbound", "its connection refers to a password, which nobody looks up for a file; let the app read a variable"
     entry = {"service": service, "variable": variable, "backing": reference.backing}
@@ -95,6 +97,18 @@ def led(
     else:
         result.bound.append({**entry, "field": reference.field})
     return kind, text
+
+
+def _list(reference: Reference, connections: Mapping[str, Connection]) -> tuple[str, str]:
+    """A list of places, as what waits for them has it, where each says no more than where it is."""
+    written = ""
+    for part, target in reference.parts:
+        url = read_url(part) if target else None
+        if url and (url.base in POSTGRES_SCHEMES | REDIS_SCHEMES or url.username is not None):
+            return "unbound", "the value has it in a list, with how to connect; set the variable in a production Compose file"
+        address = connections[target].address if target else part
+        written += f"{url.scheme}://{address}" + (f"/{url.path}" if url.path else "") if url else address
+    return "value", written
 
 
 def _add_sslmode(service: str, found: Mapping[str, Reference], connections: Mapping[str, Connection], result: Bindings) -> None:
@@ -118,8 +132,6 @@ class _Writer:
         connection = self.connection
         if why := connection.why_not(database_in(old, reference.shape, reference.field)):
             return "unbound", why
-        if reference.shape == "list":
-            return "unbound", "the value names it among others; set the variable in a production Compose file"
         if reference.shape == "file":
             return "unbound", "it names a file that holds the value; let the app read the variable without _FILE"
         if reference.shape == "address":

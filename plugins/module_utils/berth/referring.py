@@ -12,15 +12,21 @@ from .connection_strings import is_dotnet, read_keywords, read_options
 from .connections import ENGINE_PORTS
 from .references import Name, read_host_port, read_name, read_url
 
+# What stands between the places of a list.
+_BETWEEN = r"[\s,;]+"
 VENDORS = frozenset({"postgres", "postgresql", "pgsql", "pg", "redis", "mysql", "sqlite", "mongo", "mongodb"})
 
 
 class Reference(NamedTuple):
-    """That a variable refers to a backing service: which one, by which field, in which shape (field, url, address, keywords, options, list)."""
+    """That a variable refers to a backing service: which one, by which field, in which shape (field, url, address, keywords, options, list).
+
+    ``parts``: of a list, what it holds in the order of it, each with the backing service that it leads to, or the empty string.
+    """
 
     backing: str
     field: str
     shape: str
+    parts: tuple[tuple[str, str], ...] = ()
 
 
 class Backing(NamedTuple):
@@ -66,7 +72,7 @@ def _by_value(variable: str, name: Name, value: str | None, backing: Backing) ->
     if not value or name.by_file:
         return None
     url = read_url(value)
-    if url:
+    if url and not _is_list(value):
         target = next((backing.names[host] for host in url.hosts if host in backing.names), None)
         return Reference(target, "url", "url") if target else None
     keywords = read_keywords(value)
@@ -83,12 +89,22 @@ def _by_value(variable: str, name: Name, value: str | None, backing: Backing) ->
     lone = name.head in ("REDIS", "VALKEY", "POSTGRES", "POSTGRESQL") and name.field is None
     if (name.field in ("host", "url") or lone) and value.strip() in backing.names:
         return Reference(backing.names[value.strip()], "host", "field")
-    for part in re.split(r"[\s,;]+", value):
-        pair, url = read_host_port(part), read_url(part)
-        host = pair[0] if pair else url.hosts[0] if url else ""
-        if host in backing.names:
-            return Reference(backing.names[host], "address", "list")
-    return None
+    parts = tuple((part, _target(part, backing)) for part in re.split(f"({_BETWEEN})", value))
+    target = next((target for _part, target in parts if target), None)
+    return Reference(target, "address", "list", parts) if target else None
+
+
+def _is_list(value: str) -> bool:
+    """Whether a value is a list of places, and not one URL, which may name several hosts."""
+    words = [word for word in re.split(_BETWEEN, value) if word]
+    several = len(words) > 1 and all(read_host_port(word) or read_url(word) for word in words)
+    return several and (value.count("://") > 1 or re.search(r"[\s;]", value.strip()) is not None)
+
+
+def _target(part: str, backing: Backing) -> str:
+    """The backing service that a part of a list leads to, or the empty string."""
+    pair, url = read_host_port(part), read_url(part)
+    return backing.names.get(pair[0] if pair else url.hosts[0] if url else "", "")
 
 
 def _by_name(name: Name, value: str | None, hosts: list[tuple[Name, str | None]], backing: Backing) -> str | None:
