@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from .bindings import Bindings, bind
 from .bound_files import bind_files, mounted, of_stores
+from .commands import led_words
 from .compose import Project
 from .connections import Connection, read_connection
 from .databases import beside
@@ -115,6 +116,9 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
     bindings = {name: override(each, _given(options.environment, name, services), literal=literal) for name, each in bindings.items()}
     for name, service in stays.items():
         service["environment"] = bindings[name].environment
+        for key in ("command", "entrypoint"):
+            if service.get(key):
+                service[key] = led_words([str(word) for word in service[key]], backing, connections)
         _mentions(name, service, contents[name], backing, notes)
         _unread(name, bindings[name], backing, notes)
         _as_file(name, service, backing, notes)
@@ -226,7 +230,7 @@ def _without_password(name: str, bindings: Bindings, connections: Mapping[str, C
 
 
 def _mentions(name: str, service: Mapping[str, Any], files: Mapping[str, str], backing: Backing, notes: Notes) -> None:
-    """Warn where a command or a file of many lines names a backing service that leaves: nothing rewrites it."""
+    """Warn where a command or a file of many lines names a backing service that leaves in a way that is not led elsewhere."""
     texts = {f"its {key}": " ".join(str(word) for word in service.get(key) or []) for key in ("command", "entrypoint")}
     for what, text in {**texts, **files}.items():
         for host, target in backing.names.items():
@@ -234,7 +238,9 @@ def _mentions(name: str, service: Mapping[str, Any], files: Mapping[str, str], b
                 rf"(?<![\w.-]){re.escape(host)}:\d+|://(?:[^\s/@]*@)?{re.escape(host)}(?![\w.-])|(?:-h|--host)[ =]{re.escape(host)}(?![\w.-])",
                 text,
             ):
-                notes.advise(f"{name}: {what} names the backing service {target}, and is carried as it is; let it read the environment")
+                notes.advise(
+                    f"{name}: {what} names the backing service {target}, and is carried as it is there; let it read the environment"
+                )
                 break
 
 
