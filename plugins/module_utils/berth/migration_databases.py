@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from . import migration_obstacles, migration_postgres
@@ -12,8 +13,14 @@ from .migration_follow import BACK, Followed
 from .migration_postgres import FRESH, Database
 from .migration_seen import Seen, caught_up
 from .problems import BerthError
+from .side_by_side import for_each
 
 Pair = tuple[Database, Database]
+
+
+def flat(lists: Iterable[list[str]]) -> list[str]:
+    """All of some lists."""
+    return list(chain.from_iterable(lists))
 
 
 class Databases:
@@ -41,15 +48,13 @@ class Databases:
 
     def obstacles(self, *, replace: bool, begun: bool) -> list[str]:
         """What is in the way of a move, each with what to do about it. ``begun``: the sources take no writes since a switch was cut off."""
-        found = []
-        for source, target in self.pairs:
-            found += migration_obstacles.obstacles(source, target, replace=replace, begun=begun)
+        found = flat(for_each(lambda pair: migration_obstacles.obstacles(*pair, replace=replace, begun=begun), self.pairs))
         found += migration_obstacles.room_problems(sum(source.size() for source, _target in self.pairs), self.target)
         return list(dict.fromkeys(found))
 
     def ahead(self) -> list[str]:
         """What is in the way of following, each with what to do about it."""
-        return list(dict.fromkeys(each for followed in self.followed for each in followed.obstacles()))
+        return list(dict.fromkeys(flat(for_each(Followed.obstacles, self.followed))))
 
     def told(self) -> list[str]:
         """What there is, and what a move leaves behind."""
@@ -113,20 +118,18 @@ class Databases:
 
     def drain(self) -> list[str]:
         """Bring the last along, once the sources take no writes."""
-        said = []
-        for each in self.followed:
-            said.append(f"{each.source.label}: the last {each.catch_up()} changes were brought along")
+
+        def drained(each: Followed) -> str:
+            changes = each.catch_up()
             each.complete()
-        return said
+            return f"{each.source.label}: the last {changes} changes were brought along"
+
+        return for_each(drained, self.followed)
 
     def alike(self, known: Mapping[str, Any]) -> list[str] | None:
         """Compare what was written since all were alike. None where all has to be compared. Raises :class:`DifferenceError`."""
-        said = []
-        for each in self.followed:
-            if (lines := Seen(each).compared(known.get(each.target.name) or {})) is None:
-                return None
-            said += lines
-        return said
+        found = for_each(lambda each: Seen(each).compared(known.get(each.target.name) or {}), self.followed)
+        return None if None in found else flat(each or [] for each in found)
 
     def end_following(self) -> None:
         """Keep the log no longer."""
@@ -156,7 +159,7 @@ class Databases:
 
     def in_the_way_back(self) -> list[str]:
         """What will keep changes from coming back, where the copies are there: asking takes a while."""
-        return list(dict.fromkeys(each for way in self._ways_back() for each in way.obstacles()))
+        return list(dict.fromkeys(flat(for_each(Followed.obstacles, self._ways_back()))))
 
     def keep_open(self, known: list[str] | None) -> list[str]:
         """Keep the targets' log from the switch on, so that what is written there can come back. Returns what is said of it. ``known``: what is
@@ -165,8 +168,7 @@ class Databases:
         ways = self._ways_back()
         if not (found := self.in_the_way_back() if known is None else known):
             try:
-                for each in ways:
-                    each.mark()
+                for_each(Followed.mark, ways)
                 return [f"postgres: until -e migrate=finish, changes can come back: {self.target.title} keeps its log for that"]
             except BerthError as problem:
                 found = [str(problem)]
@@ -177,12 +179,15 @@ class Databases:
 
     def bring_back(self) -> list[str]:
         """Bring the sources to what the targets hold, which take no writes now, where their log was kept."""
-        said = []
-        for each in self.backward:
-            if each.there():
-                said.append(f"{each.source.label}: {each.catch_up()} changes came back")
-                each.complete()
-        return said
+
+        def returned(each: Followed) -> list[str]:
+            if not each.there():
+                return []
+            changes = each.catch_up()
+            each.complete()
+            return [f"{each.source.label}: {changes} changes came back"]
+
+        return flat(for_each(returned, self.backward))
 
     def forget_back(self) -> None:
         """Keep the targets' log no longer."""

@@ -132,8 +132,6 @@ class Database(NamedTuple):
 
     def writes(self, *, allowed: bool) -> None:
         """Let it take writes or not. Whoever is connected comes anew, and reads go on."""
-        if not allowed:
-            self.marked(allowed=False)
         setting = "reset default_transaction_read_only" if allowed else "set default_transaction_read_only = on"
         self.server.sql(f"alter database {quoted(self.name)} {setting}")
         # Who was connected before may write until that connection ends.
@@ -144,11 +142,9 @@ class Database(NamedTuple):
             if time.monotonic() > end:
                 refuse(f"{self.title}: connections to {self.name} do not end")
             time.sleep(0.1)
-        if allowed:
-            self.marked(allowed=True)
 
     def marked(self, *, allowed: bool) -> None:
-        """Note whether it takes writes. A restore asks, which would open it: noted before it is closed, and until it is open."""
+        """Note with its service, if that asks, whether the server's databases take writes."""
         if self.mark:
             self.mark(allowed)
 

@@ -17,6 +17,7 @@ from .migration_postgres import Database, need_alike
 from .migration_redis import Keys
 from .postgres_server import Server
 from .problems import refuse
+from .side_by_side import for_each
 
 
 class Stores:
@@ -69,11 +70,13 @@ class Stores:
 
     def writes(self, *, allowed: bool) -> None:
         """Let the stores take writes, or not."""
-        # Who asks a service whether the database takes writes is told of the app's own: until all are open, and before any is closed.
-        for each in reversed(self.databases) if allowed else self.databases:
-            each.writes(allowed=allowed)
-        if self.redis:
-            self.redis.writes(allowed=allowed)
+        # A restore asks whether it would open what is closed: noted before the first is, and until the last is open.
+        if self.postgres and not allowed:
+            self.postgres.marked(allowed=False)
+        stores: list[Database | Keys] = [*self.databases, *([self.redis] if self.redis else [])]
+        for_each(lambda each: each.writes(allowed=allowed), stores)
+        if self.postgres and allowed:
+            self.postgres.marked(allowed=True)
 
 
 def _place(title: str, told: Mapping[str, Any]) -> tuple[Beside, list[str]]:
@@ -93,9 +96,9 @@ def compared(databases: Sequence[tuple[Database, Database]], keys: tuple[Keys, K
     said, found = [], []
     with ThreadPoolExecutor() as asked:
         unlike = asked.submit(migration_redis.differences, *keys) if keys else None
-        for source, target in databases:
-            contents = asked.submit(source.content), asked.submit(target.content, behind=behind)
-            ours, theirs = (each.result() for each in contents)
+        contents = [(asked.submit(source.content), asked.submit(target.content, behind=behind)) for source, target in databases]
+        for (source, _target), pair in zip(databases, contents, strict=True):
+            ours, theirs = (each.result() for each in pair)
             found += [f"{source.label}: {each}" for each in ours.differs(theirs)]
             said.append(f"{source.label}: {ours.summary} are the same on both sides, with their sums and sequences")
     if keys and unlike:
