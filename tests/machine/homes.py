@@ -62,10 +62,14 @@ class Homes(OnDroplet, OnAws):
             return self.droplet_keys(" ".join(words))
         return (self.queue if home == LOCAL else self.keys)(*words)
 
-    def writable(self, home: str) -> bool:
-        """Whether a home's Postgres takes the app's writes."""
+    def writable(self, home: str, database: str = "") -> bool:
+        """Whether a home's Postgres takes the app's writes; by default in its own database."""
+        statements = "insert into written values (0); delete from written where number = 0"
         try:
-            self.ask(home, "insert into written values (0); delete from written where number = 0")
+            if database:
+                self.ask_beside(home, statements)
+            else:
+                self.ask(home, statements)
         except OSError as error:
             assert "read-only" in str(error) or "does not exist" in str(error), error
             return False

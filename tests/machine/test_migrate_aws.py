@@ -10,7 +10,7 @@ import pytest
 
 from rehearsal import images
 from tests.machine.conftest import Cloud, at_length
-from tests.machine.moving import NAME, OnAws, Writers, written
+from tests.machine.moving import BESIDE, NAME, OnAws, Writers, written
 
 # The way without faults, by way of a droplet, is in test_migrate_around.py.
 pytestmark = [
@@ -42,7 +42,8 @@ def test_with_five_writers_all_comes_into_the_vpc_and_the_way_is_closed(homes: O
     assert "holds 1 keys already" in said and "nothing identifies a row of public.loose" in said
     homes.keys("del", "there")
     assert homes.open_ways() == []
-    homes.here("alter table loose replica identity full")
+    for database in ("shop", BESIDE):
+        homes.here("alter table loose replica identity full", database)
     writers = Writers()
     homes.killed("following", 4, phase="follow")
     said = homes.move("follow")
@@ -72,11 +73,13 @@ def test_with_five_writers_all_comes_into_the_vpc_and_the_way_is_closed(homes: O
 
 
 def test_what_was_written_there_comes_back_when_it_is_gone_back(homes: OnAws):
+    homes.there("insert into sold values (9071)", BESIDE)
     homes.there("insert into sold values (9070); update loose set weight = 7 where writer = 1; select nextval('tickets')")
     homes.keys("hset", "hash", "field", "later")
     said = homes.move("back")
     assert re.search(r"postgres: [1-9]\d* changes came back", said) and "inventories/local takes writes" in said
     assert homes.here("select count(*) from sold where number = 9070") == "1"
+    assert homes.here("select count(*) from sold where number = 9071", BESIDE) == "1"
     assert homes.here("select count(*) from loose where writer = 1 and weight <> 7") == "0"
     assert int(homes.here("select nextval('tickets')")) > 42
     assert homes.queue("hget", "hash", "field") == "later"
@@ -101,8 +104,9 @@ def test_it_moves_out_again_and_what_was_left_takes_no_writes(homes: OnAws):
     homes.here("insert into sold values (9200)")
     # A run of the data tier's playbook does not open what was moved away from.
     homes.playbook("inventories/aws", "data_tier.yml")
-    with pytest.raises(OSError, match="read-only"):
-        homes.there("insert into sold values (1)")
+    for database in ("", BESIDE):
+        with pytest.raises(OSError, match="read-only"):
+            homes.there("insert into sold values (1)", database)
     assert homes.keys("set", "job", "fourth").startswith("NOREPLICAS")
     said = homes.playbook("inventories/aws", "restore.yml", "-e", f"restore={NAME}", succeeds=False)
     assert "takes no writes since its data was moved away" in said

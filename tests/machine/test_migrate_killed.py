@@ -8,7 +8,7 @@ import pytest
 
 from tests.machine.conftest import Cloud, at_length
 from tests.machine.homes import WAYS, Homes, each_way, everywhere
-from tests.machine.moving import Writers, written
+from tests.machine.moving import BESIDE, Writers, written
 
 pytestmark = [pytest.mark.docker, at_length("half an hour")]
 
@@ -16,7 +16,8 @@ pytestmark = [pytest.mark.docker, at_length("half an hour")]
 @pytest.fixture(scope="module")
 def homes(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Homes]:
     with everywhere(cloud, tmp_path_factory.mktemp("killed")) as found:
-        found.here("alter table loose replica identity full; create table written (number int primary key)")
+        for database in ("shop", BESIDE):
+            found.here("alter table loose replica identity full; create table written (number int primary key)", database)
         yield found
 
 
@@ -32,11 +33,12 @@ def test_killed_in_each_phase_it_goes_on_or_back(homes: Homes, number: int):
 
     def only(home: str) -> None:
         """That home takes the app's writes, and the other does not."""
-        assert homes.writable(home)
-        assert not homes.writable(target if home == source else source)
+        other = target if home == source else source
+        assert homes.writable(home) and homes.writable(home, BESIDE)
+        assert not homes.writable(other) and not homes.writable(other, BESIDE)
 
     homes.key(source, "set", "job", f"round-{number}")
-    writers = Writers(homes.session(source), first)
+    writers, auditors = Writers(homes.session(source), first), Writers(homes.session(source, BESIDE), first)
     writers.wait_for(20)
     # Before the switch the source serves, whatever is killed.
     for phase in ("check", "copy"):
@@ -58,23 +60,27 @@ def test_killed_in_each_phase_it_goes_on_or_back(homes: Homes, number: int):
     homes.killed("switching", 2, **way)
     assert not (homes.writable(source) and homes.writable(target))
     said = homes.move("switch", **way)
-    acknowledged = writers.stop()
+    acknowledged, audited = writers.stop(), auditors.stop()
     only(target)
     assert "are the same on both sides" in said or "has taken over" in said
     arrived = f"select writer, number from loose where writer >= {first}"
     moved = written(homes.ask(target, arrived))
     assert acknowledged <= moved
     assert written(homes.ask(source, arrived)) == moved
+    assert audited <= (beside := written(homes.ask_beside(target, arrived)))
+    assert written(homes.ask_beside(source, arrived)) == beside
     shot("verify", 5)
     assert "are the same on both sides" in homes.move("verify", **way)
     # After it, back with what was written there since.
     homes.ask(target, f"insert into written values ({-first})")
+    homes.ask_beside(target, f"insert into written values ({-first})")
     homes.key(target, "set", "job", "second")
     shot("back", 7)
     assert not (homes.writable(source) and homes.writable(target))
     homes.move("back", **way)
     only(source)
     assert homes.ask(source, f"select count(*) from written where number = {-first}") == "1"
+    assert homes.ask_beside(source, f"select count(*) from written where number = {-first}") == "1"
     assert homes.key(source, "get", "job") == "second"
     homes.move("switch", **{**way, "migrate_replace": True})
     shot("finish", 5)
