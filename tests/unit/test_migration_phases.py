@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from berth import cache_writes, migration, progress, rds_writes
+from berth import cache_writes, migration, migration_obstacles, progress, rds_writes
 from berth.beside import Beside
 from berth.migration import Migration
+from berth.migration_databases import Databases
 from berth.migration_follow import Followed
 from berth.migration_postgres import Database
 from berth.migration_redis import Key, Keys
@@ -290,6 +291,16 @@ def test_what_has_begun_ends_with_the_databases_that_it_began_with(tmp_path: Pat
     note.write_text(json.dumps({"phase": migration.COPIED, "from": "old", "to": "new", "beside": ["audit"]}))
     Migration(old, new, note, ())
     assert [each.name for each in old.databases] == ["shop"]
+
+
+def test_a_database_beside_the_own_one_that_is_called_as_that_is_there_is_in_the_way(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(migration_obstacles, "obstacles", lambda *_pair, **_more: [])
+    monkeypatch.setattr(migration_obstacles, "room_problems", lambda *_more: [])
+    monkeypatch.setattr(Database, "size", lambda _database: 0)
+    old, new = Database(Held(), "postgres", "shop"), Database(Held(), "shop", "shop")
+    alike, others = (Databases([(old, new), (old.beside(name), new.beside(name))]) for name in ("shop", "audit"))
+    assert "shop beside the app's own database is called as that is in there" in alike.obstacles(replace=False, begun=False)[0]
+    assert others.obstacles(replace=False, begun=False) == []
 
 
 def test_each_database_has_a_log_kept_by_a_name_of_its_own():

@@ -49,6 +49,12 @@ class Databases:
     def obstacles(self, *, replace: bool, begun: bool) -> list[str]:
         """What is in the way of a move, each with what to do about it. ``begun``: the sources take no writes since a switch was cut off."""
         found = flat(for_each(lambda pair: migration_obstacles.obstacles(*pair, replace=replace, begun=begun), self.pairs))
+        names = [target.name for _source, target in self.pairs]
+        if names[0] in names[1:]:
+            found.append(
+                f"{names[0]} beside the app's own database is called as that is in {self.target.title}; call it otherwise, or let app_databases leave "
+                "it out"
+            )
         found += migration_obstacles.room_problems(sum(source.size() for source, _target in self.pairs), self.target)
         return list(dict.fromkeys(found))
 
@@ -86,7 +92,7 @@ class Databases:
         return all(each.there() for each in self.followed)
 
     def follow(self) -> list[str]:
-        """Copy those of which there is no copy that can be brought on, each as of a place in the source's log."""
+        """Copy each as of a place in its source's log, from where on that is kept."""
         said = []
         for each in self.followed:
             size, seconds = each.begin()
