@@ -26,6 +26,7 @@ description:
   - Loads filters, tests and lookups before tasks are forked, of which each would load them for itself.
   - Keeps this project's own modules as Ansible packs them for machines in C(.cache/modules), where each run would pack them anew. They are packed anew
     when a file of theirs, or Ansible, has changed.
+  - Keeps what was loaded before the tasks out of their processes' garbage collections, as Python's C(gc.freeze) is meant for.
   - Says nothing. Where nothing can be kept, Ansible packs them as ever.
 author: Berth contributors
 """

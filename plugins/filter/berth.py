@@ -15,7 +15,7 @@ _UTILITIES = str(Path(__file__).resolve().parents[1] / "module_utils")
 if _UTILITIES not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_UTILITIES)
 
-from ansible.module_utils.berth import postgres_tuning, production, redis_members  # noqa: E402
+from ansible.module_utils.berth import databases, postgres_tuning, production, redis_members  # noqa: E402
 from ansible.module_utils.berth.problems import BerthError  # noqa: E402
 
 
@@ -47,6 +47,11 @@ def believed_authorities(machines: Any, known: Any) -> list[str]:
     return list(dict.fromkeys([*found, *(known if None in signers else ())]))
 
 
+def misnamed_databases(given: Any) -> list[str]:
+    """What of a list is no name that a database can be given here."""
+    return databases.misnamed(given)
+
+
 class FilterModule:
     """The filters."""
 
@@ -54,6 +59,7 @@ class FilterModule:
         """Name to function."""
         return {
             "believed_authorities": believed_authorities,
+            "misnamed_databases": misnamed_databases,
             "postgres_settings": postgres_settings,
             "production_files": production_files,
             "redis_primary": redis_primary,

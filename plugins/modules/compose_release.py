@@ -244,6 +244,7 @@ def deploy(machine: Machine, found: Mapping[str, Any], *, back: bool) -> dict[st
     ending = [each for each in found if each != release]
     for each in ending:
         machine.end(each)
+    # Each of those does so when it has ended.
     if not ending:
         machine.forget()
     return parts

@@ -19,7 +19,7 @@ from rehearsal import images, server
 from rehearsal.rules import kill_tree
 from tests.machine.conftest import ROOT, Cloud, ip_range
 from tests.machine.database import Database, Writer
-from tests.machine.moving import BESIDE, DROPLETS, HERE, NAME, OnAws, OnDroplet, Session
+from tests.machine.moving import DROPLETS, HERE, NAME, OnAws, OnDroplet, Session
 
 LOCAL, DROPLET, AWS = "inventories/local", "inventories/digitalocean", "inventories/aws"
 # Each way once, and each begins where the one before ended.
@@ -44,17 +44,13 @@ class Homes(OnDroplet, OnAws):
             return ([*HERE[0], "-d", database], {}) if database else HERE
         return self.session_there(database)
 
-    def ask_beside(self, home: str, query: str) -> str:
-        """What the database beside the app's own answers to the app in a home. Raises :class:`OSError`."""
-        words, more = self.session(home, BESIDE)
+    def ask(self, home: str, query: str, database: str = "") -> str:
+        """What a home's Postgres answers to the app; by default its own database. Raises :class:`OSError`."""
+        words, more = self.session(home, database)
         done = subprocess.run(words, input=query, env={**os.environ, **more}, capture_output=True, text=True, timeout=60, check=False)
         if done.returncode:
             raise OSError(done.stderr)
         return done.stdout.strip()
-
-    def ask(self, home: str, query: str) -> str:
-        """What a home's Postgres answers to the app. Raises :class:`OSError`."""
-        return str({LOCAL: self.here, DROPLET: self.droplet.ask, AWS: self.there}[home](query))
 
     def key(self, home: str, *words: str) -> str:
         """What a home's Redis answers to the app."""
@@ -64,12 +60,8 @@ class Homes(OnDroplet, OnAws):
 
     def writable(self, home: str, database: str = "") -> bool:
         """Whether a home's Postgres takes the app's writes; by default in its own database."""
-        statements = "insert into written values (0); delete from written where number = 0"
         try:
-            if database:
-                self.ask_beside(home, statements)
-            else:
-                self.ask(home, statements)
+            self.ask(home, "insert into written values (0); delete from written where number = 0", database)
         except OSError as error:
             assert "read-only" in str(error) or "does not exist" in str(error), error
             return False

@@ -160,6 +160,19 @@ def test_what_cannot_be_had_is_refused_in_one_message_before_anything_is_made(ac
     assert stack.account().vpcs.list()["vpcs"] == []
 
 
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({}, f"There is no VPC {NAME} in this account; run playbooks/platform.yml (or site.yml) first."),
+        ({"DIGITALOCEAN_TOKEN": "dop_v1_none"}, "check DIGITALOCEAN_TOKEN"),
+    ],
+)
+def test_a_deploy_to_where_nothing_is_says_what_has_to_be_there_first(account: dict[str, str], environment: dict[str, str], words: str):
+    done = playbook({**account, **environment}, "deploy.yml")
+    assert done.returncode != 0
+    assert words in " ".join(done.stdout.split())
+
+
 def test_the_demo_ends_with_a_url_that_serves_the_app_through_the_load_balancer(app: Droplets):
     assert "balancer" in app.output
     eventually(app.ready)
@@ -196,6 +209,14 @@ def test_the_inventory_is_the_architecture(app: Droplets):
     )
     for line in ("@machines:", "@postgres:", "--data-1-postgres", "--data-1-redis", "--app-2"):
         assert line in done.stdout
+
+
+def test_a_deploy_names_a_droplet_that_is_described_and_not_there(app: Droplets):
+    more = [{"name": name, "groups": ["app"], "size": "s-1vcpu-2gb"} for name in ("app-1", "app-2", "app-3")]
+    data = {"name": "data-1", "groups": ["postgres", "redis"], "size": "s-2vcpu-4gb", "volumes": [{"name": "data", "size": 20}]}
+    done = app.playbook("deploy.yml", "-e", json.dumps({"digitalocean_droplets": [data, *more]}))
+    assert done.returncode != 0
+    assert "These droplets are described and not there: app-3. Run playbooks/platform.yml" in " ".join(done.stdout.split())
 
 
 def test_the_status_tells_what_stands(app: Droplets):

@@ -75,11 +75,11 @@ def test_with_five_writers_all_moves(homes: Homes, number: int):
     moved = written(homes.ask(target, arrived))
     assert acknowledged <= moved
     assert written(homes.ask(source, arrived)) == moved
-    assert audited <= (beside := written(homes.ask_beside(target, arrived)))
-    assert written(homes.ask_beside(source, arrived)) == beside
+    assert audited <= (beside := written(homes.ask(target, arrived, BESIDE)))
+    assert written(homes.ask(source, arrived, BESIDE)) == beside
     with pytest.raises(OSError, match="read-only"):
-        homes.ask_beside(source, "insert into written values (0)")
-    homes.ask_beside(target, f"insert into written values ({number + 1})")
+        homes.ask(source, "insert into written values (0)", BESIDE)
+    homes.ask(target, f"insert into written values ({number + 1})", BESIDE)
     assert homes.writable(target) and not homes.writable(source)
     assert "NOREPLICAS" in homes.key(source, "set", "job", "lost")
     assert homes.ask(target, "select last_value from tickets") == "41"
@@ -98,14 +98,14 @@ def test_with_five_writers_all_moves(homes: Homes, number: int):
 
 def returns(homes: Homes, way: dict[str, object]) -> None:
     """What was written in RDS and ElastiCache comes back to the droplet, and moves there again for good."""
-    homes.ask_beside(AWS, "insert into written values (-2)")
+    homes.ask(AWS, "insert into written values (-2)", BESIDE)
     homes.there("insert into written values (-2); update loose set weight = 7 where writer = 1")
     homes.keys("set", "job", "second")
     said = homes.move("back", **way)
     told(said)
     assert re.search(r"postgres: [1-9]\d* changes came back", said)
     assert homes.droplet.ask("select count(*) from written where number = -2") == "1"
-    assert homes.ask_beside(DROPLET, "select count(*) from written where number = -2") == "1"
+    assert homes.ask(DROPLET, "select count(*) from written where number = -2", BESIDE) == "1"
     assert homes.droplet.ask("select count(*) from loose where writer = 1 and weight <> 7") == "0"
     assert homes.droplet_keys("get job") == "second"
     assert homes.writable(DROPLET) and not homes.writable(AWS)

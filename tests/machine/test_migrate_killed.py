@@ -67,20 +67,20 @@ def test_killed_in_each_phase_it_goes_on_or_back(homes: Homes, number: int):
     moved = written(homes.ask(target, arrived))
     assert acknowledged <= moved
     assert written(homes.ask(source, arrived)) == moved
-    assert audited <= (beside := written(homes.ask_beside(target, arrived)))
-    assert written(homes.ask_beside(source, arrived)) == beside
+    assert audited <= (beside := written(homes.ask(target, arrived, BESIDE)))
+    assert written(homes.ask(source, arrived, BESIDE)) == beside
     shot("verify", 5)
     assert "are the same on both sides" in homes.move("verify", **way)
     # After it, back with what was written there since.
     homes.ask(target, f"insert into written values ({-first})")
-    homes.ask_beside(target, f"insert into written values ({-first})")
+    homes.ask(target, f"insert into written values ({-first})", BESIDE)
     homes.key(target, "set", "job", "second")
     shot("back", 7)
     assert not (homes.writable(source) and homes.writable(target))
     homes.move("back", **way)
     only(source)
     assert homes.ask(source, f"select count(*) from written where number = {-first}") == "1"
-    assert homes.ask_beside(source, f"select count(*) from written where number = {-first}") == "1"
+    assert homes.ask(source, f"select count(*) from written where number = {-first}", BESIDE) == "1"
     assert homes.key(source, "get", "job") == "second"
     homes.move("switch", **{**way, "migrate_replace": True})
     shot("finish", 5)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from berth.bindings import bind
 from berth.connections import read_connection
-from berth.databases import beside
+from berth.databases import beside, misnamed
 from berth.problems import BerthError
 from berth.referring import Backing
 
@@ -102,6 +102,11 @@ def test_the_secret_that_holds_the_app_s_url_does_not_stand_for_another_database
 def test_what_are_no_names_is_refused(databases: Any):
     with pytest.raises(BerthError, match=r"connections\.db\.databases: .* is no list of names"):
         read_connection("db", {"host": "h", "databases": databases}, "postgres")
+
+
+def test_what_is_no_list_is_no_list_of_names():
+    assert misnamed("keycloak") == ["keycloak"]
+    assert misnamed(["keycloak", "shop-cache", "9lives", "line\n", 5]) == ["9lives", "line\n", "5"]
 
 
 @pytest.mark.parametrize("playbook", ["site.yml", "data_tier.yml"])

@@ -60,6 +60,13 @@ def test_what_is_ending_stays_until_it_has_ended(machine: release_machine.Machin
     assert kept(machine) == {"r4", "r3", "r2", "r1"}
 
 
+def test_what_nobody_goes_back_to_is_forgotten_when_the_old_release_has_ended(machine: release_machine.Machine):
+    machine.params["front_door"] = None
+    machine.end("r3")
+    machine.all_ended()
+    assert {each.name for each in (machine.folder / "releases").iterdir()} == {"r4", "r3", "r2", "r1"}
+
+
 def bringing(machine: release_machine.Machine, services: dict[str, dict[str, str]], theirs: str, asked: list[list[str]]) -> str:
     """What keeps images from running here, on a machine that has none of them before it pulls."""
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from .connections import ENGINE_PORTS, Connection
 from .referring import Backing
 
+# Between the words of a command; no argument holds it.
+_APART = "\0"
 # Not the host of a URL with a user in it, whose password would have to be written with it.
 _BEFORE, _AFTER = r"(?<![\w.@-])", r"(?![\w.-])"
 
@@ -19,32 +21,18 @@ def led_words(words: Sequence[str], backing: Backing, connections: Mapping[str, 
 
     What names a service in another way stays as it is.
     """
-    led = list(words)
+    text = _APART.join(words)
     for host, target in backing.names.items():
         if connection := connections.get(target):
-            led = [_led(word, re.escape(host), ENGINE_PORTS.get(backing.engines[target], 0), connection) for word in led]
-            led = _led_apart(led, host, connection)
-    return led
+            text = _led(text, re.escape(host), connection)
+    return text.split(_APART)
 
 
-def _led(word: str, host: str, port: int, connection: Connection) -> str:
-    word = re.sub(rf"{_BEFORE}{host}:\d+(?!\d)", connection.address, word)
-    word = re.sub(rf"{_BEFORE}{host} {port}(?!\d)", f"{connection.host} {connection.port}", word)
-    if connection.port == port:
-        word = re.sub(rf"((?<!\S)(?:-h|--host)[ =]){host}{_AFTER}", rf"\g<1>{connection.host}", word)
-    return word
-
-
-def _led_apart(words: Sequence[str], host: str, connection: Connection) -> list[str]:
-    """Where the host is a word of its own: after an option, or before its port."""
-    default = str(ENGINE_PORTS[connection.engine])
-    led = list(words)
-    for place, word in enumerate(words):
-        if word != host:
-            continue
-        before, after = words[place - 1] if place else "", words[place + 1] if place + 1 < len(words) else ""
-        if after == default:
-            led[place], led[place + 1] = connection.host, str(connection.port)
-        elif before in ("-h", "--host") and str(connection.port) == default:
-            led[place] = connection.host
-    return led
+def _led(text: str, host: str, connection: Connection) -> str:
+    usual = ENGINE_PORTS[connection.engine]
+    text = re.sub(rf"{_BEFORE}{host}:\d+(?!\d)", connection.address, text)
+    text = re.sub(rf"{_BEFORE}{host}([ {_APART}]){usual}(?!\d)", rf"{connection.host}\g<1>{connection.port}", text)
+    # Where no port is said, it is the usual one.
+    if connection.port == usual:
+        text = re.sub(rf"((?<![^\s{_APART}])(?:-h|--host)[ ={_APART}]){host}{_AFTER}", rf"\g<1>{connection.host}", text)
+    return text

@@ -18,6 +18,13 @@ _MAINTENANCE = frozenset({"postgres", "template0", "template1"})
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
 
 
+def misnamed(given: Any) -> list[str]:
+    """What of a list is no name that a database can be given here; the whole of what is no list."""
+    if not isinstance(given, list):
+        return [str(given)]
+    return [str(each) for each in given if not _NAME.fullmatch(str(each))]
+
+
 def beside(services: Mapping[str, Mapping[str, Any]], stay: Collection[str], backing: Backing) -> dict[str, list[str]]:
     """Names of databases that lie beside the app's own one in each store's server, in alphabetical order; stores without any are left out.
 
