@@ -236,6 +236,24 @@ def test_a_service_that_never_named_a_password_is_warned_of(tmp_path):
     assert any("db asks for a password now" in warning for warning in selection.notes.warnings)
 
 
+@pytest.mark.parametrize(
+    ("more", "given", "words"),
+    [
+        ("depends_on: [db]", {}, "no variable of a, which waits for db, leads to db: where it is written in code"),
+        ("", {}, "no variable of any service leads to db: "),
+        ("environment: {PGHOST: db, PGPASSWORD: x}", {}, ""),
+        ("command: [serve]", {"DATABASE_URL": "postgresql://there/x"}, ""),
+        ("command: [serve]", {"a": {"SQLALCHEMY_DATABASE_URI": "postgresql://there/x"}}, ""),
+        ("command: [serve]", {"REDIS_URL": "redis://there"}, "no variable of any service leads to db: "),
+    ],
+)
+def test_a_store_that_no_variable_leads_to_is_told_of(tmp_path, more, given, words):
+    folder = write(tmp_path, f"services:\n  a: {{image: 'x/a:1', {more}}}\n  db: {{image: 'postgres:17'}}\n")
+    _document, selection = version_2(folder, connections={"db": POSTGRES}, environment=given)
+    told = [warning for warning in selection.notes.warnings if "leads to db" in warning]
+    assert [warning.startswith(words) for warning in told] == [True] * bool(words)
+
+
 SERVICE = st.fixed_dictionaries(
     {"image": st.sampled_from(["x/a:1", "nginx", "redis:7", "postgres:16"])},
     optional={

@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from . import advice
 from .bindings import Bindings, bind
 from .bound_files import bind_files, mounted, of_stores
 from .commands import led_words
@@ -19,8 +19,6 @@ from .hidden_door import hidden_door, opened
 from .images import parse
 from .notes import Notes
 from .problems import BerthError, listed, refuse
-from .references import read_name
-from .referring import VENDORS, Backing
 from .store_setup import remarks
 from .topology import backing_of, backing_services, check_names, front_door, published
 from .variables import override
@@ -119,10 +117,11 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
         for key in ("command", "entrypoint"):
             if service.get(key):
                 service[key] = led_words([str(word) for word in service[key]], backing, connections)
-        _mentions(name, service, contents[name], backing, notes)
-        _unread(name, bindings[name], backing, notes)
-        _as_file(name, service, backing, notes)
-        _without_password(name, bindings[name], connections, notes, literal=literal)
+        advice.mentions(name, service, contents[name], backing, notes)
+        advice.unread(name, bindings[name], backing, notes)
+        advice.as_file(name, service, backing, notes)
+        advice.without_password(name, bindings[name], connections, notes, literal=literal)
+    advice.unled(stays, bindings, connections, _all_given(options.environment), notes)
     door = front_door(stays, images) or _own_door(stays, images, options) or _behind_a_proxy(stays, images, options, notes)
     _one_per_port(stays, door, notes)
     for entry in (entry for each in bindings.values() for entry in each.unbound):
@@ -162,6 +161,11 @@ def _given(environment: Mapping[str, Any], service: str, services: Mapping[str, 
         if not isinstance(value, (str, int, float, bool, type(None))):
             refuse(f"environment.{name}: {type(value).__name__} is no text; give a text, or a table under a service's name")
     return found
+
+
+def _all_given(environment: Mapping[str, Any]) -> set[str]:
+    """The variables that are set from outside, for whichever service."""
+    return {variable for name, value in environment.items() for variable in (value if isinstance(value, Mapping) else (name,))}
 
 
 def _connections(services: Mapping[str, Any], options: Options) -> tuple[dict[str, str], dict[str, Connection]]:
@@ -215,50 +219,6 @@ def _images(stays: Mapping[str, Any], given: Mapping[str, str], unset: bool, not
             if service.get("build") and name not in given:
                 notes.advise(f"{name} is built: {image} has to be in its registry before a deployment")
     return images
-
-
-def _without_password(name: str, bindings: Bindings, connections: Mapping[str, Connection], notes: Notes, *, literal: bool) -> None:
-    """Warn where a service is led to a store that asks for a password, and no variable of it was ever one for a password."""
-    named = {entry["backing"] for entry in [*bindings.bound, *bindings.unbound]}
-    given = {entry["backing"] for entry in bindings.bound if entry["field"] == "password" or entry["variable"] in bindings.secrets}
-    given |= {entry["backing"] for entry in bindings.unbound} | (
-        {entry["backing"] for entry in bindings.bound if entry["field"] == "url"} if literal else set()
-    )
-    for target in sorted(named - given):
-        if target in connections and connections[target].authenticated:
-            notes.advise(f"{name}: {target} asks for a password now, and no variable of the service names one; let it read one")
-
-
-def _mentions(name: str, service: Mapping[str, Any], files: Mapping[str, str], backing: Backing, notes: Notes) -> None:
-    """Warn where a command or a file of many lines names a backing service that leaves in a way that is not led elsewhere."""
-    texts = {f"its {key}": " ".join(str(word) for word in service.get(key) or []) for key in ("command", "entrypoint")}
-    for what, text in {**texts, **files}.items():
-        for host, target in backing.names.items():
-            if re.search(
-                rf"(?<![\w.-]){re.escape(host)}:\d+|://(?:[^\s/@]*@)?{re.escape(host)}(?![\w.-])|(?:-h|--host)[ =]{re.escape(host)}(?![\w.-])",
-                text,
-            ):
-                notes.advise(
-                    f"{name}: {what} names the backing service {target}, and is carried as it is there; let it read the environment"
-                )
-                break
-
-
-def _unread(name: str, bindings: Bindings, backing: Backing, notes: Notes) -> None:
-    """Warn where a variable is nothing but the name of a backing service that leaves, and its own name does not say what it is for."""
-    for variable, value in bindings.environment.items():
-        if value in backing.names and value not in VENDORS and read_name(variable).field is None:
-            notes.advise(
-                f"{name}: {variable} is {value}, and is carried as it is; if that is the host of {backing.names[value]}, give it in app_env"
-            )
-
-
-def _as_file(name: str, service: Mapping[str, Any], backing: Backing, notes: Notes) -> None:
-    """Warn where a service is given an environment file as a file: nothing in it is led to a store."""
-    for volume in service.get("volumes") or [] if backing.engines else []:
-        if re.fullmatch(r"\.env(\.\w+)*", os.path.basename(str(volume.get("source") or ""))):
-            what = os.path.basename(volume["source"])
-            notes.advise(f"{name}: {what} is mounted as it is, and what it says of stores leads nowhere else; give it with env_file")
 
 
 def _one_per_port(stays: dict[str, dict[str, Any]], door: str | None, notes: Notes) -> None:

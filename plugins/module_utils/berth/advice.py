@@ -1,0 +1,84 @@
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What deserves a look in the services that stay containers, by how they speak of the stores that leave."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .bindings import Bindings
+from .connections import Connection
+from .notes import Notes
+from .problems import listed
+from .references import read_name
+from .referring import VENDORS, Backing
+
+
+def without_password(name: str, bindings: Bindings, connections: Mapping[str, Connection], notes: Notes, *, literal: bool) -> None:
+    """Warn where a service is led to a store that asks for a password, and no variable of it was ever one for a password."""
+    named = {entry["backing"] for entry in [*bindings.bound, *bindings.unbound]}
+    given = {entry["backing"] for entry in bindings.bound if entry["field"] == "password" or entry["variable"] in bindings.secrets}
+    given |= {entry["backing"] for entry in bindings.unbound} | (
+        {entry["backing"] for entry in bindings.bound if entry["field"] == "url"} if literal else set()
+    )
+    for target in sorted(named - given):
+        if target in connections and connections[target].authenticated:
+            notes.advise(f"{name}: {target} asks for a password now, and no variable of the service names one; let it read one")
+
+
+def mentions(name: str, service: Mapping[str, Any], files: Mapping[str, str], backing: Backing, notes: Notes) -> None:
+    """Warn where a command or a file of many lines names a backing service that leaves in a way that is not led elsewhere."""
+    texts = {f"its {key}": " ".join(str(word) for word in service.get(key) or []) for key in ("command", "entrypoint")}
+    for what, text in {**texts, **files}.items():
+        for host, target in backing.names.items():
+            if re.search(
+                rf"(?<![\w.-]){re.escape(host)}:\d+|://(?:[^\s/@]*@)?{re.escape(host)}(?![\w.-])|(?:-h|--host)[ =]{re.escape(host)}(?![\w.-])",
+                text,
+            ):
+                notes.advise(
+                    f"{name}: {what} names the backing service {target}, and is carried as it is there; let it read the environment"
+                )
+                break
+
+
+def unread(name: str, bindings: Bindings, backing: Backing, notes: Notes) -> None:
+    """Warn where a variable is nothing but the name of a backing service that leaves, and its own name does not say what it is for."""
+    for variable, value in bindings.environment.items():
+        if value in backing.names and value not in VENDORS and read_name(variable).field is None:
+            notes.advise(
+                f"{name}: {variable} is {value}, and is carried as it is; if that is the host of {backing.names[value]}, give it in app_env"
+            )
+
+
+def as_file(name: str, service: Mapping[str, Any], backing: Backing, notes: Notes) -> None:
+    """Warn where a service is given an environment file as a file: nothing in it is led to a store."""
+    for volume in service.get("volumes") or [] if backing.engines else []:
+        if re.fullmatch(r"\.env(\.\w+)*", os.path.basename(str(volume.get("source") or ""))):
+            what = os.path.basename(volume["source"])
+            notes.advise(f"{name}: {what} is mounted as it is, and what it says of stores leads nowhere else; give it with env_file")
+
+
+_EXAMPLES = {"postgres": "DATABASE_URL or PGHOST", "redis": "REDIS_URL or REDIS_HOST"}
+
+
+def unled(
+    stays: Mapping[str, Any], bindings: Mapping[str, Bindings], connections: Mapping[str, Connection], given: Iterable[str], notes: Notes
+) -> None:
+    """Warn of a store that leaves and that nobody is led to: an app that has its place written in its code stays behind there.
+
+    ``given``: the variables that are set from outside, which may lead there in their own way.
+    """
+    led = {entry["backing"] for each in bindings.values() for entry in [*each.bound, *each.unbound]}
+    spoken = {each.engine or ("postgres" if each.generic else None) for each in map(read_name, given)}
+    for store, connection in connections.items():
+        if store in led or connection.family in spoken:
+            continue
+        waiting = sorted(name for name, each in stays.items() if store in (each.get("depends_on") or {}))
+        who = f"{listed(waiting)}, which {'waits' if len(waiting) == 1 else 'wait'} for {store}," if waiting else "any service"
+        notes.advise(
+            f"no variable of {who} leads to {store}: where it is written in code or in an image, it is still what it was; "
+            f"let the app read it, such as {_EXAMPLES[connection.family]}, and set that in the Compose file"
+        )
