@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 from berth.bindings import Bindings, bind
+from berth.connection_strings import read_keywords
 from berth.connections import Connection, read_connection
 from berth.problems import BerthError
 from berth.references import read_url
@@ -65,6 +66,13 @@ def test_the_course_app_where_host_user_and_database_have_one_text():
         ("REDIS_TLS", "false", "true"),
         ("REDIS_USE_SSL", "0", "1"),
         ("DSN", "host=db port=5432 user=old dbname=old", "host=pg.example.com port=5433 user=shop dbname=shop sslmode=require"),
+        ("DB_DSN", "pgsql:host=db;dbname=old", "pgsql:host=pg.example.com;dbname=shop;port=5433;sslmode=require"),
+        (
+            "ConnectionStrings__Main",
+            "Host=db;Database=old;Username=a",
+            "Host=pg.example.com;Database=shop;Username=shop;Port=5433;SSL Mode=require",
+        ),
+        ("CACHE_URL", "rediscache://redis:6379/1", "rediss://cache.example.com:6379/1"),
         ("RDS_HOSTNAME", "postgres", "pg.example.com"),
         ("DB_URL", "jdbc:p6spy:postgresql://db:5432/old", "jdbc:p6spy:postgresql://pg.example.com:5433/shop?sslmode=require"),
         ("ConnectionStrings__Redis", "redis:6379", "cache.example.com:6379,ssl=true"),
@@ -82,6 +90,16 @@ def test_a_value_is_led_to_the_connection(variable, old, new):
         ("DATABASE_ENGINE", "postgres"),
         ("DATABASE", "postgres"),
         ("KC_DB", "postgres"),
+        ("SPRING_JPA_DATABASE", "postgresql"),
+        ("KONG_DATABASE", "postgres"),
+        ("SPRING_DATASOURCE_DRIVER_CLASS_NAME", "org.postgresql.Driver"),
+        ("DATABASE_APPLICATION_NAME", "shop"),
+        ("SEED_DATABASE", "true"),
+        ("DB_CREATE_USER", "false"),
+        ("REDIS_COMMANDER_PORT", "8081"),
+        ("DB_EXPORTER_PORT", "9187"),
+        ("MIGRATION_URL", "file://postgres/migrations"),
+        ("BACKUPS", "s3://postgres/dumps"),
         ("DB_CONNECTION", "pgsql"),
         ("QUEUE_CONNECTION", "redis"),
         ("CACHE_DRIVER", "redis"),
@@ -240,6 +258,46 @@ def test_a_list_that_leads_to_one_without_a_connection_says_which():
 
 def test_what_was_bound_is_said_by_name_only():
     assert summary(bound({"PGHOST": "db", "REDIS_HOST": "redis"}, postgres={"tls": None}).bound) == "api: PGHOST REDIS_HOST"
+
+
+def test_schemes_of_celery_and_ecto_are_those_of_a_database():
+    environment = {"CELERY_RESULT_BACKEND": "db+postgresql://a:b@db/old", "DATABASE_URL": "ecto://a:b@db/old"}
+    result = bound(environment, postgres={"password": "new", "password_ref": None, "url_ref": None}, literal=True).environment
+    assert result == {
+        "CELERY_RESULT_BACKEND": "db+postgresql://shop:new@pg.example.com:5433/shop?sslmode=require",
+        "DATABASE_URL": "ecto://shop:new@pg.example.com:5433/shop?ssl=true",
+    }
+
+
+def test_npgsql_is_told_of_tls_in_its_own_words():
+    result = bound({"ConnectionStrings__Main": "Host=db;SSL Mode=Disable"}, postgres={"tls": "verify-full"}).environment
+    assert result["ConnectionStrings__Main"] == "Host=pg.example.com;SSL Mode=verifyfull;Port=5433"
+
+
+def test_the_user_of_redis_that_every_password_has_is_named_where_one_was():
+    environment = {"REDIS_HOST": "redis", "REDIS_USERNAME": "default", "REDIS_PASSWORD": "old"}
+    result = bound(environment, redis={"password_ref": "arn:cache"})
+    assert result.environment == {"REDIS_HOST": "cache.example.com", "REDIS_USERNAME": "default"} and not result.unbound
+    assert bound({**environment, "REDIS_USERNAME": ""}).environment["REDIS_USERNAME"] == ""
+
+
+def test_a_name_is_a_databases_beside_a_host_of_the_same_head():
+    result = bound({"SHOP_HOST": "db", "SHOP_NAME": "old", "SHOP_DATABASE": "postgres", "SHOP_DRIVER_NAME": "pg"})
+    assert result.environment == {"SHOP_HOST": "pg.example.com", "SHOP_NAME": "shop", "SHOP_DATABASE": "shop", "SHOP_DRIVER_NAME": "pg"}
+
+
+# What a password may be: no line ends, and nothing that is no text.
+PASSWORDS = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=20).filter(
+    lambda text: text == text.strip()
+)
+
+
+@given(PASSWORDS, st.sampled_from(["host=db password=old dbname=x", "Host=db;Password=old;Database=x"]))
+def test_any_password_survives_the_way_through_a_connection_string(password, old):
+    connection = Connection("postgres", "10.0.0.8", 5432, database="shop", password=password)
+    written = bind("api", {"DSN": old}, BACKING, {"postgres": connection}, literal=True).environment["DSN"]
+    read = read_keywords(written)
+    assert read and (read.field("password"), read.field("database"), read.field("host")) == (password, "shop", "10.0.0.8")
 
 
 @given(st.text(min_size=1, max_size=30), st.text(alphabet="abcdefghij-", min_size=1, max_size=10))

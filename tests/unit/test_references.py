@@ -26,6 +26,7 @@ from hypothesis import strategies as st
         ("REDIS_PORT", "port", "redis", False),
         ("DATABASE_URL", "url", None, True),
         ("CELERY_RESULT_BACKEND", "url", None, False),
+        ("SPRING_JPA_DATABASE", None, None, True),
         ("KC_DB", None, None, True),
         ("DB_CONNECTION", None, None, True),
         ("MYSQL_HOST", "host", "other", False),

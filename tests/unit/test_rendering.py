@@ -254,6 +254,27 @@ def test_a_store_that_no_variable_leads_to_is_told_of(tmp_path, more, given, wor
     assert [warning.startswith(words) for warning in told] == [True] * bool(words)
 
 
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("-Ddb.host=db -Ddb.port=5432", True),
+        ('{"db": {"host": "db"}}', True),
+        ("local:db:5432:0:pass", True),
+        ("-Dspring.datasource.url=jdbc:postgresql://db/x", True),
+        ("file://db/migrations", False),
+        ("db/migrations", False),
+        ("http://mydb:5432", False),
+        ("root@db", False),
+    ],
+)
+def test_a_variable_that_names_a_store_in_a_form_of_its_own_is_told_of(tmp_path, value, told):
+    folder = write(
+        tmp_path, f"services:\n  a: {{image: 'x/a:1', environment: {{X: {json.dumps(value)}}}}}\n  db: {{image: 'postgres:17'}}\n"
+    )
+    _document, selection = version_2(folder, connections={"db": POSTGRES})
+    assert any("X names db in a form that is not read" in warning for warning in selection.notes.warnings) == told
+
+
 SERVICE = st.fixed_dictionaries(
     {"image": st.sampled_from(["x/a:1", "nginx", "redis:7", "postgres:16"])},
     optional={

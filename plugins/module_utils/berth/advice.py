@@ -33,24 +33,37 @@ def mentions(name: str, service: Mapping[str, Any], files: Mapping[str, str], ba
     """Warn where a command or a file of many lines names a backing service that leaves in a way that is not led elsewhere."""
     texts = {f"its {key}": " ".join(str(word) for word in service.get(key) or []) for key in ("command", "entrypoint")}
     for what, text in {**texts, **files}.items():
-        for host, target in backing.names.items():
-            if re.search(
-                rf"(?<![\w.-]){re.escape(host)}:\d+|://(?:[^\s/@]*@)?{re.escape(host)}(?![\w.-])|(?:-h|--host)[ =]{re.escape(host)}(?![\w.-])",
-                text,
-            ):
-                notes.advise(
-                    f"{name}: {what} names the backing service {target}, and is carried as it is there; let it read the environment"
-                )
-                break
+        if target := _named(text, backing):
+            notes.advise(f"{name}: {what} names the backing service {target}, and is carried as it is there; let it read the environment")
 
 
 def unread(name: str, bindings: Bindings, backing: Backing, notes: Notes) -> None:
-    """Warn where a variable is nothing but the name of a backing service that leaves, and its own name does not say what it is for."""
+    """Warn where a variable names a backing service that leaves, and nobody can tell what for: its name does not say, or its value has a form of its own."""
+    bound = {entry["variable"] for entry in bindings.bound}
     for variable, value in bindings.environment.items():
-        if value in backing.names and value not in VENDORS and read_name(variable).field is None:
+        known = read_name(variable)
+        if value in backing.names and value not in VENDORS and (known.field is None or known.loose):
             notes.advise(
                 f"{name}: {variable} is {value}, and is carried as it is; if that is the host of {backing.names[value]}, give it in app_env"
             )
+        elif variable not in bound and (target := _named(value, backing)):
+            notes.advise(f"{name}: {variable} names {target} in a form that is not read, and is carried as it is; give it in app_env")
+
+
+def _named(text: str, backing: Backing) -> str | None:
+    """The backing service whose place a text tells, such as ``db:5432``, ``postgres://db`` or ``"host": "db"``."""
+    for host, target in backing.names.items():
+        here = rf"{re.escape(host)}(?![\w.-])"
+        forms = (
+            rf"(?<![\w.@/-]){re.escape(host)}:\d+",
+            rf"(?:postgres\w*|redis\w*|valkeys?|pgsql|jdbc:\w+|tcp)://(?:[^\s/@]*@)?{here}",
+            rf"@{re.escape(host)}[:/]",
+            rf"(?:-h|--host)[ =]{here}",
+            rf"host(?:name)?[\"']?\s*[=:]\s*[\"']?{here}",
+        )
+        if any(re.search(form, text, re.IGNORECASE) for form in forms):
+            return target
+    return None
 
 
 def as_file(name: str, service: Mapping[str, Any], backing: Backing, notes: Notes) -> None:

@@ -32,14 +32,29 @@ _KEYWORDS = {
 
 
 class Keywords(NamedTuple):
-    """A keyword connection string: pairs of keyword as written and value, and the separator between pairs."""
+    """A keyword connection string: pairs of keyword as written and value, the separator between pairs, and what stands before them (PDO's ``pgsql:``)."""
 
     pairs: tuple[tuple[str, str], ...]
     separator: str
+    before: str = ""
 
     def field(self, name: str) -> str | None:
         """The value of a field (host, port, username, password, database, sslmode), or None."""
         return next((value for keyword, value in self.pairs if keyword_field(keyword) == name), None)
+
+    @property
+    def is_dotnet(self) -> bool:
+        """Whether it is .NET's, and not libpq's, as PDO's is too: it has semicolons for spaces."""
+        return self.separator == ";" and not self.before
+
+
+_BEFORE = re.compile(r"(?:pgsql|dbi:pg):(?!//)", re.IGNORECASE)
+_KEYWORD = r"\s*(?P<keyword>[A-Za-z][\w. ]*?)\s*=\s*"
+_LIBPQ_QUOTED = r"'(?:[^'\\]|\\.)*'"
+_DOTNET_QUOTED = r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\""
+_LIBPQ = re.compile(rf"{_KEYWORD}(?P<value>{_LIBPQ_QUOTED}|(?!')\S*)(?:\s+|$)", re.DOTALL)
+_PDO = re.compile(rf"{_KEYWORD}(?P<value>{_LIBPQ_QUOTED}|(?!')[^;]*?)\s*(?:;|$)", re.DOTALL)
+_DOTNET_PAIR = re.compile(rf"{_KEYWORD}(?P<value>{_DOTNET_QUOTED}|[^;]*?)\s*(?:;|$)", re.DOTALL)
 
 
 def keyword_field(keyword: str) -> str | None:
@@ -48,18 +63,42 @@ def keyword_field(keyword: str) -> str | None:
 
 
 def read_keywords(value: str) -> Keywords | None:
-    """``host=db port=5432 user=a`` or ``Host=db;Port=5432;Username=a``; None for any other shape."""
-    if "://" in value:
+    """``host=db port=5432 user=a``, ``Host=db;Port=5432;Username=a`` or ``pgsql:host=db;dbname=a``; None for any other shape.
+
+    Sources: https://www.postgresql.org/docs/current/libpq-connect.html, https://www.php.net/manual/en/ref.pdo-pgsql.connection.php, and
+    DbConnectionStringBuilder of .NET.
+    """
+    before = found[0] if (found := _BEFORE.match(value.strip())) else ""
+    text = value.strip()[len(before) :]
+    separator = ";" if ";" in re.sub(_LIBPQ_QUOTED, "", text) or before else " "
+    if "://" in text:
         return None
-    separator = ";" if ";" in value else " "
-    pairs = []
-    for part in filter(None, (part.strip() for part in value.split(separator))):
-        keyword, equals, text = part.partition("=")
-        if not equals:
+    pair = _LIBPQ if separator == " " else _PDO if before else _DOTNET_PAIR
+    pairs, place = [], 0
+    while place < len(text):
+        if text[place:].strip(" ;") == "":
+            break
+        found = pair.match(text, place)
+        if not found:
             return None
-        pairs.append((keyword.strip(), text.strip().strip("'")))
-    result = Keywords(tuple(pairs), separator)
+        pairs.append((found["keyword"], _unquoted(found["value"], dotnet=pair is _DOTNET_PAIR)))
+        place = found.end()
+    result = Keywords(tuple(pairs), separator, before)
     return result if result.field("host") is not None else None
+
+
+def _unquoted(value: str, *, dotnet: bool) -> str:
+    mark = value[:1]
+    if len(value) < 2 or mark not in ("'", '"') or not value.endswith(mark) or (mark == '"' and not dotnet):
+        return value
+    return value[1:-1].replace(mark * 2, mark) if dotnet else re.sub(r"\\(.)", r"\1", value[1:-1], flags=re.DOTALL)
+
+
+def _quoted(value: str, *, dotnet: bool) -> str:
+    if dotnet:
+        plain = re.fullmatch(r"[^\s;'\"=](?:[^;'\"=]*[^\s;'\"=])?", value)
+        return value if plain or not value else '"' + value.replace('"', '""') + '"'
+    return value if re.fullmatch(r"[^\s;'\\]+", value) else "'" + re.sub(r"(['\\])", r"\\\1", value) + "'"
 
 
 class Options(NamedTuple):
@@ -113,6 +152,11 @@ def string_for(connection: Connection, old: Keywords | Options, password: str | 
     return _keywords_for(connection, old, password) if isinstance(old, Keywords) else _options_for(connection, old, password)
 
 
+def _sslmode(mode: str | None, *, dotnet: bool) -> str | None:
+    # Npgsql reads the names of its SslMode alone, whatever the case: VerifyFull, where libpq has verify-full.
+    return mode.replace("-", "") if mode and dotnet else mode
+
+
 def _keywords_for(connection: Connection, old: Keywords, password: str | None) -> str:
     values = {
         "host": connection.host,
@@ -120,15 +164,14 @@ def _keywords_for(connection: Connection, old: Keywords, password: str | None) -
         "username": connection.username,
         "database": connection.database_for(old.field("database") or ""),
         "password": password,
-        "sslmode": connection.sslmode,
+        "sslmode": _sslmode(connection.sslmode, dotnet=old.is_dotnet),
     }
     pairs = [(keyword, values.get(keyword_field(keyword) or "") or value) for keyword, value in old.pairs]
     if old.field("port") is None:
-        pairs.append(("Port" if old.separator == ";" else "port", str(connection.port)))
+        pairs.append(("Port" if old.is_dotnet else "port", str(connection.port)))
     if connection.sslmode and old.field("sslmode") is None:
-        pairs.append(("SSL Mode" if old.separator == ";" else "sslmode", connection.sslmode))
-    quoted = [f"{key}='{value}'" if old.separator == " " and " " in value else f"{key}={value}" for key, value in pairs]
-    return old.separator.join(quoted)
+        pairs.append(("SSL Mode" if old.is_dotnet else "sslmode", values["sslmode"] or ""))
+    return old.before + old.separator.join(f"{keyword}={_quoted(value, dotnet=old.is_dotnet)}" for keyword, value in pairs)
 
 
 def _options_for(connection: Connection, old: Options, password: str | None) -> str:

@@ -122,6 +122,9 @@ def field_value(connection: Connection, field: str, old: str) -> str | None:
         return on if connection.encrypted else off
     if field == "sslmode":
         return connection.sslmode or "disable"
+    if field == "username" and connection.family == "redis":
+        # Whom a password without a user's name is of.
+        return connection.username or (old and "default")
     return {"host": connection.host, "port": str(connection.port), "username": connection.username}.get(field)
 
 
@@ -135,6 +138,8 @@ def url_for(connection: Connection, old: Url, password: str | None) -> str:
     path, query = old.path, parse_qsl(old.query, keep_blank_values=True)
     user = None if jdbc else connection.username
     if connection.family == "redis":
+        # django-environ knows no other scheme under TLS.
+        scheme = re.sub(r"rediscache$", "rediss", scheme) if connection.encrypted else scheme
         scheme = re.sub(r"(redis|valkey)s?$", rf"\1{'s' if connection.encrypted else ''}", scheme, flags=re.IGNORECASE)
         path = old.path or (connection.database or "")
     else:
@@ -142,7 +147,7 @@ def url_for(connection: Connection, old: Url, password: str | None) -> str:
         path = percent_encoded(database) if database else old.path
         query = [(key, value) for key, value in query if key not in ("sslmode", "ssl", "sslrootcert", "host", "port", "dbname")]
         if connection.sslmode:
-            query.append(("sslmode", connection.sslmode))
+            query.append(("ssl", "true") if old.base == "ecto" else ("sslmode", connection.sslmode))
     replaced = {"user": connection.username, "username": connection.username, "password": password}
     query = [(key, replaced.get(key) or value) for key, value in query if key not in replaced or replaced[key]]
     userinfo = percent_encoded(user) if user else ""

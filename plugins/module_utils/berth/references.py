@@ -64,16 +64,23 @@ _FIELDS = {
 _SUFFIXES = sorted(_FIELDS, key=len, reverse=True)
 # Words of a variable's name that say which engine it speaks of; the generic ones mean the one relational database there is.
 _ENGINE_WORDS = {
-    **dict.fromkeys(("POSTGRES", "POSTGRESQL", "PG", "PSQL", "PGSQL"), "postgres"),
+    **dict.fromkeys(("POSTGRES", "POSTGRESQL", "POSTGRESDB", "PG", "PSQL", "PGSQL"), "postgres"),
     **dict.fromkeys(("REDIS", "VALKEY"), "redis"),
     **dict.fromkeys(
         ("MYSQL", "MARIADB", "MONGO", "MONGODB", "RABBITMQ", "AMQP", "ELASTIC", "ELASTICSEARCH", "MEMCACHED", "KAFKA"), "other"
     ),
     **dict.fromkeys(("SMTP", "MAIL", "EMAIL", "LDAP", "S3", "MINIO", "PGADMIN", "PGBOUNCER", "SENTINEL"), "other"),
 }
-_GENERIC_WORDS = frozenset({"DB", "DATABASE", "DATASOURCE", "RDS", "SQL", "SQLALCHEMY", "JDBC", "TYPEORM", "R2DBC", "RDBMS"})
-POSTGRES_SCHEMES = frozenset({"postgres", "postgresql", "pgsql", "postgis", "psql", "pg"})
-REDIS_SCHEMES = frozenset({"redis", "rediss", "valkey", "valkeys"})
+GENERIC_WORDS = frozenset({"DB", "DATABASE", "DATASOURCE", "RDS", "SQL", "SQLALCHEMY", "JDBC", "TYPEORM", "R2DBC", "RDBMS"})
+# After which a name says what something is called that is of the database's kind, not only in its group.
+_DATABASES = frozenset(
+    {*GENERIC_WORDS, *(word for word, engine in _ENGINE_WORDS.items() if engine != "other"), "DEFAULT", "MAIN", "PRIMARY"}
+)
+# Django's, Ecto's and django-environ's names for them among them.
+POSTGRES_SCHEMES = frozenset({"postgres", "postgresql", "pgsql", "postgis", "psql", "pg", "ecto"})
+REDIS_SCHEMES = frozenset({"redis", "rediss", "valkey", "valkeys", "rediscache"})
+# What Celery writes before the scheme of a database: db+postgresql, sqla+postgresql.
+_CELERY = ("db", "sqla")
 
 
 class Name(NamedTuple):
@@ -82,7 +89,8 @@ class Name(NamedTuple):
     ``field``: host, port, username, password, database, url, tls, sslmode or None. ``head``: the name without its field (``DJANGO_DB``
     of ``DJANGO_DB_HOST``); ``prefix``: what the variables of one connection share (``DJANGO``, also of ``DJANGO_DB_NAME``).
     ``engine``: postgres, redis, other, or None where the name does not say; ``generic``: it speaks of a database without saying
-    which. ``by_file``: it names a file that holds the value.
+    which. ``by_file``: it names a file that holds the value. ``loose``: it says what something is called (``DATASOURCE_DRIVER_CLASS_NAME``), which
+    is a database only beside a host of the same head.
     """
 
     field: str | None
@@ -91,6 +99,7 @@ class Name(NamedTuple):
     engine: str | None
     generic: bool
     by_file: bool
+    loose: bool = False
 
 
 def read_name(variable: str) -> Name:
@@ -104,22 +113,24 @@ def read_name(variable: str) -> Name:
         r"\1_",
         words,
     )
-    field, head = None, words
+    field, head, loose = None, words, False
     for suffix in _SUFFIXES:
         if words == suffix or words.endswith("_" + suffix):
             field, head = _FIELDS[suffix], words[: -len(suffix)].strip("_")
             if suffix in ("DB_NAME", "DATABASE_NAME") and not head:
                 # Of DB_HOST's kind, where DATABASE alone may say which vendor.
                 head = suffix.removesuffix("_NAME")
+            loose = suffix == "NAME" and _DATABASES.isdisjoint(head.split("_")[-1:])
             break
     parts = [part for part in words.split("_") if part]
     engine = next((_ENGINE_WORDS[part] for part in parts if part in _ENGINE_WORDS), None)
-    generic = engine is None and any(part in _GENERIC_WORDS for part in parts)
-    if parts[-1:] == ["DB"] and field == "database" and not any(part in _ENGINE_WORDS or part in _GENERIC_WORDS for part in parts[:-1]):
-        # KC_DB=postgres names the vendor, not a database.
+    generic = engine is None and any(part in GENERIC_WORDS for part in parts)
+    lone = parts[-1:] == ["DB"] and not any(part in _ENGINE_WORDS or part in GENERIC_WORDS for part in parts[:-1])
+    if field == "database" and (lone or "JPA" in parts):
+        # KC_DB=postgres and SPRING_JPA_DATABASE=postgresql name the vendor, not a database.
         field, head = None, words
     prefix = re.sub(r"(^|_)(DB|DATABASE)$", "", head)
-    return Name(field, head, prefix, engine, generic, by_file)
+    return Name(field, head, prefix, engine, generic, by_file, loose)
 
 
 class Url(NamedTuple):
@@ -139,8 +150,9 @@ class Url(NamedTuple):
 
     @property
     def base(self) -> str:
-        """The scheme that says the engine: ``postgresql`` of ``jdbc:postgresql`` and of ``postgresql+asyncpg``."""
-        return self.scheme.rpartition(":")[2].split("+")[0].lower()
+        """The scheme that says the engine: ``postgresql`` of ``jdbc:postgresql``, of ``postgresql+asyncpg`` and of ``db+postgresql``."""
+        words = self.scheme.rpartition(":")[2].lower().split("+")
+        return words[1] if words[0] in _CELERY and len(words) > 1 else words[0]
 
 
 # Java's layers before the engine's scheme: jdbc:, r2dbc:pool:, vertx-reactive:, jdbc:p6spy:.

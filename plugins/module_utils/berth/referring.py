@@ -10,10 +10,13 @@ from typing import NamedTuple
 
 from .connection_strings import is_dotnet, read_keywords, read_options
 from .connections import ENGINE_PORTS
-from .references import Name, read_host_port, read_name, read_url
+from .references import GENERIC_WORDS, POSTGRES_SCHEMES, REDIS_SCHEMES, Name, read_host_port, read_name, read_url
 
 # What stands between the places of a list.
 _BETWEEN = r"[\s,;]+"
+# What is a database's name, and what is a class, a path or a number.
+_DATABASE = re.compile(r"[A-Za-z_][A-Za-z0-9_$-]*")
+_SWITCHES = frozenset({"true", "false", "yes", "no", "on", "off"})
 VENDORS = frozenset({"postgres", "postgresql", "pgsql", "pg", "redis", "mysql", "sqlite", "mongo", "mongodb"})
 
 
@@ -74,7 +77,9 @@ def _by_value(variable: str, name: Name, value: str | None, backing: Backing) ->
     url = read_url(value)
     if url and not _is_list(value):
         target = next((backing.names[host] for host in url.hosts if host in backing.names), None)
-        return Reference(target, "url", "url") if target else None
+        # Without a port, file://db/migrations and s3://db/backups lead to no server.
+        leads = target and (url.port or url.base in POSTGRES_SCHEMES | REDIS_SCHEMES)
+        return Reference(target, "url", "url") if target and leads else None
     keywords = read_keywords(value)
     if keywords:
         target = backing.names.get(keywords.field("host") or "")
@@ -109,12 +114,14 @@ def _target(part: str, backing: Backing) -> str:
 
 def _by_name(name: Name, value: str | None, hosts: list[tuple[Name, str | None]], backing: Backing) -> str | None:
     """The backing service that a variable means by its name alone."""
-    if name.engine == "other" or not (name.field in ("tls", "sslmode") or not _is_vendor(name, value)):
+    if name.engine == "other" or (name.field not in ("tls", "sslmode") and (_is_vendor(name, value) or (value or "").lower() in _SWITCHES)):
         return None
     speaks = name.engine is not None or name.generic
     same = [
         target for host, target in hosts if host.head == name.head and (name.head or speaks or _goes_along(name, value, target, backing))
     ]
+    if not same and not _says_itself(name, value or ""):
+        return None
     same = same or [target for host, target in hosts if speaks and host.prefix == name.prefix and host.engine in (None, name.engine)]
     if same:
         target = same[0]
@@ -122,7 +129,7 @@ def _by_name(name: Name, value: str | None, hosts: list[tuple[Name, str | None]]
         return target if target and _fits(name, backing.engines[target]) else None
     if name.field in ("host", "url") and value:
         return None  # it names a host which is no service
-    if not speaks:
+    if not speaks or (name.field == "port" and value and value not in map(str, ENGINE_PORTS.values())):
         return None
     family = name.engine or "postgres"
     elsewhere = any(target is None and host.field in ("host", "url") and _family_of(host) == family for host, target in hosts)
@@ -135,6 +142,15 @@ def _goes_along(name: Name, value: str | None, store: str | None, backing: Backi
     if not store or name.field == "port":
         return bool(store) and value == str(ENGINE_PORTS.get(backing.engines[store or ""]))
     return name.field in ("username", "password")
+
+
+def _says_itself(name: Name, value: str) -> bool:
+    """Whether a variable is what its name says also where no host of the same head stands beside it: a driver's class is no database."""
+    if name.field != "database" or name.engine == "redis":
+        return True
+    # KONG_DATABASE=postgres says which vendor, where DB_DATABASE=postgres and PGDATABASE=postgres say which database.
+    vendor = value.lower() in VENDORS and name.engine is None and GENERIC_WORDS.isdisjoint(name.head.split("_"))
+    return not (name.loose or vendor or (value and not _DATABASE.fullmatch(value)))
 
 
 def _is_vendor(name: Name, value: str | None) -> bool:
