@@ -110,6 +110,12 @@ options:
     description: For how many seconds the release may take to become healthy.
     type: int
     default: 300
+  settle:
+    description:
+      - For how many seconds a container must have run without a break before it is believed to have come up, where nothing says that it is well.
+      - The front door is asked itself, and what has a health check says so.
+    type: int
+    default: 5
   drain:
     description: For how many seconds at most requests in flight may end on the old release, which is stopped when none is left.
     type: int
@@ -276,6 +282,7 @@ def main() -> None:
             "edge_options": {"type": "list", "elements": "str", "default": []},
             "edge_image": {"type": "str", "default": "caddy:2.10.2"},
             "wait_timeout": {"type": "int", "default": 300},
+            "settle": {"type": "int", "default": 5},
             "drain": {"type": "int", "default": 30},
             "wait_ended": {"type": "bool", "default": False},
             "keep": {"type": "int", "default": 3},

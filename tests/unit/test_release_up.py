@@ -58,7 +58,16 @@ def door() -> Iterator[Any]:
 @pytest.fixture
 def machine(engine: Engine, door: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(release_machine, "_ROOT", tmp_path)
-    params = {"app": "shop", "release": "r1", "front_door": "web", "port": door.port, "health_path": "/", "domain": "", "wait_timeout": 1}
+    params = {
+        "app": "shop",
+        "release": "r1",
+        "front_door": "web",
+        "port": door.port,
+        "health_path": "/",
+        "domain": "",
+        "wait_timeout": 1,
+        "settle": 3,
+    }
     found = Machine(params, engine)
     found.file("r1").parent.mkdir(parents=True)
     found.file("r1").write_text(json.dumps({"services": {"web": {}}}))
@@ -86,6 +95,14 @@ def test_one_that_has_ended_too_often_is_not_waited_for(machine: Machine, engine
     assert come_up(machine) == "web ended 9 times (Restarting (1) 2 seconds ago)"
     engine.status = "Restarting (0) 2 seconds ago"
     assert 'restart: "no"' in come_up(machine)
+
+
+def test_one_without_health_has_to_run_for_a_while_and_is_told_of_where_it_ends_again_and_again(machine: Machine, engine: Engine):
+    machine.params["front_door"] = None
+    engine.status, engine.restarts = "Up 2 seconds", 4
+    assert come_up(machine) == "within 1 s (app_compose_timeout) it did not come up: web Up 2 seconds, and has ended 4 times"
+    engine.status = "Up 3 seconds"
+    assert come_up(machine) == ""
 
 
 def test_what_compose_says_is_told_and_what_takes_it_too_long_too(machine: Machine, engine: Engine):

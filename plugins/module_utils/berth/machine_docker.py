@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from .problems import BerthError
@@ -87,13 +87,13 @@ class Docker:
             found.setdefault(which, []).append(container)
         return found
 
-    def ended(self, containers: Iterable[Mapping[str, str]], most: int) -> dict[str, int]:
-        """Which of these containers are started again and again, by their names, and how often each has ended: ``most`` times at least."""
-        names = [each["name"] for each in containers if each["state"] == "restarting"]
+    def ended(self, containers: Iterable[Mapping[str, str]], least: int, states: Collection[str] = ("restarting",)) -> dict[str, int]:
+        """Which of these containers, in these states, were started again, by their names, and how often each has ended: ``least`` times at least."""
+        names = [each["name"] for each in containers if each["state"] in states]
         counts = self("inspect", "--format", "{{.RestartCount}}", *names)[1].split() if names else []
         # One that is removed meanwhile answers with none.
         known = dict(zip(names, counts, strict=True)) if len(counts) == len(names) else {}
-        return {name: int(count) for name, count in known.items() if int(count) >= most}
+        return {name: int(count) for name, count in known.items() if int(count) >= least}
 
     def architectures(self, images: Sequence[str]) -> dict[str, str] | None:
         """For which architecture each of these images is; None where one of them is not there."""

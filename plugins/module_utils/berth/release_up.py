@@ -38,7 +38,7 @@ def come_up(machine: Machine) -> str:
     services = machine.services(release)
     while True:
         mine = machine.found().get(release, [])
-        missing, failed = standing.look(services, mine, door)
+        missing, failed = standing.look(services, mine, door, machine.params["settle"])
         failed = failed or _hopeless(machine, mine)
         if failed:
             return _told(failed)
@@ -47,7 +47,7 @@ def come_up(machine: Machine) -> str:
         if not missing:
             return ""
         if time.monotonic() > end:
-            return f"within {seconds} s (app_compose_timeout) it did not come up: {_told(missing)}"
+            return f"within {seconds} s (app_compose_timeout) it did not come up: {_told(missing | _unsteady(machine, missing, mine))}"
         time.sleep(_WAIT_SECONDS)
 
 
@@ -59,6 +59,14 @@ def _hopeless(machine: Machine, containers: list[dict[str, Any]]) -> dict[str, s
             hint = _ONCE if "(0)" in each["status"] else ""
             found[each["service"]] = f"ended {ended[each['name']]} times ({each['status']}{hint})"
     return found
+
+
+def _unsteady(machine: Machine, missing: Mapping[str, str], containers: list[dict[str, Any]]) -> dict[str, str]:
+    """Which of the missing services run for a while, and end again."""
+    ended = machine.docker.ended(containers, 1, ("restarting", "running"))
+    mine = [each for each in containers if each["name"] in ended and each["service"] in missing]
+    often = {name: "once" if times == 1 else f"{times} times" for name, times in ended.items()}
+    return {each["service"]: f"{missing[each['service']]}, and has ended {often[each['name']]}" for each in mine}
 
 
 def _closed(machine: Machine, door: str, containers: list[str]) -> dict[str, str]:
