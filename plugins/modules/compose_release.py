@@ -211,6 +211,7 @@ from ansible.module_utils.berth import registries, release_model
 from ansible.module_utils.berth.accompanied import accompany, is_accompanied
 from ansible.module_utils.berth.problems import BerthError
 from ansible.module_utils.berth.release_machine import Machine
+from ansible.module_utils.berth.release_start import start
 
 
 def deploy(machine: Machine, found: Mapping[str, Any], *, back: bool) -> dict[str, float]:
@@ -229,7 +230,7 @@ def deploy(machine: Machine, found: Mapping[str, Any], *, back: bool) -> dict[st
         found = machine.found()
     done("make way")
     try:
-        machine.start()
+        start(machine)
         if release in found:
             machine.keep_up()
         done("start")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from berth import machine_docker, release_machine
+from berth.release_start import bring_images
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def bringing(machine: release_machine.Machine, services: dict[str, dict[str, str
     machine.docker.run = machine.run = run
     machine.params["auths"] = {}
     machine.file("r4").write_text(json.dumps({"services": services}))
-    return machine._bring_images()
+    return bring_images(machine)
 
 
 @pytest.mark.parametrize(

@@ -11,26 +11,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import brought_files, draining, registries, release_model, standing, written
+from . import draining, registries, release_model, standing, written
 from .accessories_kept import Accessories
-from .accompanied import accompany, let_find
 from .edge import Edge
 from .ending import Endings
 from .machine_docker import Docker, Run
-from .problems import BerthError
-from .release_up import come_up
 from .writing import write
 
 _ROOT = Path("/srv/berth")
-_TAIL = "20"
 _LOOK_SECONDS = 0.2
 _QUIET_LOOKS = 10
 # How long the containers of a release may take to stop, once nothing is in flight.
 _STOP_SECONDS = 120
 # How visitors are led to a release and what one machine runs for all, noted beside its Compose file.
 _DOOR = "door.json"
-_DOOR_KEYS = ("front_door", "port", "health_path", "images", "once")
-_SYSTEM_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -70,6 +64,10 @@ class Machine:
         """Note which release serves now."""
         write(self.folder / "current.json", json.dumps(noted))
 
+    def door_file(self, release: str) -> Path:
+        """Where it is noted how visitors are led to a release, and what one machine runs for all of them."""
+        return self.file(release).with_name(_DOOR)
+
     def kept(self) -> list[str]:
         """The releases that could be started again without a registry, the newest first."""
         places = list((self.folder / "releases").glob(f"*/{_DOOR}"))
@@ -77,7 +75,7 @@ class Machine:
 
     def take_up(self, release: str) -> None:
         """Let a release that is kept be the wanted one. Nothing is run again that all machines share, such as an old migration on newer tables."""
-        self.params |= read(self.file(release).with_name(_DOOR))
+        self.params |= read(self.door_file(release))
         self.params |= {"release": release, "definition": self.file(release).read_text(encoding="utf-8"), "once_elsewhere": True}
 
     def project(self, release: str) -> str:
@@ -113,7 +111,7 @@ class Machine:
 
     def told(self, release: str, found: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
         """A release's containers, and which of them run to an end."""
-        once = standing.one_shots(self.services(release)) | set(read(self.file(release).with_name(_DOOR)).get("once") or [])
+        once = standing.one_shots(self.services(release)) | set(read(self.door_file(release)).get("once") or [])
         return [{**each, "once": each["service"] in once} for each in found.get(release, [])]
 
     @property
@@ -147,44 +145,6 @@ class Machine:
         """Return when nothing is ending any more."""
         self.endings.wait(self.params["drain"] + _STOP_SECONDS)
 
-    def start(self) -> None:
-        """Pull the release, start it, and wait until it is healthy."""
-        release = self.params["release"]
-        model = json.loads(self.params["definition"])
-        # There already where a release is taken up again.
-        brought_files.place(self.file(release).parent, model.pop(brought_files.KEY, {}))
-        model = accompany(self, model)
-        if self.params["once_elsewhere"]:
-            model = release_model.without(model, self.params["once"])
-        write(self.file(release), json.dumps(model))
-        write(self.file(release).with_name(_DOOR), json.dumps({key: self.params[key] for key in _DOOR_KEYS}))
-        if self.params["authorities"]:
-            self.trust()
-        problem = self._bring_images()
-        if problem:
-            raise BerthError(problem)
-        if self.params["front_door"]:
-            self.edge.network()
-        let_find(self)
-        problem = come_up(self)
-        if problem:
-            _code, logs, more = self.docker(*self.compose(release, "logs", "--no-color", "--tail", _TAIL))
-            tail = "\n".join((logs + more).splitlines()[-30:])
-            raise BerthError(f"{problem}\nLast log lines:\n{tail}")
-
-    def _bring_images(self) -> str:
-        """Have what the wanted release runs here. Returns what keeps an image from running here, or the empty string."""
-        release, images = self.params["release"], sorted(images_of(self.file(self.params["release"]).parent))
-        theirs = self.docker.architectures(images)
-        if theirs is None:
-            # Compose pulls several at once, and takes twice as long as Docker's client for one.
-            alone = len(images) == 1 and not any(each.get("platform") for each in self.services(release).values())
-            words = ("pull", "--quiet", *images) if alone else self.compose(release, "pull", "--quiet", "--policy", "missing")
-            with registries.signed_in(self.params["auths"]) as environment:
-                Docker(self.run, environment).check("The images cannot be pulled", *words)
-            theirs = self.docker.architectures(images) or {}
-        return self.docker.architecture_problem(theirs)
-
     def volumes(self) -> list[str]:
         """The named volumes, and folders of the machine, that hold what this app keeps here."""
         return sorted(written.called(read(self.file(self.serving()))) | written.called(self.accessories.model()))
@@ -217,16 +177,6 @@ class Machine:
                 self.forget()
 
         self.endings.begin(release, ends)
-
-    def trust(self) -> None:
-        """Write which authorities containers trust. In place, since those that run have the file mounted."""
-        path = Path(release_model.AUTHORITIES)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-        own = _SYSTEM_AUTHORITIES.read_text(encoding="utf-8") if _SYSTEM_AUTHORITIES.is_file() else ""
-        text = f"{own.rstrip()}\n{self.params['authorities'].strip()}\n"
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
-            path.chmod(0o644)
 
     def drain(self, names: list[str], wanted: Callable[[], bool]) -> None:
         """Wait until the edge speaks to these containers no more: requests that began there end there, for as long as they may."""
