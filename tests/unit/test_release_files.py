@@ -361,6 +361,34 @@ volumes:
     assert any("volumes.data" in each for each in told["warnings"])
 
 
+FOLDERS = """
+volumes:
+  pages: {driver: local, driver_opts: {type: none, o: bind, device: ./pages}}
+  uploads: {driver: local, driver_opts: {type: none, o: bind, device: /opt/shop/uploads}}
+"""
+
+
+def test_a_volume_that_is_a_folder_of_the_project_brings_its_files_along(tmp_path):
+    put(tmp_path, "pages/index.html", "hello")
+    model, _told = rendered(tmp_path, WEB.format("pages:/pages, uploads:/uploads") + FOLDERS)
+    pages, uploads = model["services"]["web"]["volumes"]
+    assert (on_machine(tmp_path, model) / pages["source"] / "index.html").read_text() == "hello"
+    assert (uploads["type"], uploads["source"]) == ("volume", "uploads")
+    assert "driver_opts" not in model["volumes"]["uploads"]
+
+
+def test_so_it_does_on_an_instance_where_others_are_the_instances_own(tmp_path):
+    put(tmp_path, "pages/index.html", "hello")
+    write(tmp_path, WEB.format("pages:/pages, uploads:/uploads") + FOLDERS)
+    selection = select(project(tmp_path), Options())
+    document = dockerrun.version_2(project(tmp_path), selection, Options())
+    assert {each["name"]: each["host"]["sourcePath"] for each in document["volumes"]} == {
+        "bundle-pages": "/var/app/current/pages",
+        "uploads": "/var/lib/berth/volumes/uploads",
+    }
+    assert selection.notes.bundled == ["pages"] and not selection.notes.uncarried
+
+
 def test_who_never_asks_the_environment_finds_a_store_by_the_name_that_it_had(tmp_path):
     text = """
 services:

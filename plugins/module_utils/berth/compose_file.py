@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -13,7 +14,7 @@ from . import accessories
 from .bound_files import KINDS
 from .compose import Project
 from .dockerrun import canonical
-from .mount_kinds import FOREIGN, INSTALLED, LOGS, covers, is_foreign, is_installed, machine_volume
+from .mount_kinds import FOREIGN, INSTALLED, LOGS, as_folder, covers, is_foreign, is_installed, machine_volume
 from .mounts import Mounts
 from .problems import listed
 from .selection import Options, Selection
@@ -43,11 +44,8 @@ def production(project: Project, selection: Selection, *, delivered: bool = Fals
         result.pop("environment", None)
         if environment:
             result["environment"] = dict(sorted(environment.items()))
-        volumes = [
-            volume
-            for volume in (_volume(project, service, volume, mounts, name, delivered) for volume in service.get("volumes") or [])
-            if volume
-        ]
+        given = [as_folder(each, declared, project.directory, project.repository) for each in service.get("volumes") or []]
+        volumes = [volume for volume in (_volume(project, service, each, mounts, name, delivered) for each in given) if volume]
         result.pop("volumes", None)
         if volumes:
             result["volumes"] = volumes
@@ -90,7 +88,7 @@ def _of_project(project: Project, declared: dict[str, Any]) -> dict[str, Any]:
 
 
 def _volume(
-    project: Project, service: dict[str, Any], volume: dict[str, Any], mounts: Mounts, name: str, delivered: bool
+    project: Project, service: dict[str, Any], volume: Mapping[str, Any], mounts: Mounts, name: str, delivered: bool
 ) -> dict[str, Any] | None:
     source = str(volume.get("source") or "")
     if mounts.is_source_code(service, volume):

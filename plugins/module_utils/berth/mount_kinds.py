@@ -73,6 +73,23 @@ def covers(service: Mapping[str, Any], volume: Mapping[str, Any]) -> bool:
     return bool(folder) and folder != "/" and (str(folder) + "/").startswith(str(volume["target"]).rstrip("/") + "/")
 
 
+def device_of(declared: Mapping[str, Any] | None) -> str:
+    """The folder that a named volume is by its driver's options (``o: bind``), or the empty string."""
+    options = (declared or {}).get("driver_opts") or {}
+    return str(options.get("device") or "") if "bind" in str(options.get("o")).split(",") else ""
+
+
+def as_folder(volume: Mapping[str, Any], declared: Mapping[str, Any], directory: str, repository: Repository | None) -> Mapping[str, Any]:
+    """A mount of a named volume that is a folder of the project with files in it, as the mount of that folder; any other as it is.
+
+    ``declared``: the volumes of the Compose model.
+    """
+    device = device_of(declared.get(str(volume.get("source") or ""))) if volume.get("type") == "volume" else ""
+    if not device.startswith(directory + "/") or is_written(device, str(volume["target"]), repository):
+        return volume
+    return {**volume, "type": "bind", "source": device}
+
+
 def machine_volume(path: str) -> str:
     """The name of the volume that such a folder becomes."""
     return "machine-" + re.sub(r"[^A-Za-z0-9_.-]+", "-", path).strip("-.")

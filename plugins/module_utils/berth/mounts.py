@@ -16,7 +16,9 @@ from .mount_kinds import (
     LOGS,
     MADE,
     SETTINGS,
+    as_folder,
     covers,
+    device_of,
     folder_volume,
     is_foreign,
     is_installed,
@@ -51,7 +53,7 @@ class Mounts:
         """A service's ECS ``mountPoints`` and ``linuxParameters.tmpfs``; what cannot be carried is noted."""
         points: list[dict[str, Any]] = []
         tmpfs: list[dict[str, Any]] = []
-        volumes = service.get("volumes") or []
+        volumes = [as_folder(each, self.declared, self.directory, self.repository) for each in service.get("volumes") or []]
         code = [volume["target"] for volume in volumes if self.is_source_code(service, volume)]
         for volume in volumes:
             kind, target = volume.get("type"), volume["target"]
@@ -130,7 +132,8 @@ class Mounts:
             # Beanstalk makes these volumes by itself, and rotates and collects what is in them.
             return source
         options = self.declared.get(source) or {}
-        if options.get("driver", "local") != "local" or options.get("driver_opts"):
+        # A folder of the developer's machine is one of the instance.
+        if not device_of(options) and (options.get("driver", "local") != "local" or options.get("driver_opts")):
             self.notes.lose(name, setting, "Beanstalk has no volume drivers")
             return None
         return self._kept(name, source)

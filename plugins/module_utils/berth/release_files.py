@@ -18,7 +18,7 @@ from . import source_bundle
 from .bound_files import KINDS, target_of
 from .brought_files import KEY, packed
 from .compose import Project
-from .mount_kinds import SETTINGS, folder_volume, holds_files, is_foreign, is_written
+from .mount_kinds import SETTINGS, device_of, folder_volume, holds_files, is_foreign, is_written
 from .notes import Notes
 from .problems import BerthError
 from .secret_texts import Texts
@@ -58,9 +58,8 @@ def bring(model: dict[str, Any], project: Project, selection: Selection, texts: 
 def _of_machine(volumes: dict[str, Any], project: Project, notes: Notes) -> None:
     """Let volumes that are folders of the developer's machine be Docker's own, as others are."""
     for name, declared in volumes.items():
-        options = (declared or {}).get("driver_opts") or {}
-        device = str(options.get("device") or "")
-        if "bind" in str(options.get("o")).split(",") and (device.startswith(project.directory + "/") or is_foreign(device)):
+        device = device_of(declared)
+        if device and (device.startswith(project.directory + "/") or is_foreign(device)):
             volumes[name] = {key: value for key, value in declared.items() if key != "driver_opts"}
             notes.advise(f"volumes.{name}: {device} is of the developer's machine, so Docker keeps the volume where it keeps others")
 
