@@ -254,6 +254,30 @@ def test_a_store_that_no_variable_leads_to_is_told_of(tmp_path, more, given, wor
     assert [warning.startswith(words) for warning in told] == [True] * bool(words)
 
 
+def test_what_leads_to_the_developers_own_machine_is_told_of(tmp_path):
+    folder = write(
+        tmp_path,
+        """services:
+  a:
+    image: 'x/a:1'
+    environment: {API_URL: 'http://localhost:8000', WS: 'ws://127.0.0.1/s', NAME: localhost, HEALTH_URL: 'http://localhost/up', A: 'http://localhost.example'}
+    build: {context: ., args: {VITE_API: 'http://localhost:8000/api'}}
+""",
+    )
+    _document, selection = version_2(folder, environment={"FRONT": "https://localhost"})
+    told = [warning for warning in selection.notes.warnings if "localhost" in warning]
+    assert told[0].startswith("a: API_URL, FRONT and WS lead to localhost, ") and told[0].endswith("give them in app_env")
+    assert told[1].startswith("a: the build's VITE_API leads to localhost, ") and told[1].endswith("give it in a production Compose file")
+
+
+def test_a_port_that_nobody_outside_reaches_any_more_is_told_of(tmp_path):
+    text = "services:\n  web: {image: 'x/w:1', ports: ['80:80'], depends_on: [api]}\n  api: {image: 'x/a:1', ports: ['8000:8000']}\n"
+    folder = write(tmp_path, text + "  mine: {image: 'x/m:1', ports: ['127.0.0.1:9000:9000']}\n")
+    told = [each for each in version_2(folder, front_port=80)[1].notes.warnings if "nobody outside" in each]
+    assert told == ["api: nobody outside reaches port 8000, since visitors are led to web alone; let that lead them on"]
+    assert not [each for each in version_2(folder)[1].notes.warnings if "nobody outside" in each]
+
+
 @pytest.mark.parametrize(
     ("value", "told"),
     [

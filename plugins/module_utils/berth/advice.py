@@ -1,6 +1,6 @@
 # Copyright: Berth contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What deserves a look in the services that stay containers, by how they speak of the stores that leave."""
+"""What deserves a look in the services that stay containers, by how they speak of the stores that leave and of the developer's machine."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from .notes import Notes
 from .problems import listed
 from .references import read_name
 from .referring import VENDORS, Backing
+
+_EXAMPLES = {"postgres": "DATABASE_URL or PGHOST", "redis": "REDIS_URL or REDIS_HOST"}
+_LOCAL = re.compile(r"(?:https?|wss?)://(?:localhost|127\.0\.0\.1)(?![\w.-])")
 
 
 def without_password(name: str, bindings: Bindings, connections: Mapping[str, Connection], notes: Notes, *, literal: bool) -> None:
@@ -50,6 +53,24 @@ def unread(name: str, bindings: Bindings, backing: Backing, notes: Notes) -> Non
             notes.advise(f"{name}: {variable} names {target} in a form that is not read, and is carried as it is; give it in app_env")
 
 
+def own_machine(name: str, service: Mapping[str, Any], bindings: Bindings, notes: Notes) -> None:
+    """Warn where a variable, or an argument of the build, leads to localhost: on a laptop that is where all services are."""
+    given = ((service.get("build") or {}).get("args") or {}).items()
+    told = {
+        "": sorted(
+            variable for variable, value in bindings.environment.items() if _LOCAL.search(value) and "HEALTH" not in variable.upper()
+        ),
+        "the build's ": sorted(variable for variable, value in given if _LOCAL.search(str(value or ""))),
+    }
+    for whose, variables in told.items():
+        if variables:
+            leads, it = ("leads", "it") if len(variables) == 1 else ("lead", "them")
+            notes.advise(
+                f"{name}: {whose}{listed(variables)} {leads} to localhost, which to a browser is the visitor's own machine and to a container itself; "
+                f"give {it} in {'a production Compose file' if whose else 'app_env'}"
+            )
+
+
 def _named(text: str, backing: Backing) -> str | None:
     """The backing service whose place a text tells, such as ``db:5432``, ``postgres://db`` or ``"host": "db"``."""
     for host, target in backing.names.items():
@@ -72,9 +93,6 @@ def as_file(name: str, service: Mapping[str, Any], backing: Backing, notes: Note
         if re.fullmatch(r"\.env(\.\w+)*", os.path.basename(str(volume.get("source") or ""))):
             what = os.path.basename(volume["source"])
             notes.advise(f"{name}: {what} is mounted as it is, and what it says of stores leads nowhere else; give it with env_file")
-
-
-_EXAMPLES = {"postgres": "DATABASE_URL or PGHOST", "redis": "REDIS_URL or REDIS_HOST"}
 
 
 def unled(

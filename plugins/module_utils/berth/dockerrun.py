@@ -90,6 +90,8 @@ def version_2(project: Project, selection: Selection, options: Options) -> dict[
                 "in the Compose file (ports:), and of no other"
             )
         _port_80(selection)
+    else:
+        _behind_the_door(selection)
     return document
 
 
@@ -191,6 +193,19 @@ def _port_80(selection: Selection) -> None:
 
 
 _V1_CARRIED = {"image", "ports", "volumes", "command", "entrypoint", "environment"}
+
+
+def _behind_the_door(selection: Selection) -> None:
+    """Tell of services that publish a port, and of whom visitors know nothing."""
+    keep = accessories.kept(selection.services, selection.images, (), selection.front_door)
+    others = {
+        name: topology.published(each) for name, each in selection.services.items() if name != selection.front_door and name not in keep
+    }
+    for name, ports in others.items():
+        if ports:
+            selection.notes.advise(
+                f"{name}: nobody outside reaches port {listed(map(str, ports))}, since visitors are led to {selection.front_door} alone; let that lead them on"
+            )
 
 
 def version_1(project: Project, selection: Selection, options: Options) -> dict[str, Any]:
