@@ -230,9 +230,7 @@ def deploy(machine: Machine, found: Mapping[str, Any], *, back: bool) -> dict[st
         found = machine.found()
     done("make way")
     try:
-        start(machine)
-        if release in found:
-            machine.keep_up()
+        start(machine, begun=release in found)
         done("start")
         if params["front_door"]:
             machine.edge.lead(machine.upstream)
@@ -248,7 +246,7 @@ def deploy(machine: Machine, found: Mapping[str, Any], *, back: bool) -> dict[st
     if release != before:
         noted = {"after": before} if back else {"before": before}
     machine.serves(**{**noted, "release": release})
-    ending = [each for each in found if each != release]
+    ending = sorted(machine.active(found) - {release})
     for each in ending:
         machine.end(each)
     # Each of those does so when it has ended.
@@ -316,7 +314,7 @@ def main() -> None:
             if params["state"] == "back":
                 machine.take_up(release_model.rollback_target(machine.current(), machine.kept(), params["release"] or ""))
             up = serving == params["release"] and machine.is_up(serving, found) and machine.leads()
-            up = up and set(found) - set(machine.endings.under_way()) == {serving} and is_accompanied(machine, serving)
+            up = up and machine.active(found) - set(machine.endings.under_way()) == {serving} and is_accompanied(machine, serving)
             changed = not up
             before, after = serving, params["release"]
             if not module.check_mode:

@@ -54,6 +54,62 @@ def test_what_knows_old_passwords_is_forgotten(machine: release_machine.Machine)
     assert machine.current() == {"release": "r3"}
 
 
+def containers(**states: str) -> dict[str, list[dict[str, Any]]]:
+    return {release: [{"name": f"shop-{release}-web-1", "service": "web", "state": state}] for release, state in states.items()}
+
+
+@pytest.mark.parametrize(
+    ("states", "active"),
+    [
+        ({"r4": "running", "r3": "exited"}, {"r4"}),
+        ({"r4": "running", "r3": "running"}, {"r4", "r3"}),
+        ({"r4": "running", "r3": "restarting"}, {"r4", "r3"}),
+        # Nobody goes back there at once, so its containers are to be removed.
+        ({"r4": "running", "r3": "exited", "r2": "exited"}, {"r4", "r2"}),
+    ],
+)
+def test_a_stopped_release_that_a_rollback_goes_to_is_as_it_should_be(machine: release_machine.Machine, states, active):
+    machine.serves(release="r4", before="r3")
+    assert machine.active(containers(**states)) == active
+
+
+@pytest.mark.parametrize(("ending", "command"), [("r3", "stop"), ("r2", "down")])
+def test_the_release_before_keeps_its_stopped_containers_and_no_other_does(machine: release_machine.Machine, ending: str, command: str):
+    machine.serves(release="r4", before="r3")
+    machine.params["front_door"] = None
+    said = machine.folder / "said"
+
+    def run(words: list[str], **_more: Any) -> tuple[int, str, str]:
+        # It ends in a process of its own.
+        with said.open("a") as file:
+            file.write(" ".join(words) + "\n")
+        return 0, "", ""
+
+    machine.docker.run = run
+    machine.end(ending)
+    machine.all_ended()
+    asked = [line.split() for line in said.read_text().splitlines() if " compose " in line]
+    assert [command in words for words in asked] == [True]
+
+
+def test_what_ended_comes_back_after_a_restart_as_its_release_says(machine: release_machine.Machine):
+    services = {"web": {"restart": "always"}, "worker": {}, "more": {"restart": "always"}}
+    machine.file("r4").write_text(json.dumps({"services": services}))
+    asked = []
+
+    def run(words: list[str], **_more: Any) -> tuple[int, str, str]:
+        asked.append(words[1:])
+        shown = [f"shop-r4-{each}-1\texited\tExited (0)\tr4\tshop-r4\t{each}" for each in (*services, "gone")]
+        return 0, "\n".join(shown) if words[1] == "ps" else "", ""
+
+    machine.docker.run = run
+    machine.keep_up()
+    assert asked[1:] == [
+        ["update", "--restart", "always", "shop-r4-web-1", "shop-r4-more-1"],
+        ["update", "--restart", "no", "shop-r4-worker-1"],
+    ]
+
+
 def test_what_is_ending_stays_until_it_has_ended(machine: release_machine.Machine):
     machine.endings.begin("r0", lambda wanted: time.sleep(1.5) if wanted() else None)
     assert kept(machine) == {"r4", "r3", "r2", "r1", "r0"}

@@ -16,6 +16,7 @@ from .accessories_kept import Accessories
 from .edge import Edge
 from .ending import Endings
 from .machine_docker import Docker, Run
+from .problems import listed
 from .writing import write
 
 _ROOT = Path("/srv/berth")
@@ -25,6 +26,7 @@ _QUIET_LOOKS = 10
 _STOP_SECONDS = 120
 # How visitors are led to a release and what one machine runs for all, noted beside its Compose file.
 _DOOR = "door.json"
+_STOPPED = ("exited", "dead", "created")
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -59,6 +61,16 @@ class Machine:
     def serving(self) -> str:
         """The release that was last brought into service, or the empty string."""
         return self.current().get("release", "")
+
+    def standing_by(self) -> set[str]:
+        """The releases whose containers are kept when they have stopped: a rollback starts them again, and what they said can be read until then."""
+        noted = self.current()
+        return {noted[each] for each in ("before", "after") if noted.get(each)}
+
+    def active(self, found: Mapping[str, list[dict[str, Any]]]) -> set[str]:
+        """Which of the releases that were ``found`` are more than such stopped containers."""
+        standing_by = self.standing_by()
+        return {each for each, mine in found.items() if each not in standing_by or any(one["state"] not in _STOPPED for one in mine)}
 
     def serves(self, **noted: str) -> None:
         """Note which release serves now."""
@@ -154,26 +166,28 @@ class Machine:
         return self.project(release), self.wanted_accessories(release).get("joins") or {}, read(self.file(release)).get("networks") or {}
 
     def keep_up(self) -> None:
-        """Let what comes back after a restart of the machine be as the release says: for containers that were about to end."""
+        """Let what comes back after a restart of the machine be as the wanted release says: for containers of it that ended, or were about to."""
         release = self.params["release"]
-        for name, service in self.services(release).items():
-            labels = {"com.docker.compose.project": self.project(release), "com.docker.compose.service": name}
-            named = [word for key, value in labels.items() for word in ("--filter", f"label={key}={value}")]
-            containers = self.docker.check("docker ps", "ps", "--all", "--quiet", *named).split()
-            if containers:
-                self.docker.check(f"{name} is not kept up", "update", "--restart", service.get("restart") or "no", *containers)
+        services = self.services(release)
+        named: dict[str, list[str]] = {}
+        for each in self.found().get(release, []):
+            if each["service"] in services:
+                named.setdefault(services[each["service"]].get("restart") or "no", []).append(each["name"])
+        for policy, names in named.items():
+            self.docker.check(f"{listed(names)} cannot be kept up", "update", "--restart", policy, *names)
 
     def end(self, release: str) -> None:
         """Stop a release once nothing is in flight to it, and forget what nobody will go back to, beside what is done next."""
 
         def ends(wanted: Callable[[], bool]) -> None:
-            names = [each["name"] for each in self.found().get(release, [])]
-            # A restart of the machine in between brings back what serves alone.
-            self.docker("update", "--restart", "no", *names)
-            if self.params["front_door"]:
-                self.drain(names, wanted)
+            mine = self.found().get(release, [])
+            # A restart of the machine, then or later, brings back what serves alone.
+            self.docker("update", "--restart", "no", *(each["name"] for each in mine))
+            running = [each["name"] for each in mine if each["state"] == "running"]
+            if self.params["front_door"] and running:
+                self.drain(running, wanted)
             if wanted():
-                self.stop(release)
+                (self.halt if release in self.standing_by() else self.stop)(release)
                 self.forget()
 
         self.endings.begin(release, ends)
@@ -191,6 +205,10 @@ class Machine:
             quiet = 0 if speaks else quiet + 1
             time.sleep(_LOOK_SECONDS)
 
+    def halt(self, release: str) -> None:
+        """Stop a release's containers, and keep them."""
+        self.docker.check(f"Release {release} cannot be stopped", *self.compose(release, "stop"))
+
     def stop(self, release: str) -> None:
         """Stop and remove a release's containers. Their named volumes stay, since the next release has them."""
         if self.wanted_accessories(release):
@@ -204,8 +222,8 @@ class Machine:
         folders = [each for each in (self.folder / "releases").iterdir() if each.is_dir()] if (self.folder / "releases").is_dir() else []
         folders.sort(key=lambda each: each.stat().st_mtime, reverse=True)
         # What served before is kept however old it is: a rollback goes there. What is ending has its images in use.
-        release, before = self.params["release"], self.current().get("before", "")
-        folders.sort(key=lambda each: (each.name != release, each.name != before))
+        release, standing_by = self.params["release"], self.standing_by()
+        folders.sort(key=lambda each: (each.name != release, each.name not in standing_by))
         ending = self.endings.under_way()
         held = [each for place, each in enumerate(folders) if place <= self.params["keep"] or each.name in ending]
         images = {image for each in [*held, self.accessories.folder] for image in images_of(each)}
@@ -220,6 +238,8 @@ class Machine:
         self.params |= {"release": release, "keep": 0}
         self.all_ended()
         self.serves(release=release)
+        for each in set(self.found()) - {release}:
+            self.stop(each)
         self.forget()
 
     def remove(self, *, volumes_too: bool) -> None:

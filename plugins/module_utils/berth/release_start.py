@@ -20,8 +20,11 @@ _DOOR_KEYS = ("front_door", "port", "health_path", "images", "once")
 _SYSTEM_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
-def start(machine: Machine) -> None:
-    """Pull the wanted release, start it, and wait until it is healthy. Raises :class:`BerthError` where it does not come to that."""
+def start(machine: Machine, *, begun: bool) -> None:
+    """Pull the wanted release, start it, and wait until it is healthy. Raises :class:`BerthError` where it does not come to that.
+
+    ``begun``: it has containers already, which are not to come back after a restart of the machine where they ended, or were about to.
+    """
     params = machine.params
     release = params["release"]
     model = json.loads(params["definition"])
@@ -40,6 +43,8 @@ def start(machine: Machine) -> None:
     if params["front_door"]:
         machine.edge.network()
     let_find(machine)
+    if begun:
+        machine.keep_up()
     problem = come_up(machine)
     if problem:
         _code, logs, more = machine.docker(*machine.compose(release, "logs", "--no-color", "--tail", _TAIL))

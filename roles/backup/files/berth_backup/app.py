@@ -147,8 +147,10 @@ class AppKeeper(Restic, Watch):
             if not self.holds(each):
                 each.rmdir()
         for writer in writers:
+            # A release may have taken its place meanwhile, which keeps its containers or removes them.
+            if run("docker", "inspect", "--format", "{{.HostConfig.RestartPolicy.Name}}", writer)[1].strip() == "no":
+                continue
             code, out, err = run("docker", "start", writer)
-            # A release may have taken its place meanwhile.
             if code != 0 and "No such container" not in err:
                 raise BackupError(f"{writer} cannot be started again: {meaning(err + out)}")
         shutil.rmtree(folder, ignore_errors=True)
