@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from berth.dockerfiles import working_folder
+from berth.dockerfiles import holds_program, working_folder
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,3 +31,37 @@ def test_where_an_image_has_its_program(text: str, more: dict[str, Any], folder:
 def test_whatever_stands_in_a_dockerfile_it_is_a_path_or_nothing(text: str):
     folder = working_folder({"dockerfile_inline": text})
     assert folder is None or folder.startswith("/")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM php:8-fpm\nRUN docker-php-ext-install pdo_pgsql\nWORKDIR /var/www\n",
+        "FROM docker.io/library/php\nCOPY docker/php.ini docker/conf.d /usr/local/etc/php/\nCOPY --from=composer /usr/bin/composer /usr/bin/\n",
+        'FROM node:20\nCOPY ["package.json", "yarn.lock", "./"]\nRUN yarn\n',
+        "FROM python:3\nADD ./requirements.txt /code/\nRUN pip install \\\n  -r /code/requirements.txt\n",
+        "FROM golang\nCOPY go.mod go.sum ./\nRUN go mod download\nCOPY entrypoint.sh /\n",
+    ],
+)
+def test_an_image_into_which_only_is_installed_has_no_program(text: str):
+    assert not holds_program({"dockerfile_inline": text})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM php:8-fpm\nCOPY . /var/www\n",
+        "FROM python:3\nCOPY requirements.txt app.py ./\n",
+        "FROM node AS build\nCOPY src/ src/\nFROM nginx\nCOPY --from=build /dist /srv\n",
+        "FROM shop/node\nRUN npm ci\n",
+        "FROM wordpress\n",
+        "FROM debian\nRUN apt-get update && git clone https://example.com/app\n",
+        "FROM node\nONBUILD COPY . .\n",
+    ],
+)
+def test_what_may_have_a_program_is_taken_for_one(text: str):
+    assert holds_program({"dockerfile_inline": text})
+
+
+def test_without_a_dockerfile_nobody_can_tell(tmp_path: Any):
+    assert holds_program({"context": str(tmp_path)}) and holds_program({})

@@ -268,6 +268,23 @@ def test_beside_the_source_code_a_built_service_may_mount_settings_and_what_it_k
     }
 
 
+def test_the_source_code_comes_along_where_its_image_has_nothing_of_it(tmp_path):
+    put(tmp_path, "php.dockerfile", "FROM php:8-fpm\nRUN docker-php-ext-install pdo_pgsql\n")
+    put(tmp_path, "public/index.php", "<?php")
+    text = (
+        "services:\n  php: {build: {context: ., dockerfile: php.dockerfile}, volumes: ['./:/var/www', '/var/www/vendor', '/elsewhere']}\n"
+    )
+    model, told = rendered(tmp_path, text, images={"php": "shop/php:1"})
+    code, vendor = model["services"]["php"]["volumes"]
+    assert (on_machine(tmp_path, model) / code["source"] / "public/index.php").read_text() == "<?php"
+    # What the image has installed there stays in sight, as in Compose.
+    assert (vendor["type"], vendor.get("source"), vendor["target"]) == ("volume", None, "/var/www/vendor")
+    assert any("php: nothing of the project is copied into its image, so . comes with each release" in each for each in told["warnings"])
+    put(tmp_path, "php.dockerfile", "FROM php:8-fpm\nCOPY . /var/www\n")
+    model, told = rendered(tmp_path, text, images={"php": "shop/php:1"})
+    assert "volumes" not in model["services"]["php"] and not any("nothing of the project" in each for each in told["warnings"])
+
+
 def test_so_it_may_on_an_instance(tmp_path):
     built(tmp_path)
     write(tmp_path, BUILT)

@@ -11,6 +11,7 @@ from typing import Any
 
 from .bindings import Bindings
 from .connections import Connection
+from .dockerfiles import holds_program
 from .notes import Notes
 from .problems import listed
 from .references import read_name
@@ -93,6 +94,20 @@ def as_file(name: str, service: Mapping[str, Any], backing: Backing, notes: Note
         if re.fullmatch(r"\.env(\.\w+)*", os.path.basename(str(volume.get("source") or ""))):
             what = os.path.basename(volume["source"])
             notes.advise(f"{name}: {what} is mounted as it is, and what it says of stores leads nowhere else; give it with env_file")
+
+
+def without_program(name: str, service: Mapping[str, Any], directory: str, notes: Notes) -> None:
+    """Warn where a folder of the project is mounted into an image that has nothing of it, as developers have it. ``directory``: the project's."""
+    folders = [
+        os.path.relpath(source, directory)
+        for volume in service.get("volumes") or []
+        if volume.get("type") == "bind" and os.path.isdir(source := str(volume["source"])) and (source + "/").startswith(directory + "/")
+    ]
+    if service.get("build") and folders and not holds_program(service["build"]):
+        notes.advise(
+            f"{name}: nothing of the project is copied into its image, so {listed(folders)} comes with each release, as git keeps it and without what is installed "
+            "there; let the image COPY the program"
+        )
 
 
 def unled(

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -46,6 +46,7 @@ def production(project: Project, selection: Selection, *, delivered: bool = Fals
             result["environment"] = dict(sorted(environment.items()))
         given = [as_folder(each, declared, project.directory, project.repository) for each in service.get("volumes") or []]
         volumes = [volume for volume in (_volume(project, service, each, mounts, name, delivered) for each in given) if volume]
+        volumes += _installed_below(given, volumes)
         result.pop("volumes", None)
         if volumes:
             result["volumes"] = volumes
@@ -85,6 +86,13 @@ def _of_project(project: Project, declared: dict[str, Any]) -> dict[str, Any]:
     # Compose resolved the path, to one of this machine.
     inside = str(declared.get("file") or "").startswith(project.directory + "/")
     return {**declared, "file": f"./{os.path.relpath(declared['file'], project.directory)}"} if inside else declared
+
+
+def _installed_below(given: Sequence[Mapping[str, Any]], carried: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The anonymous volumes that keep what an image has installed in sight, below a folder of the project that is mounted over it."""
+    folders = [str(each["target"]).rstrip("/") + "/" for each in carried if each["type"] == "bind"]
+    anonymous = [str(each["target"]) for each in given if each.get("type") == "volume" and not each.get("source")]
+    return [{"type": "volume", "target": each} for each in anonymous if each.startswith(tuple(folders))]
 
 
 def _volume(

@@ -11,6 +11,18 @@ from typing import Any
 
 # A larger file is no configuration.
 _MOST_BYTES = 65536
+# Images of a language or a system, in which there is no program.
+_BARE = frozenset(
+    "php node python ruby golang rust perl elixir erlang openjdk eclipse-temurin amazoncorretto maven gradle bun deno alpine debian ubuntu nginx httpd".split()
+)
+# Files that say what is installed, and how programs are set up.
+_NO_PROGRAM = re.compile(
+    r"(package.*\.json|.*lock(file|b)?|.*\.lock|.*-lock\..*|\.(npm|yarn|bundle|docker).*|requirements.*|pipfile|pyproject\.toml|setup\.(py|cfg)|composer\..*|gemfile"
+    r"|go\.(mod|sum)|cargo\.toml|mix\.exs|pom\.xml|.*\.gradle(\.kts)?|gradlew?|tsconfig.*|.*\.(sh|conf|ini|cnf|crt|pem|template))",
+    re.IGNORECASE,
+)
+# Where programs are set up and started, and none of the user's own lies.
+_SETTINGS = ("/etc/", "/usr/local/etc/", "/usr/local/bin/", "/usr/bin/", "/docker-entrypoint", "/root/", "/tmp/")
 
 
 def _text(build: Mapping[str, Any]) -> str | None:
@@ -46,6 +58,31 @@ def base_image(build: Mapping[str, Any]) -> str | None:
         if alias:
             stages[alias.lower()] = last
     return stages.get(str(build.get("target") or "").lower(), last)
+
+
+def holds_program(build: Mapping[str, Any]) -> bool:
+    """Whether an image has a program of the user's in it, as far as its Dockerfile says: one that only installs what others wrote has none.
+
+    What is not sure is one that has.
+    """
+    text = _text(build)
+    # Docker's own, by whichever registry.
+    base = re.sub(r"^(.*/)?library/|^docker\.io/(?!.*/)|[:@].*$", "", base_image(build) or "")
+    if text is None or base not in _BARE:
+        return True
+    for word, rest in re.findall(r"(?im)^\s*(COPY|ADD|RUN|ONBUILD)\s+(.*?)\s*$", re.sub(r"\\\s*\n", " ", text)):
+        if word.upper() not in ("COPY", "ADD"):
+            if word.upper() == "ONBUILD" or re.search(r"\bgit\b.*\bclone\b|create-project|\bcurl\b|\bwget\b", rest):
+                return True
+            continue
+        words = [each.strip("\"',[]") for each in rest.split()]
+        flags = [each for each in words if each.startswith("--")]
+        paths = [each for each in words if each and not each.startswith("--")]
+        if any(each.startswith("--from=") for each in flags) or not paths or (paths[-1] + "/").startswith(_SETTINGS):
+            continue
+        if any(not _NO_PROGRAM.fullmatch(os.path.basename(each.rstrip("/")) or ".") for each in paths[:-1]):
+            return True
+    return False
 
 
 def read_text(path: str) -> str | None:

@@ -204,7 +204,7 @@ def _behind_the_door(selection: Selection) -> None:
     for name, ports in others.items():
         if ports:
             selection.notes.advise(
-                f"{name}: nobody outside reaches port {listed(map(str, ports))}, since visitors are led to {selection.front_door} alone; let that lead them on"
+                f"{name}: nobody outside reaches port {listed(map(str, ports))}, since visitors are led to {selection.front_door} alone"
             )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .compose import Project
+from .dockerfiles import holds_program
 from .mount_kinds import (
     FOREIGN,
     INSTALLED,
@@ -163,7 +164,7 @@ class Mounts:
             return False
         if os.path.isfile(str(volume.get("source"))) and os.path.basename(volume["source"]) != os.path.basename(volume["target"]):
             return False
-        if self.is_data(service, volume):
+        if self.is_data(service, volume) or not holds_program(service.get("build") or {}):
             return False
         source, context = str(volume.get("source")), str((service.get("build") or {}).get("context") or "")
         inside = source == context or source.startswith(context.rstrip("/") + "/")

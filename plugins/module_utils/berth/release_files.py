@@ -46,7 +46,7 @@ def bring(model: dict[str, Any], project: Project, selection: Selection, texts: 
         pairs = zip(volumes, given, strict=True)
         mounted |= {new["source"]: old["source"] for new, old in pairs if new["type"] == "bind" and new["source"].startswith(".")}
         kept: dict[str, Any] = {
-            each["source"]: {} for each in volumes if each["type"] == "volume" and each["source"].startswith(folder_volume(""))
+            each["source"]: {} for each in volumes if each["type"] == "volume" and each.get("source", "").startswith(folder_volume(""))
         }
         if kept:
             result["volumes"] = {**kept, **(result.get("volumes") or {})}

@@ -215,6 +215,10 @@ class Machine:
             # Until they have stopped they may need them.
             self.docker(*self.compose(release, "stop"))
             self.accessories.leave(*self.joining(release))
+        mounts = [volume for service in self.services(release).values() for volume in service.get("volumes") or []]
+        if any(each["type"] == "volume" and not each.get("source") for each in mounts):
+            # They are filled from the image, anew for each release.
+            self.docker(*self.compose(release, "rm", "--force", "--stop", "--volumes"))
         self.docker.check(f"Release {release} cannot be stopped", *self.compose(release, "down", "--remove-orphans"))
 
     def forget(self) -> None:
