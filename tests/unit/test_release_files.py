@@ -280,6 +280,11 @@ def test_the_source_code_comes_along_where_its_image_has_nothing_of_it(tmp_path)
     # What the image has installed there stays in sight, as in Compose.
     assert (vendor["type"], vendor.get("source"), vendor["target"]) == ("volume", None, "/var/www/vendor")
     assert any("php: nothing of the project is copied into its image, so . comes with each release" in each for each in told["warnings"])
+    read = project(tmp_path)
+    selection = select(read, Options(images={"php": "shop/php:1"}))
+    document = dockerrun.version_2(read, selection, Options())
+    assert [each["containerPath"] for each in document["containerDefinitions"][0]["mountPoints"]] == ["/var/www"]
+    assert any("hidden by the folder that is mounted over it" in each for each in selection.notes.uncarried)
     put(tmp_path, "php.dockerfile", "FROM php:8-fpm\nCOPY . /var/www\n")
     model, told = rendered(tmp_path, text, images={"php": "shop/php:1"})
     assert "volumes" not in model["services"]["php"] and not any("nothing of the project" in each for each in told["warnings"])

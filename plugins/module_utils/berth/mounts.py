@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .compose import Project
@@ -95,7 +95,16 @@ class Mounts:
                 )
             return self._named(name, source, setting)
         if kind == "volume":
-            if not any(target == path or target.startswith(path.rstrip("/") + "/") for path in code):
+            over = [
+                str(each["target"]) for each in service.get("volumes") or [] if each.get("type") == "bind" and each["target"] not in code
+            ]
+            if _below(target, over):
+                self.notes.lose(
+                    name,
+                    setting,
+                    "what the image has installed there is hidden by the folder that is mounted over it; let the image COPY that",
+                )
+            elif not _below(target, code):
                 self.notes.lose(name, setting, "an anonymous volume keeps nothing; name it to keep what it holds")
             return None
         if kind != "bind":
@@ -186,3 +195,7 @@ class Mounts:
         if any(part in MADE or re.match(r"\.[^.]", part) for part in relative.split("/")):
             return False
         return (self.repository is not None or os.path.isdir(source)) and is_written(source, str(volume["target"]), self.repository)
+
+
+def _below(path: str, folders: Iterable[str]) -> bool:
+    return any((path + "/").startswith(each.rstrip("/") + "/") for each in folders)
