@@ -10,8 +10,8 @@ module: compose_release
 short_description: Bring a release into service on this machine, without a gap
 description:
   - A release is a Compose project of its own. It is pulled and started next to the running one, has to become healthy, then the edge
-    (Caddy) leads new requests to it. Requests in flight end where they began, and the old project is stopped and removed after them; that
-    goes on when the module has returned, unless O(wait_ended).
+    (Caddy) leads new requests to it. Requests in flight end where they began, and the old project is stopped after them; that goes on when
+    the module has returned, unless O(wait_ended). Its containers are kept until another release comes, since a way back starts them.
   - Where the new one does not come up, it is taken away, and the old one goes on serving.
   - All of it is one call, so that a connection that breaks leaves no half of it for long; run again, it ends in the same state.
 options:
