@@ -40,6 +40,7 @@ def test_whatever_stands_in_a_dockerfile_it_is_a_path_or_nothing(text: str):
         "FROM docker.io/library/php\nCOPY docker/php.ini docker/conf.d /usr/local/etc/php/\nCOPY --from=composer /usr/bin/composer /usr/bin/\n",
         'FROM node:20\nCOPY ["package.json", "yarn.lock", "./"]\nRUN yarn\n',
         "FROM python:3\nADD ./requirements.txt /code/\nRUN pip install \\\n  -r /code/requirements.txt\n",
+        "FROM php:8\nRUN curl -sS https://getcomposer.org/installer | php -- --install-dir=/usr/local/bin\n",
         "FROM golang\nCOPY go.mod go.sum ./\nRUN go mod download\nCOPY entrypoint.sh /\n",
     ],
 )

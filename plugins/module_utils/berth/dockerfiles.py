@@ -72,7 +72,7 @@ def holds_program(build: Mapping[str, Any]) -> bool:
         return True
     for word, rest in re.findall(r"(?im)^\s*(COPY|ADD|RUN|ONBUILD)\s+(.*?)\s*$", re.sub(r"\\\s*\n", " ", text)):
         if word.upper() not in ("COPY", "ADD"):
-            if word.upper() == "ONBUILD" or re.search(r"\bgit\b.*\bclone\b|create-project|\bcurl\b|\bwget\b", rest):
+            if word.upper() == "ONBUILD" or re.search(r"\bgit\b.*\bclone\b|create-project", rest):
                 return True
             continue
         words = [each.strip("\"',[]") for each in rest.split()]
