@@ -269,6 +269,13 @@ def test_schemes_of_celery_and_ecto_are_those_of_a_database():
     }
 
 
+def test_nocodb_is_told_in_its_own_words():
+    environment = {"NC_DB": "pg://db:5432?u=postgres&p=old&d=old"}
+    result = bound(environment, postgres={"password": "n&w", "password_ref": None, "url_ref": None, "tls": None}, literal=True).environment
+    assert result == {"NC_DB": "pg://pg.example.com:5433/?u=shop&p=n%26w&d=shop"}
+    assert "another form" in bound(environment).unbound[0]["reason"]
+
+
 def test_npgsql_is_told_of_tls_in_its_own_words():
     result = bound({"ConnectionStrings__Main": "Host=db;SSL Mode=Disable"}, postgres={"tls": "verify-full"}).environment
     assert result["ConnectionStrings__Main"] == "Host=pg.example.com;SSL Mode=verifyfull;Port=5433"

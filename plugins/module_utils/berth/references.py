@@ -154,6 +154,11 @@ class Url(NamedTuple):
         words = self.scheme.rpartition(":")[2].lower().split("+")
         return words[1] if words[0] in _CELERY and len(words) > 1 else words[0]
 
+    @property
+    def in_query(self) -> bool:
+        """Whether it says in its query who connects, and to which database, in NocoDB's own words: ``pg://db:5432?u=app&p=secret&d=shop``."""
+        return self.base == "pg" and re.search(r"(^|&)[upd]=", self.query) is not None
+
 
 # Java's layers before the engine's scheme: jdbc:, r2dbc:pool:, vertx-reactive:, jdbc:p6spy:.
 _SCHEME = r"^(?P<scheme>(?:[A-Za-z][A-Za-z0-9-]*:){0,3}[A-Za-z][A-Za-z0-9+.-]*)://"
