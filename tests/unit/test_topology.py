@@ -67,6 +67,10 @@ def port(number, target=80):
         ({"one": {"image": "a", "ports": [port(3000)]}, "two": {"image": "b", "ports": [port(5000)]}}, None),
         ({"web": {"image": "a", "ports": [port(3000)]}, "streaming": {"image": "b", "ports": [port(4000)]}}, "web"),
         ({"one-ui": {"image": "a", "ports": [port(3000)]}, "web": {"image": "b", "ports": [port(4000)]}}, None),
+        ({"client": {"image": "a", "ports": [port(5173)]}, "server": {"image": "b", "ports": [port(8080)]}}, "client"),
+        ({"client": {"image": "a", "ports": [port(5173)]}, "web": {"image": "b", "ports": [port(8080)]}}, "web"),
+        ({"api-gateway": {"image": "a", "ports": [port(8080)]}, "users": {"image": "b", "ports": [port(8081)]}}, "api-gateway"),
+        ({"gateway": {"image": "a", "ports": [port(8080)]}, "webapp": {"image": "b", "ports": [port(3000)]}}, "webapp"),
         ({"one": {"image": "a"}}, None),
     ],
 )

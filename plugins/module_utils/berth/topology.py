@@ -57,6 +57,10 @@ def backing_services(services: Services, images: Mapping[str, str], named: Itera
     return found
 
 
+# What is called so speaks to visitors, in the order in which that is believed.
+_VISITED = ({"web", "www", "frontend", "ui"}, {"front", "client", "webapp", "website", "site"}, {"gateway"})
+
+
 def check_names(option: str, given: Iterable[str], services: Services) -> None:
     """Refuse names that are no services of the project."""
     for name in given:
@@ -117,8 +121,9 @@ def front_door(services: Services, images: Mapping[str, str], *, loopback: bool 
     needed = {other for name in doors for other in services[name].get("depends_on") or {}}
     outer = [name for name in doors if name not in needed and set(services[name].get("depends_on") or {}) & set(doors)]
     web = [name for name in doors if {80, 443} & set(published(services[name], loopback=loopback))]
-    named = [name for name in doors if {"web", "www", "frontend", "ui"} & set(re.split(r"[^a-z]+", name.lower()))]
-    for candidates in (doors, proxies, outer, web, named):
+    words = {name: set(re.split(r"[^a-z]+", name.lower())) for name in doors}
+    named = [[name for name in doors if called & words[name]] for called in _VISITED]
+    for candidates in (doors, proxies, outer, web, *named):
         if len(candidates) == 1:
             return candidates[0]
     return None
