@@ -41,6 +41,9 @@ options:
     type: list
     elements: str
     default: []
+  front_door:
+    description: The service that visitors are led to, where several publish ports and none of them is clearly it.
+    type: str
   environment:
     description: Additions to the environment, variable to text, or service to such a table.
     type: dict
@@ -191,6 +194,7 @@ def main() -> None:
             "connections": {"type": "dict", "no_log": False},
             "keep": {"type": "list", "elements": "str", "default": []},
             "exclude": {"type": "list", "elements": "str", "default": []},
+            "front_door": {"type": "str"},
             "environment": {"type": "dict", "default": {}},
             "trust": {"type": "list", "elements": "str", "default": []},
             "on_machine": {"type": "list", "elements": "str", "default": []},

@@ -163,6 +163,9 @@ options:
         door's is, instead of on the port that the Compose file names for development.
       - With O(format=2) only.
     type: int
+  front_door:
+    description: The service that visitors are led to, where several publish ports and none of them is clearly it.
+    type: str
   strict:
     description:
       - Whether it is an error, rather than a warning, when something of the Compose file cannot be carried or bound.
@@ -435,6 +438,7 @@ def main() -> None:
             "repository_credentials": {"type": "str", "no_log": False},
             "environment_properties": {"type": "bool", "default": False},
             "front_port": {"type": "int"},
+            "front_door": {"type": "str"},
             "environment": {"type": "dict", "default": {}},
             "awslogs": {
                 "type": "dict",
@@ -467,6 +471,7 @@ def main() -> None:
             authentication=params["authentication"],
             repository_credentials=params["repository_credentials"],
             front_port=params["front_port"],
+            front_door=params["front_door"],
             environment=params["environment"],
             awslogs=params["awslogs"],
         )

@@ -25,7 +25,16 @@ CACHE = {"engine": "redis", "host": "10.1.0.3", "password": "r"}
 def rendered(folder: Path, text: str, **given: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """A release's model, and what is told of it."""
     write(folder, text)
-    params = {"app": "shop", "release": "r1", "images": {}, "connections": {}, "keep": [], "exclude": [], "environment": {}}
+    params = {
+        "app": "shop",
+        "release": "r1",
+        "images": {},
+        "connections": {},
+        "keep": [],
+        "exclude": [],
+        "environment": {},
+        "front_door": None,
+    }
     params |= {"trust": [], "on_machine": [], "accessories": [], "accessories_address": "", "machines": 1, "env_files": [], **given}
     return render(params, project(folder), run)
 
@@ -435,7 +444,24 @@ services:
 def test_where_several_services_could_be_the_front_door_that_is_said(tmp_path):
     _model, told = rendered(tmp_path, 'services: {a: {image: "a:1", ports: ["81:81"]}, b: {image: "a:1", ports: ["82:82"]}}')
     assert told["front_door"] is None
-    assert any("a and b publish ports, and none is clearly the front door" in each for each in told["warnings"])
+    assert any("a and b publish ports, and none is clearly the front door; name it (app_front_door)" in each for each in told["warnings"])
+
+
+def test_a_front_door_that_is_named_is_the_one(tmp_path):
+    text = 'services: {web: {image: "a:1", ports: ["80:81"]}, b: {image: "b:1", ports: ["127.0.0.1:82:8082"]}, c: {image: "c:1"}}'
+    _model, told = rendered(tmp_path, text, front_door="b")
+    assert (told["front_door"], told["port"]) == ("b", 8082)
+    read = project(tmp_path)
+    options = Options(front_port=80, front_door="b")
+    document = dockerrun.version_2(read, select(read, options), options)
+    assert {each["name"]: [one.get("hostPort") for one in each.get("portMappings", [])] for each in document["containerDefinitions"]} == {
+        "web": [],
+        "b": [80],
+        "c": [],
+    }
+    for name, words in (("c", "c publishes no port"), ("d", "'d' is no service that stays a container")):
+        with pytest.raises(BerthError, match=words):
+            rendered(tmp_path, text, front_door=name)
 
 
 @pytest.mark.parametrize("reference", ["password_ref", "url_ref"])

@@ -83,11 +83,13 @@ def version_2(project: Project, selection: Selection, options: Options) -> dict[
         notes.advise(
             f"no memory limit is named for {listed(notes.defaulted)}, and ECS asks for one: {options.default_memory} MiB given each (default_memory)"
         )
+    if options.front_port is not None and options.front_door:
+        _make_way(definitions, options.front_door, options.front_port)
     if not _on_front_port(definitions, selection.front_door, options.front_port):
         if options.front_port is not None:
             raise BerthError(
-                f"front_port: visitors come in on port {options.front_port}, and no service is the one that they reach; publish a port of it "
-                "in the Compose file (ports:), and of no other"
+                f"front_port: visitors come in on port {options.front_port}, and no service is the one that they reach; name it (app_front_door), "
+                "and publish a port of it in the Compose file (ports:)"
             )
         _port_80(selection)
     else:
@@ -133,6 +135,13 @@ def _on_front_port(definitions: list[dict[str, Any]], door: str | None, wanted: 
     # Of several, the one that speaks HTTP: containers listen on 80 for it, and on a higher port for TLS or for their keeper.
     min(own, key=lambda mapping: (mapping["containerPort"] != wanted, mapping["containerPort"]))["hostPort"] = wanted
     return True
+
+
+def _make_way(definitions: list[dict[str, Any]], door: str, wanted: int) -> None:
+    """Leave the port where visitors come in to the front door that is named."""
+    for each in definitions:
+        if each["name"] != door and each.get("portMappings"):
+            each["portMappings"] = [mapping for mapping in each["portMappings"] if mapping.get("hostPort") != wanted]
 
 
 def _has_password(value: str) -> bool:

@@ -24,6 +24,7 @@ def render(params: Mapping[str, Any], project: compose.Project, run: compose.Run
         connections=params["connections"],
         keep=tuple(params["keep"]),
         exclude=tuple(params["exclude"]),
+        front_door=params["front_door"],
         environment=params["environment"],
         # A front door that is open to the developers' own machine alone is opened, through the edge.
         front_port=80,
@@ -60,7 +61,7 @@ def render(params: Mapping[str, Any], project: compose.Project, run: compose.Run
     open_to = [each for each, service in selection.services.items() if topology.published(service, loopback=True)]
     if not door and open_to:
         lost.append(
-            f"visitors are led nowhere: {listed(open_to)} publish ports, and none is clearly the front door; let one alone publish them"
+            f"visitors are led nowhere: {listed(open_to)} publish ports, and none is clearly the front door; name it (app_front_door)"
         )
     name = release_model.identifier(params["release"], model)
     told = {

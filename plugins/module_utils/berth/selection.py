@@ -38,6 +38,7 @@ class Options(NamedTuple):
     authentication: Mapping[str, str] | None = None
     repository_credentials: str | None = None
     front_port: int | None = None
+    front_door: str | None = None
     environment: Mapping[str, Any] = {}
     awslogs: Mapping[str, str] | None = None
 
@@ -124,12 +125,30 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
         advice.as_file(name, service, backing, notes)
         advice.without_password(name, bindings[name], connections, notes, literal=literal)
     advice.unled(stays, bindings, connections, _all_given(options.environment), notes)
-    door = front_door(stays, images) or _own_door(stays, images, options) or _behind_a_proxy(stays, images, options, notes)
+    door = (
+        _asked_door(stays, options.front_door)
+        or front_door(stays, images)
+        or _own_door(stays, images, options)
+        or _behind_a_proxy(stays, images, options, notes)
+    )
     _one_per_port(stays, door, notes)
     for entry in (entry for each in bindings.values() for entry in each.unbound):
         notes.advise(f"{entry['service']}: {entry['variable']} is unbound: {entry['reason']}; {entry['remedy']}")
     hosts = {alias: connections[target].host for alias, target in backing.names.items() if target in connections}
     return Selection(stays, images, bindings, door, notes, contents, hosts)
+
+
+def _asked_door(stays: dict[str, dict[str, Any]], name: str | None) -> str | None:
+    """The front door that is named, open to visitors also where it was open to the developers' own machine alone."""
+    if not name:
+        return None
+    if name not in stays:
+        refuse(f"front_door: {name!r} is no service that stays a container ({listed(stays)})")
+    if not published(stays[name], loopback=True):
+        refuse(f"front_door: {name} publishes no port; name the one at which visitors reach it in the Compose file (ports:)")
+    for port in stays[name]["ports"]:
+        port.pop("host_ip", None)
+    return name
 
 
 def _own_door(stays: dict[str, dict[str, Any]], images: Mapping[str, str], options: Options) -> str | None:
