@@ -338,3 +338,26 @@ def test_a_folder_of_the_machine_is_exchanged_whatever_ends_it(tmp_path: Path, m
         app._fill(place, restored, aside)
     assert [(path / name).read_text() for path in (place, aside) for name in ("one", "two")] == ["restored"] * 2 + ["old"] * 2
     assert not restored.exists()
+
+
+def test_a_writer_that_ended_meanwhile_is_not_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "docker" / "berth" / "app.restored").mkdir(parents=True)
+    (tmp_path / "docker" / "berth" / "app.restored" / ".berth.json").write_text("{}")
+    policies, started = {"old": "no", "new": "always"}, []
+
+    def run(*words: str, **_more: Any) -> tuple[int, str, str]:
+        if words[:2] == ("docker", "inspect"):
+            return 0, f"{policies[words[-1]]}\n", ""
+        if words[:2] == ("docker", "start"):
+            started.append(words[2])
+        return 0, "", ""
+
+    monkeypatch.setattr(app, "run", run)
+    monkeypatch.setattr(app, "check", lambda *_words: str(tmp_path / "docker"))
+    monkeypatch.setattr(app, "volumes", lambda *_given: [])
+    settings = {"app": "shop", "without": [], "notes": str(tmp_path / "notes"), "accessories": str(tmp_path / "shop" / "accessories")}
+    keeper = AppKeeper(settings)
+    # Of a run that was cut off, since which another release has come.
+    keeper.notes.write("taking", {"aside": str(tmp_path / "aside"), "writers": ["old", "new"], "volumes": {}})
+    keeper.take()
+    assert started == ["new"]

@@ -275,6 +275,10 @@ def test_a_port_that_nobody_outside_reaches_any_more_is_told_of(tmp_path):
     folder = write(tmp_path, text + "  mine: {image: 'x/m:1', ports: ['127.0.0.1:9000:9000']}\n")
     told = [each for each in version_2(folder, front_port=80)[1].notes.warnings if "nobody outside" in each]
     assert told == ["api: nobody outside reaches port 8000, since visitors are led to web alone"]
+    # Whoever is on that port is reached, also where two could be the front door.
+    folder = write(tmp_path, "services:\n  one: {image: 'x/w:1', ports: ['80:80']}\n  two: {image: 'x/a:1', ports: ['443:443']}\n")
+    told = [each for each in version_2(folder, front_port=80)[1].notes.warnings if "nobody outside" in each]
+    assert told == ["two: nobody outside reaches port 443, since visitors are led to one alone"]
     assert not [each for each in version_2(folder)[1].notes.warnings if "nobody outside" in each]
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from .bindings import Bindings
 from .connections import Connection
-from .dockerfiles import holds_program
 from .notes import Notes
 from .problems import listed
 from .references import read_name
@@ -72,42 +71,12 @@ def own_machine(name: str, service: Mapping[str, Any], bindings: Bindings, notes
             )
 
 
-def _named(text: str, backing: Backing) -> str | None:
-    """The backing service whose place a text tells, such as ``db:5432``, ``postgres://db`` or ``"host": "db"``."""
-    for host, target in backing.names.items():
-        here = rf"{re.escape(host)}(?![\w.-])"
-        forms = (
-            rf"(?<![\w.@/-]){re.escape(host)}:\d+",
-            rf"(?:postgres\w*|redis\w*|valkeys?|pgsql|jdbc:\w+|tcp)://(?:[^\s/@]*@)?{here}",
-            rf"@{re.escape(host)}[:/]",
-            rf"(?:-h|--host)[ =]{here}",
-            rf"host(?:name)?[\"']?\s*[=:]\s*[\"']?{here}",
-        )
-        if any(re.search(form, text, re.IGNORECASE) for form in forms):
-            return target
-    return None
-
-
 def as_file(name: str, service: Mapping[str, Any], backing: Backing, notes: Notes) -> None:
     """Warn where a service is given an environment file as a file: nothing in it is led to a store."""
     for volume in service.get("volumes") or [] if backing.engines else []:
         if re.fullmatch(r"\.env(\.\w+)*", os.path.basename(str(volume.get("source") or ""))):
             what = os.path.basename(volume["source"])
             notes.advise(f"{name}: {what} is mounted as it is, and what it says of stores leads nowhere else; give it with env_file")
-
-
-def without_program(name: str, service: Mapping[str, Any], directory: str, notes: Notes) -> None:
-    """Warn where a folder of the project is mounted into an image that has nothing of it, as developers have it. ``directory``: the project's."""
-    folders = [
-        os.path.relpath(source, directory)
-        for volume in service.get("volumes") or []
-        if volume.get("type") == "bind" and os.path.isdir(source := str(volume["source"])) and (source + "/").startswith(directory + "/")
-    ]
-    if service.get("build") and folders and not holds_program(service["build"]):
-        notes.advise(
-            f"{name}: nothing of the project is copied into its image, so {listed(folders)} comes with each release, as git keeps it and without what is installed "
-            "there; let the image COPY the program"
-        )
 
 
 def unled(
@@ -128,3 +97,19 @@ def unled(
             f"no variable of {who} leads to {store}: where it is written in code or in an image, it is still what it was; "
             f"let the app read it, such as {_EXAMPLES[connection.family]}, and set that in the Compose file"
         )
+
+
+def _named(text: str, backing: Backing) -> str | None:
+    """The backing service whose place a text tells, such as ``db:5432``, ``postgres://db`` or ``"host": "db"``."""
+    for host, target in backing.names.items():
+        here = rf"{re.escape(host)}(?![\w.-])"
+        forms = (
+            rf"(?<![\w.@/-]){re.escape(host)}:\d+",
+            rf"(?:postgres\w*|redis\w*|valkeys?|pgsql|jdbc:\w+|tcp)://(?:[^\s/@]*@)?{here}",
+            rf"@{re.escape(host)}[:/]",
+            rf"(?:-h|--host)[ =]{here}",
+            rf"host(?:name)?[\"']?\s*[=:]\s*[\"']?{here}",
+        )
+        if any(re.search(form, text, re.IGNORECASE) for form in forms):
+            return target
+    return None

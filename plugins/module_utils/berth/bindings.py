@@ -170,7 +170,7 @@ class _Writer:
             if old.username is None:
                 return "value", f"{old.scheme}://{connection.address}" + (f"/{old.path}" if old.path else "")
             return "unbound", f"{old.scheme} is no scheme of {connection.engine}; set the variable in a production Compose file"
-        in_query = old.in_query or re.search(r"(^|&)password=", old.query) is not None
+        in_query = old.is_nocodb or re.search(r"(^|&)password=", old.query) is not None
         jdbc = old.scheme.lower().startswith("jdbc:")
         apart = (jdbc and not in_query) or (self.password_apart and old.password is None and not in_query)
         if not connection.authenticated or apart:
@@ -178,7 +178,7 @@ class _Writer:
         if connection.password and self.literal:
             return "value", url_for(connection, old, connection.password)
         own = old.path not in connection.databases if connection.family == "postgres" else old.path in ("", "0")
-        if connection.url_ref and not jdbc and "+" not in old.scheme and not old.in_query and own:
+        if connection.url_ref and not jdbc and "+" not in old.scheme and not old.is_nocodb and own:
             return "secret", connection.url_ref
         if connection.url_ref:
             return "unbound", "the URL that url_ref holds has another form; let the app take host, port and password apart"

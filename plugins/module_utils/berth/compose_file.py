@@ -14,7 +14,7 @@ from . import accessories
 from .bound_files import KINDS
 from .compose import Project
 from .dockerrun import canonical
-from .mount_kinds import FOREIGN, INSTALLED, LOGS, as_folder, covers, is_foreign, is_installed, machine_volume
+from .mount_kinds import FOREIGN, INSTALLED, LOGS, as_folder, below, covers, is_foreign, is_installed, machine_volume
 from .mounts import Mounts
 from .problems import listed
 from .selection import Options, Selection
@@ -90,19 +90,16 @@ def _of_project(project: Project, declared: dict[str, Any]) -> dict[str, Any]:
 
 def _installed_below(given: Sequence[Mapping[str, Any]], carried: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The anonymous volumes that keep what an image has installed in sight, below a folder of the project that is mounted over it."""
-    folders = [str(each["target"]).rstrip("/") + "/" for each in carried if each["type"] == "bind"]
+    folders = [str(each["target"]) for each in carried if each["type"] == "bind"]
     anonymous = [str(each["target"]) for each in given if each.get("type") == "volume" and not each.get("source")]
-    return [{"type": "volume", "target": each} for each in anonymous if each.startswith(tuple(folders))]
+    return [{"type": "volume", "target": each} for each in anonymous if below(each, folders)]
 
 
 def _volume(
     project: Project, service: dict[str, Any], volume: Mapping[str, Any], mounts: Mounts, name: str, delivered: bool
 ) -> dict[str, Any] | None:
     source = str(volume.get("source") or "")
-    if mounts.is_source_code(service, volume):
-        mounts.notes.lose(
-            name, f"volume {os.path.relpath(source, project.directory)}:{volume['target']}", "the source code is in the image"
-        )
+    if mounts.left_to_the_image(name, service, volume):
         return None
     result = {key: value for key, value in volume.items() if value not in (None, {}, [])}
     if volume.get("type") == "volume" and not source:

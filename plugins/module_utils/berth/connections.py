@@ -149,13 +149,13 @@ def url_for(connection: Connection, old: Url, password: str | None) -> str:
         if connection.sslmode:
             query.append(("ssl", "true") if old.base == "ecto" else ("sslmode", connection.sslmode))
     replaced = {"user": connection.username, "username": connection.username, "password": password}
-    if old.in_query:
+    if old.is_nocodb:
         asked = dict(query).get("d", "")
         replaced = {"u": connection.username, "p": password, "d": connection.database_for(asked)}
         user, path = None, ""
     query = [(key, replaced.get(key) or value) for key, value in query if key not in replaced or replaced[key]]
     userinfo = percent_encoded(user) if user else ""
-    if password and not jdbc and not old.in_query:
+    if password and not jdbc and not old.is_nocodb:
         userinfo += ":" + percent_encoded(password)
     authority = f"{userinfo}@{connection.address}" if userinfo else connection.address
     text = f"{scheme}://{authority}"

@@ -4,25 +4,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from .connection_strings import database_in
 from .references import read_name
-from .referring import Backing, references
+from .referring import DATABASE, Backing, references
 
 # Each server has these, and nobody keeps anything in them.
 _MAINTENANCE = frozenset({"postgres", "template0", "template1"})
-# What needs no quotes in pg_hba.conf, a shell or a URL.
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
 
 
 def misnamed(given: Any) -> list[str]:
     """What of a list is no name that a database can be given here; the whole of what is no list."""
     if not isinstance(given, list):
         return [str(given)]
-    return [str(each) for each in given if not _NAME.fullmatch(str(each))]
+    return [str(each) for each in given if not DATABASE.fullmatch(str(each))]
 
 
 def beside(services: Mapping[str, Mapping[str, Any]], stay: Collection[str], backing: Backing) -> dict[str, list[str]]:
@@ -52,7 +49,7 @@ def _asked(service: Mapping[str, Any], store: Mapping[str, Any], name: str, back
         # What is there for the store's image alone, by a file that both read.
         if reference.backing == name and theirs.get(variable) != value:
             asked.add(database_in(value, reference.shape, reference.field))
-    return {each for each in asked if _NAME.fullmatch(each)}
+    return {each for each in asked if DATABASE.fullmatch(each)}
 
 
 def _own(store: Mapping[str, Any]) -> str:

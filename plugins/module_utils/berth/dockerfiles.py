@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from .images import parse
+
 # A larger file is no configuration.
 _MOST_BYTES = 65536
 # Images of a language or a system, in which there is no program.
@@ -65,10 +67,10 @@ def holds_program(build: Mapping[str, Any]) -> bool:
 
     What is not sure is one that has.
     """
-    text = _text(build)
+    text, base = _text(build), parse(base_image(build) or "")
     # Docker's own, by whichever registry.
-    base = re.sub(r"^(.*/)?library/|^docker\.io/(?!.*/)|[:@].*$", "", base_image(build) or "")
-    if text is None or base not in _BARE:
+    publisher = base.name.rpartition("/")[0] if base else ""
+    if text is None or not base or base.basename not in _BARE or not re.fullmatch(r"|docker\.io|(.*/)?library", publisher):
         return True
     for word, rest in re.findall(r"(?im)^\s*(COPY|ADD|RUN|ONBUILD)\s+(.*?)\s*$", re.sub(r"\\\s*\n", " ", text)):
         if word.upper() not in ("COPY", "ADD"):

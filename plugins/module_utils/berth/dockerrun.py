@@ -83,17 +83,16 @@ def version_2(project: Project, selection: Selection, options: Options) -> dict[
         notes.advise(
             f"no memory limit is named for {listed(notes.defaulted)}, and ECS asks for one: {options.default_memory} MiB given each (default_memory)"
         )
-    if options.front_port is not None and options.front_door:
-        _make_way(definitions, options.front_door, options.front_port)
-    if not _on_front_port(definitions, selection.front_door, options.front_port):
-        if options.front_port is not None:
-            raise BerthError(
-                f"front_port: visitors come in on port {options.front_port}, and no service is the one that they reach; name it (app_front_door), "
-                "and publish a port of it in the Compose file (ports:)"
-            )
-        _port_80(selection)
+    reached = _on_front_port(definitions, selection.front_door, options.front_port, asked=bool(options.front_door))
+    if reached:
+        _behind(reached, selection)
+    elif options.front_port is not None:
+        raise BerthError(
+            f"front_port: visitors come in on port {options.front_port}, and no service is the one that they reach; name it (app_front_door), "
+            "and publish a port of it in the Compose file (ports:)"
+        )
     else:
-        _behind_the_door(selection)
+        _port_80(selection)
     return document
 
 
@@ -122,26 +121,35 @@ def _to_cloudwatch(definition: dict[str, Any], awslogs: Mapping[str, str]) -> No
     definition.setdefault("logConfiguration", {"logDriver": "awslogs", "options": options})
 
 
-def _on_front_port(definitions: list[dict[str, Any]], door: str | None, wanted: int | None) -> bool:
-    """Publish the front door on the port where visitors come from, unless a container is there already. Returns whether one is now."""
-    mappings = {each["name"]: each.get("portMappings", []) for each in definitions}
+def _on_front_port(definitions: list[dict[str, Any]], door: str | None, wanted: int | None, *, asked: bool) -> str | None:
+    """Publish the front door on the port where visitors come from, unless a container is there already. Returns the one that is, or None.
+
+    ``asked``: the front door was named, so that it takes the place of another one.
+    """
+    mappings: dict[str, list[dict[str, Any]]] = {each["name"]: each.get("portMappings", []) for each in definitions}
+    there = [name for name, each in mappings.items() if any(mapping.get("hostPort") == wanted for mapping in each)]
     if wanted is None:
-        return False
-    if any(mapping.get("hostPort") == wanted for each in mappings.values() for mapping in each):
-        return True
+        return None
+    if there and (not asked or door in there):
+        return there[0]
     own = [mapping for mapping in mappings.get(door or "", []) if mapping.get("hostPort") and mapping.get("protocol") != "udp"]
     if not own:
-        return False
+        return None
+    for name in there:
+        mappings[name][:] = [mapping for mapping in mappings[name] if mapping.get("hostPort") != wanted]
     # Of several, the one that speaks HTTP: containers listen on 80 for it, and on a higher port for TLS or for their keeper.
     min(own, key=lambda mapping: (mapping["containerPort"] != wanted, mapping["containerPort"]))["hostPort"] = wanted
-    return True
+    return door
 
 
-def _make_way(definitions: list[dict[str, Any]], door: str, wanted: int) -> None:
-    """Leave the port where visitors come in to the front door that is named."""
-    for each in definitions:
-        if each["name"] != door and each.get("portMappings"):
-            each["portMappings"] = [mapping for mapping in each["portMappings"] if mapping.get("hostPort") != wanted]
+def _behind(reached: str, selection: Selection) -> None:
+    """Tell of services that publish a port, and of whom visitors know nothing. ``reached``: the one that they are led to."""
+    keep = accessories.kept(selection.services, selection.images, (), selection.front_door)
+    for name in sorted(selection.services.keys() - keep.keys() - {reached}):
+        if ports := topology.published(selection.services[name]):
+            selection.notes.advise(
+                f"{name}: nobody outside reaches port {listed(map(str, ports))}, since visitors are led to {reached} alone"
+            )
 
 
 def _has_password(value: str) -> bool:
@@ -202,19 +210,6 @@ def _port_80(selection: Selection) -> None:
 
 
 _V1_CARRIED = {"image", "ports", "volumes", "command", "entrypoint", "environment"}
-
-
-def _behind_the_door(selection: Selection) -> None:
-    """Tell of services that publish a port, and of whom visitors know nothing."""
-    keep = accessories.kept(selection.services, selection.images, (), selection.front_door)
-    others = {
-        name: topology.published(each) for name, each in selection.services.items() if name != selection.front_door and name not in keep
-    }
-    for name, ports in others.items():
-        if ports:
-            selection.notes.advise(
-                f"{name}: nobody outside reaches port {listed(map(str, ports))}, since visitors are led to {selection.front_door} alone"
-            )
 
 
 def version_1(project: Project, selection: Selection, options: Options) -> dict[str, Any]:

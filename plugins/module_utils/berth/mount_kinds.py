@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .compose import Repository
@@ -71,6 +71,11 @@ def covers(service: Mapping[str, Any], volume: Mapping[str, Any]) -> bool:
     """Whether a mount lies over the folder in which a built image has its program."""
     folder = working_folder(service.get("build") or {}) if service.get("build") else None
     return bool(folder) and folder != "/" and (str(folder) + "/").startswith(str(volume["target"]).rstrip("/") + "/")
+
+
+def below(path: str, folders: Iterable[str]) -> bool:
+    """Whether a path is one of these folders, or in one."""
+    return any((path.rstrip("/") + "/").startswith(each.rstrip("/") + "/") for each in folders)
 
 
 def device_of(declared: Mapping[str, Any] | None) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from .compose import Project
@@ -18,6 +18,7 @@ from .mount_kinds import (
     MADE,
     SETTINGS,
     as_folder,
+    below,
     covers,
     device_of,
     folder_volume,
@@ -98,13 +99,13 @@ class Mounts:
             over = [
                 str(each["target"]) for each in service.get("volumes") or [] if each.get("type") == "bind" and each["target"] not in code
             ]
-            if _below(target, over):
+            if below(target, over):
                 self.notes.lose(
                     name,
                     setting,
                     "what the image has installed there is hidden by the folder that is mounted over it; let the image COPY that",
                 )
-            elif not _below(target, code):
+            elif not below(target, code):
                 self.notes.lose(name, setting, "an anonymous volume keeps nothing; name it to keep what it holds")
             return None
         if kind != "bind":
@@ -112,10 +113,8 @@ class Mounts:
                 self.notes.lose(name, setting, f"ECS has no {kind} mounts")
             return None
         relative = os.path.relpath(source, self.directory)
-        shown = "." if relative == "." else f"./{relative}"
-        setting = f"volume {source if relative.startswith('..') else shown}:{target}"
-        if self.is_source_code(service, volume):
-            self.notes.lose(name, setting, "the source code is in the image")
+        setting = f"volume {self._shown(source)}:{target}"
+        if self.left_to_the_image(name, service, volume):
             return None
         if self.is_data(service, volume):
             return self._kept(name, folder_volume(relative))
@@ -164,8 +163,28 @@ class Mounts:
         self.volumes[name] = {"name": name, "host": {"sourcePath": path}}
         return name
 
+    def _shown(self, source: str) -> str:
+        relative = os.path.relpath(source, self.directory)
+        return source if relative.startswith("..") else relative if relative == "." else f"./{relative}"
+
+    def left_to_the_image(self, name: str, service: Mapping[str, Any], volume: Mapping[str, Any]) -> bool:
+        """Whether a mount is left out, since the image holds what it lays over it; noted, and also where the image ought to hold it and does not."""
+        if self.is_source_code(service, volume):
+            self.notes.lose(name, f"volume {self._shown(str(volume['source']))}:{volume['target']}", "the source code is in the image")
+            return True
+        if self._lies_over_code(service, volume):
+            self.notes.advise(
+                f"{name}: nothing of the project is copied into its image, so {self._shown(str(volume['source']))} comes with each release, as git keeps it "
+                "and without what is installed there; let the image COPY the program"
+            )
+        return False
+
     def is_source_code(self, service: Mapping[str, Any], volume: Mapping[str, Any]) -> bool:
-        """Whether a bind lays the developer's source over what the image already holds.
+        """Whether a bind lays the developer's source over what the image already holds."""
+        return self._lies_over_code(service, volume) and holds_program(service["build"])
+
+    def _lies_over_code(self, service: Mapping[str, Any], volume: Mapping[str, Any]) -> bool:
+        """Whether a bind lays the developer's source where an image has its own.
 
         What is mounted where programs are set up, or a file under another name, is no source: that is how the image is told what to do.
         """
@@ -173,7 +192,7 @@ class Mounts:
             return False
         if os.path.isfile(str(volume.get("source"))) and os.path.basename(volume["source"]) != os.path.basename(volume["target"]):
             return False
-        if self.is_data(service, volume) or not holds_program(service.get("build") or {}):
+        if self.is_data(service, volume):
             return False
         source, context = str(volume.get("source")), str((service.get("build") or {}).get("context") or "")
         inside = source == context or source.startswith(context.rstrip("/") + "/")
@@ -195,7 +214,3 @@ class Mounts:
         if any(part in MADE or re.match(r"\.[^.]", part) for part in relative.split("/")):
             return False
         return (self.repository is not None or os.path.isdir(source)) and is_written(source, str(volume["target"]), self.repository)
-
-
-def _below(path: str, folders: Iterable[str]) -> bool:
-    return any((path + "/").startswith(each.rstrip("/") + "/") for each in folders)

@@ -155,8 +155,8 @@ class Url(NamedTuple):
         return words[1] if words[0] in _CELERY and len(words) > 1 else words[0]
 
     @property
-    def in_query(self) -> bool:
-        """Whether it says in its query who connects, and to which database, in NocoDB's own words: ``pg://db:5432?u=app&p=secret&d=shop``."""
+    def is_nocodb(self) -> bool:
+        """Whether it is one of NocoDB's, which say in the query who connects, and to which database: ``pg://db:5432?u=app&p=secret&d=shop``."""
         return self.base == "pg" and re.search(r"(^|&)[upd]=", self.query) is not None
 
 

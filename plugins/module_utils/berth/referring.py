@@ -14,8 +14,8 @@ from .references import GENERIC_WORDS, POSTGRES_SCHEMES, REDIS_SCHEMES, Name, re
 
 # What stands between the places of a list.
 _BETWEEN = r"[\s,;]+"
-# What is a database's name, and what is a class, a path or a number.
-_DATABASE = re.compile(r"[A-Za-z_][A-Za-z0-9_$-]*")
+# What a database may be called: it needs no quotes in pg_hba.conf, a shell or a URL. A class, a path or a number is no such name.
+DATABASE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
 _SWITCHES = frozenset({"true", "false", "yes", "no", "on", "off"})
 VENDORS = frozenset({"postgres", "postgresql", "pgsql", "pg", "redis", "mysql", "sqlite", "mongo", "mongodb"})
 
@@ -150,7 +150,7 @@ def _says_itself(name: Name, value: str) -> bool:
         return True
     # KONG_DATABASE=postgres says which vendor, where DB_DATABASE=postgres and PGDATABASE=postgres say which database.
     vendor = value.lower() in VENDORS and name.engine is None and GENERIC_WORDS.isdisjoint(name.head.split("_"))
-    return not (name.loose or vendor or (value and not _DATABASE.fullmatch(value)))
+    return not (name.loose or vendor or (value and not DATABASE.fullmatch(value)))
 
 
 def _is_vendor(name: Name, value: str | None) -> bool:

@@ -121,7 +121,6 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
         advice.mentions(name, service, contents[name], backing, notes)
         advice.unread(name, bindings[name], backing, notes)
         advice.own_machine(name, service, bindings[name], notes)
-        advice.without_program(name, service, project.directory, notes)
         advice.as_file(name, service, backing, notes)
         advice.without_password(name, bindings[name], connections, notes, literal=literal)
     advice.unled(stays, bindings, connections, _all_given(options.environment), notes)

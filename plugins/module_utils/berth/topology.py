@@ -25,6 +25,8 @@ _CONFIGURATION = (".conf", ".template", ".tmpl", ".cfg", ".yml", ".yaml", ".toml
 _MOST_FILES = 200
 # A browser's view of another service (an allowed origin, a redirect) needs no name resolution inside.
 _FROM_OUTSIDE = re.compile(r"ORIGIN|CORS|ALLOWED|REDIRECT|CALLBACK|PUBLIC|EXTERNAL|FRONTEND|CLIENT_URL|SITE_URL|APP_URL|BASE_URL")
+# What is called so speaks to visitors, in the order in which that is believed.
+_VISITED = ({"web", "www", "frontend", "ui"}, {"front", "client", "webapp", "website", "site"}, {"gateway"})
 
 
 class Edge(NamedTuple):
@@ -55,10 +57,6 @@ def backing_services(services: Services, images: Mapping[str, str], named: Itera
         if engine or name in named:
             found[name] = engine
     return found
-
-
-# What is called so speaks to visitors, in the order in which that is believed.
-_VISITED = ({"web", "www", "frontend", "ui"}, {"front", "client", "webapp", "website", "site"}, {"gateway"})
 
 
 def check_names(option: str, given: Iterable[str], services: Services) -> None:
