@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -139,9 +140,20 @@ def test_a_note_is_whole_or_not_there(tmp_path: Path):
     assert (notes.names("records"), notes.read("records/one")) == (["one"], {"a": 1})
 
 
-@pytest.mark.parametrize("said", [("", "OCI runtime exec failed: exec failed"), ("OCI runtime exec failed: exec failed", "")])
+# What an engine under load said once of a container whose first process had not come up.
+NOT_CREATED = (
+    "docker: Error response from daemon: failed to create task for container: failed to create shim task: OCI runtime create failed: "
+    "runc create failed: unable to start container process: waiting for init preliminary setup: read init-p: connection reset by peer"
+)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [("", "OCI runtime exec failed: exec failed"), ("OCI runtime exec failed: exec failed", ""), ("", NOT_CREATED)],
+    ids=["said as an error", "said as output", "a container of its own"],
+)
 def test_a_command_in_a_container_that_was_never_begun_is_tried_again(monkeypatch: pytest.MonkeyPatch, said: tuple[str, str]):
-    answers = [(1, *said), (0, "done", "")]
+    answers = [(125, *said), (0, "done", "")]
 
     class Done:
         def __init__(self, code: int, out: str, err: str) -> None:
@@ -150,3 +162,17 @@ def test_a_command_in_a_container_that_was_never_begun_is_tried_again(monkeypatc
     monkeypatch.setattr(common.subprocess, "run", lambda *_words, **_more: Done(*answers.pop(0)))
     monkeypatch.setattr(common.time, "sleep", lambda _seconds: None)
     assert common.run("docker", "exec") == (0, "done", "")
+
+
+def test_a_named_container_that_was_never_begun_leaves_its_name_to_the_next(monkeypatch: pytest.MonkeyPatch):
+    ran: list[str] = []
+
+    def once_in_the_way(words: list[str], **_more: object) -> subprocess.CompletedProcess[str]:
+        ran.append(" ".join(words))
+        failed = len(ran) == 1
+        return subprocess.CompletedProcess(words, 125 if failed else 0, "" if failed else "done", NOT_CREATED if failed else "")
+
+    monkeypatch.setattr(common.subprocess, "run", once_in_the_way)
+    monkeypatch.setattr(common.time, "sleep", lambda _seconds: None)
+    assert common.run("docker", "run", "--detach", "--name", "restored", "image")[0] == 0
+    assert ran == ["docker run --detach --name restored image", "docker rm --force restored", "docker run --detach --name restored image"]

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-_NOT_BEGUN = "OCI runtime exec failed"
+# The engine's own failures to begin a command: in a container that runs, or in one of its own.
+_NOT_BEGUN = ("OCI runtime exec failed", "OCI runtime create failed")
 
 
 class BackupError(Exception):
@@ -71,10 +72,13 @@ def run(*words: str, stdin: str = "") -> tuple[int, str, str]:
     """Exit code and output of a command."""
     for _each in range(3):
         done = subprocess.run(words, capture_output=True, text=True, errors="replace", input=stdin, check=False)
-        # The engine's own failure, now and then, to begin a command in a container: nothing was begun. It is said on either stream.
-        if done.returncode == 0 or (_NOT_BEGUN not in done.stderr and not done.stdout.startswith(_NOT_BEGUN)):
+        # Where it happens, now and then, nothing was begun. It is said on either stream.
+        if done.returncode == 0 or not (done.stdout.startswith(_NOT_BEGUN) or any(sign in done.stderr for sign in _NOT_BEGUN)):
             break
         time.sleep(1)
+        if "--name" in words:
+            # A container that could not be started keeps its name.
+            subprocess.run(["docker", "rm", "--force", words[words.index("--name") + 1]], capture_output=True, check=False)
     return done.returncode, done.stdout, done.stderr
 
 
