@@ -64,7 +64,7 @@ class Database(Droplets):
 
     def client(self, command: str) -> list[str]:
         """The words that run a command in the app's own client."""
-        find = "docker ps --quiet --filter label=com.docker.compose.service=writer --latest"
+        find = "docker ps --quiet --filter label=com.docker.compose.service=writer | head --lines=1"
         name = next(each["name"] for each in self.droplets if "app" in each["groups"])
         inside = f"docker exec -i $({find}) sh -c '{command}'"
         return ["docker", "exec", "-i", machines.name_of(self.droplet(name)["id"]), "sh", "-c", inside]
@@ -79,7 +79,7 @@ class Database(Droplets):
 
     def cached(self, words: str) -> str:
         """What Redis answers to the app's own client, the service of :data:`READER`, by way of the variables that the app has."""
-        find = "docker ps --quiet --filter label=com.docker.compose.service=reader --latest"
+        find = "docker ps --quiet --filter label=com.docker.compose.service=reader | head --lines=1"
         name = next(each["name"] for each in self.droplets if "app" in each["groups"])
         return self.on(name, f"docker exec $({find}) sh -c '{_CACHED} {words}'").strip()
 
