@@ -54,7 +54,8 @@ class Database(Droplets):
     def run(self, playbook: str, *arguments: str, succeeds: bool = True, **more: Any) -> str:
         """What a playbook says, on one line."""
         done = self.playbook(playbook, *self.told(**more), *arguments)
-        assert (done.returncode == 0) is succeeds, done.stdout[-5000:] + done.stderr[-1000:]
+        failed = re.findall(r"TASK \[[^\n]*\n(?:(?!TASK \[).*\n)*?(?:fatal|failed): .*", done.stdout)
+        assert (done.returncode == 0) is succeeds, "\n".join(failed)[-5000:] + done.stdout[-3000:] + done.stderr[-1000:]
         return " ".join((done.stdout + done.stderr).split())
 
     def told(self, **more: Any) -> tuple[str, ...]:

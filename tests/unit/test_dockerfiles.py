@@ -64,5 +64,36 @@ def test_what_may_have_a_program_is_taken_for_one(text: str):
     assert holds_program({"dockerfile_inline": text})
 
 
+@pytest.mark.parametrize(
+    ("target", "text"),
+    [
+        ("/opt/shop/limits.ini", "FROM php:8-fpm\nCOPY . /var/www\n"),
+        ("/scripts", "FROM node:20\nWORKDIR /app\nCOPY package.json .\nCOPY . .\n"),
+        ("/srv/static", "FROM node AS build\nWORKDIR '/app'\nCOPY . .\nFROM nginx\nCOPY --from=build /app/dist /usr/share/nginx/html\n"),
+        ("/application", "FROM python:3\nCOPY . /app\n"),
+    ],
+)
+def test_where_nothing_is_copied_to_the_image_has_nothing(target: str, text: str):
+    assert not holds_program({"dockerfile_inline": text}, target)
+
+
+@pytest.mark.parametrize(
+    ("target", "text"),
+    [
+        ("/app/api", "FROM python:3\nCOPY . /app\n"),
+        ("/app/", "FROM python:3\nWORKDIR /app\nRUN pip install flask\nCOPY src ./src/.\n"),
+        ("/app", 'FROM node:20\nWORKDIR "/app"\nCOPY ["package.json", "./"]\nCOPY [".", "."]\n'),
+        ("/app", "FROM node:20\nENV HOME_OF=/app\nWORKDIR $HOME_OF\nCOPY . .\n"),
+        ("/var/www/html", "FROM php:8-apache\nCOPY src/ .\n"),
+        ("/app", "FROM node AS base\nWORKDIR /app\nFROM base\nCOPY . .\n"),
+        ("/usr/share/nginx/html", "FROM node AS build\nCOPY . /src\nFROM nginx\nCOPY --from=build /src/dist /usr/share/nginx/html\n"),
+        ("/anywhere", "FROM python:3\nCOPY rootfs /\n"),
+        ("/scripts", "FROM shop/base\nCOPY . /app\n"),
+    ],
+)
+def test_where_something_may_be_copied_to_the_image_may_have_it(target: str, text: str):
+    assert holds_program({"dockerfile_inline": text}, target)
+
+
 def test_without_a_dockerfile_nobody_can_tell(tmp_path: Any):
     assert holds_program({"context": str(tmp_path)}) and holds_program({})

@@ -277,6 +277,18 @@ def test_beside_the_source_code_a_built_service_may_mount_settings_and_what_it_k
     }
 
 
+def test_settings_and_scripts_come_along_where_the_image_has_its_program_elsewhere(tmp_path):
+    put(tmp_path, "Dockerfile", "FROM php:8-fpm\nCOPY . /var/www\n")
+    put(tmp_path, "php/local.ini", "upload_max_filesize=40M")
+    put(tmp_path, "scripts/cron.php", "<?php")
+    mounts = "['./:/var/www', './php/local.ini:/usr/local/etc/php/conf.d/local.ini', './scripts:/scripts']"
+    model, told = rendered(tmp_path, f"services:\n  php: {{build: ., volumes: {mounts}}}\n", images={"php": "shop/php:1"})
+    settings, scripts = model["services"]["php"]["volumes"]
+    assert (on_machine(tmp_path, model) / settings["source"]).read_text() == "upload_max_filesize=40M"
+    assert (on_machine(tmp_path, model) / scripts["source"] / "cron.php").read_text() == "<?php"
+    assert any("php: volume .:/var/www is not carried: the source code is in the image" in each for each in told["warnings"])
+
+
 def test_the_source_code_comes_along_where_its_image_has_nothing_of_it(tmp_path):
     put(tmp_path, "php.dockerfile", "FROM php:8-fpm\nRUN docker-php-ext-install pdo_pgsql\n")
     put(tmp_path, "public/index.php", "<?php")
@@ -288,7 +300,7 @@ def test_the_source_code_comes_along_where_its_image_has_nothing_of_it(tmp_path)
     assert (on_machine(tmp_path, model) / code["source"] / "public/index.php").read_text() == "<?php"
     # What the image has installed there stays in sight, as in Compose.
     assert (vendor["type"], vendor.get("source"), vendor["target"]) == ("volume", None, "/var/www/vendor")
-    assert any("php: nothing of the project is copied into its image, so . comes with each release" in each for each in told["warnings"])
+    assert any("php: its image has nothing of the project in /var/www, so . comes with each release" in each for each in told["warnings"])
     (tmp_path / "uploads").mkdir()
     _model, told = rendered(tmp_path, text.replace("'./:/var/www'", "'./uploads:/uploads'"), images={"php": "shop/php:1"})
     assert not any("nothing of the project" in each for each in told["warnings"])

@@ -23,8 +23,10 @@ _NO_PROGRAM = re.compile(
     r"|go\.(mod|sum)|cargo\.toml|mix\.exs|pom\.xml|.*\.gradle(\.kts)?|gradlew?|tsconfig.*|.*\.(sh|conf|ini|cnf|crt|pem|template))",
     re.IGNORECASE,
 )
-# Where programs are set up and started, and none of the user's own lies.
-_SETTINGS = ("/etc/", "/usr/local/etc/", "/usr/local/bin/", "/usr/bin/", "/docker-entrypoint", "/root/", "/tmp/")
+# Where programs read how they are set up.
+SETTINGS = ("/etc/", "/usr/local/etc/", "/docker-entrypoint")
+# Where they are set up and started, and none of the user's own lies.
+_BESIDE = (*SETTINGS, "/usr/local/bin/", "/usr/bin/", "/root/", "/tmp/")
 
 
 def _text(build: Mapping[str, Any]) -> str | None:
@@ -62,29 +64,46 @@ def base_image(build: Mapping[str, Any]) -> str | None:
     return stages.get(str(build.get("target") or "").lower(), last)
 
 
-def holds_program(build: Mapping[str, Any]) -> bool:
+def holds_program(build: Mapping[str, Any], target: str = "") -> bool:
     """Whether an image has a program of the user's in it, as far as its Dockerfile says: one that only installs what others wrote has none.
 
-    What is not sure is one that has.
+    ``target``: whether it has anything of the user's at this absolute path, below it, or in a folder above it that is copied whole. What is not
+    sure is one that has.
     """
     text, base = _text(build), parse(base_image(build) or "")
     # Docker's own, by whichever registry.
     publisher = base.name.rpartition("/")[0] if base else ""
     if text is None or not base or base.basename not in _BARE or not re.fullmatch(r"|docker\.io|(.*/)?library", publisher):
         return True
-    for word, rest in re.findall(r"(?im)^\s*(COPY|ADD|RUN|ONBUILD)\s+(.*?)\s*$", re.sub(r"\\\s*\n", " ", text)):
-        if word.upper() not in ("COPY", "ADD"):
-            if word.upper() == "ONBUILD" or re.search(r"\bgit\b.*\bclone\b|create-project", rest):
-                return True
-            continue
-        words = [each.strip("\"',[]") for each in rest.split()]
-        flags = [each for each in words if each.startswith("--")]
-        paths = [each for each in words if each and not each.startswith("--")]
-        if any(each.startswith("--from=") for each in flags) or not paths or (paths[-1] + "/").startswith(_SETTINGS):
-            continue
-        if any(not _NO_PROGRAM.fullmatch(os.path.basename(each.rstrip("/")) or ".") for each in paths[:-1]):
+    folder = ""
+    for word, rest in re.findall(r"(?im)^\s*(FROM|WORKDIR|COPY|ADD|RUN|ONBUILD)\s+(.*?)\s*$", re.sub(r"\\\s*\n", " ", text)):
+        word = word.upper()
+        if word == "ONBUILD" or (word == "RUN" and re.search(r"\bgit\b.*\bclone\b|create-project", rest)):
+            return True
+        if word in ("FROM", "WORKDIR"):
+            folder = "" if word == "FROM" else os.path.join(folder, rest.strip("\"'"))
+        if word in ("COPY", "ADD") and _brings(rest, folder, target):
             return True
     return False
+
+
+def _brings(rest: str, folder: str, target: str) -> bool:
+    """Whether a ``COPY`` brings something of the user's: to a path, where one is given. ``folder``: the one that it works in, as far as that is said."""
+    words = [each.strip("\"',[]") for each in rest.split()]
+    paths = [each for each in words if each and not each.startswith("--")]
+    if not paths or (paths[-1] + "/").startswith(_BESIDE):
+        return False
+    place = os.path.join(folder, paths[-1])
+    # A folder that a variable names, or a base image, may be any.
+    known = place.startswith("/") and "$" not in place
+    if target and known:
+        place, wanted = os.path.normpath(place).rstrip("/") + "/", target.rstrip("/") + "/"
+        if not (place.startswith(wanted) or wanted.startswith(place)):
+            return False
+    if any(each.startswith("--from=") for each in words):
+        # What an earlier stage built for this place, or a tool.
+        return bool(target) and known
+    return any(not _NO_PROGRAM.fullmatch(os.path.basename(each.rstrip("/")) or ".") for each in paths[:-1])
 
 
 def read_text(path: str) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .compose import Repository
-from .dockerfiles import working_folder
+from .dockerfiles import SETTINGS, working_folder
 
 LOGS = "awseb-logs-"
 # Binds of the machine itself, alike on every host. Anything else outside the project is the developer's own.
@@ -25,8 +25,6 @@ INSTALLED = "the image has what it installed there"
 _NOTHING = (".gitkeep", ".gitignore", ".keep", ".placeholder")
 # What git does not keep either, and every build makes anew.
 MADE = frozenset({"node_modules", "vendor", "dist", "build", "target", "out", "bin", "obj", "venv", "__pycache__", "coverage"})
-# Where programs read how they are set up.
-SETTINGS = ("/etc/", "/docker-entrypoint")
 # What is there is written by who renews certificates.
 _RENEWED = re.compile(r"letsencrypt|acme|certbot")
 FOREIGN = "the path is of the developer's machine"

@@ -10,13 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from .compose import Project
-from .dockerfiles import holds_program
+from .dockerfiles import SETTINGS, holds_program
 from .mount_kinds import (
     FOREIGN,
     INSTALLED,
     LOGS,
     MADE,
-    SETTINGS,
     as_folder,
     below,
     covers,
@@ -174,14 +173,14 @@ class Mounts:
             return True
         if self._lies_over_code(service, volume):
             self.notes.advise(
-                f"{name}: nothing of the project is copied into its image, so {self._shown(str(volume['source']))} comes with each release, as git keeps it "
-                "and without what is installed there; let the image COPY the program"
+                f"{name}: its image has nothing of the project in {volume['target']}, so {self._shown(str(volume['source']))} comes with each release, "
+                "as git keeps it and without what is installed there; let the image COPY it"
             )
         return False
 
     def is_source_code(self, service: Mapping[str, Any], volume: Mapping[str, Any]) -> bool:
         """Whether a bind lays the developer's source over what the image already holds."""
-        return self._lies_over_code(service, volume) and holds_program(service["build"])
+        return self._lies_over_code(service, volume) and holds_program(service["build"], str(volume["target"]))
 
     def _lies_over_code(self, service: Mapping[str, Any], volume: Mapping[str, Any]) -> bool:
         """Whether a bind lays the developer's source where an image has its own.

@@ -18,7 +18,8 @@ from . import source_bundle
 from .bound_files import KINDS, target_of
 from .brought_files import KEY, packed
 from .compose import Project
-from .mount_kinds import SETTINGS, device_of, folder_volume, holds_files, is_foreign, is_written
+from .dockerfiles import SETTINGS
+from .mount_kinds import device_of, folder_volume, holds_files, is_foreign, is_written
 from .notes import Notes
 from .problems import BerthError
 from .secret_texts import Texts
