@@ -106,6 +106,13 @@ def _brings(rest: str, folder: str, target: str) -> bool:
     return any(not _NO_PROGRAM.fullmatch(os.path.basename(each.rstrip("/")) or ".") for each in paths[:-1])
 
 
+def exposed_port(build: Mapping[str, Any]) -> int | None:
+    """The lowest port that a Dockerfile says is exposed, or None."""
+    found = re.findall(r"(?im)^\s*EXPOSE\s+(.*?)\s*$", _text(build) or "")
+    numbers = [each.removesuffix("/tcp") for line in found for each in line.split()]
+    return min((int(each) for each in numbers if each.isdigit()), default=None)
+
+
 def read_text(path: str) -> str | None:
     """A small text file's content, or None when it cannot be read as such."""
     try:

@@ -17,6 +17,7 @@ from .connections import Connection, read_connection
 from .databases import beside
 from .hidden_door import hidden_door, opened
 from .images import parse
+from .label_proxy import told_at_start
 from .notes import Notes
 from .problems import BerthError, listed, refuse
 from .store_setup import remarks
@@ -90,6 +91,7 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
             notes.advice += remarks(name, services[name], "postgres" if engines[name] == "postgres" else "redis")
         elif name in options.exclude:
             notes.leave_out(name, "excluded")
+    stays = told_at_start(stays, options.keep, notes, visited=options.front_port is not None)
     images = _images(stays, _shared(services, options.images), bool(project.warnings), notes)
     stays = {name: dict(service) for name, service in stays.items() if name in images}
     if not stays:

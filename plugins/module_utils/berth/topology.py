@@ -26,7 +26,7 @@ _MOST_FILES = 200
 # A browser's view of another service (an allowed origin, a redirect) needs no name resolution inside.
 _FROM_OUTSIDE = re.compile(r"ORIGIN|CORS|ALLOWED|REDIRECT|CALLBACK|PUBLIC|EXTERNAL|FRONTEND|CLIENT_URL|SITE_URL|APP_URL|BASE_URL")
 # What is called so speaks to visitors, in the order in which that is believed.
-_VISITED = ({"web", "www", "frontend", "ui"}, {"front", "client", "webapp", "website", "site"}, {"gateway"})
+VISITED = ({"web", "www", "frontend", "ui"}, {"front", "client", "webapp", "website", "site"}, {"gateway"})
 
 
 class Edge(NamedTuple):
@@ -120,7 +120,7 @@ def front_door(services: Services, images: Mapping[str, str], *, loopback: bool 
     outer = [name for name in doors if name not in needed and set(services[name].get("depends_on") or {}) & set(doors)]
     web = [name for name in doors if {80, 443} & set(published(services[name], loopback=loopback))]
     words = {name: set(re.split(r"[^a-z]+", name.lower())) for name in doors}
-    named = [[name for name in doors if called & words[name]] for called in _VISITED]
+    named = [[name for name in doors if called & words[name]] for called in VISITED]
     for candidates in (doors, proxies, outer, web, *named):
         if len(candidates) == 1:
             return candidates[0]

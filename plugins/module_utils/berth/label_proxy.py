@@ -1,0 +1,145 @@
+# Copyright: Berth contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A proxy that is told by the labels of other containers, by way of the engine's socket, as one that is told the same when it starts. Pure.
+
+In production the socket is no place to read from: who has it has the machine, containers of two releases have the same labels while one takes the
+other's place, and ECS gives its containers no labels of the Compose file's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from itertools import chain, count
+from typing import Any
+
+from .images import basename
+from .label_routes import Route, read_routes
+from .notes import Notes
+from .problems import listed
+from .topology import VISITED, published
+
+# Caddy as it is at the edge of machines.
+IMAGE = "caddy:2.10.2"
+_TOLD_BY_LABELS = frozenset({"traefik", "nginx-proxy", "nginx-proxy-alpine"})
+# What renews certificates beside nginx-proxy, which is done outside of the containers here.
+_COMPANIONS = re.compile(r"(^|-)(letsencrypt-nginx-proxy-companion|acme-companion|docker-gen)$")
+_SOCKET = re.compile(r"(/var)?/run/docker\.sock")
+# Who comes before it in production, the edge or a load balancer, says from whom and by which protocol a request comes.
+_BELIEVED = ("\t\t\t\ttrusted_proxies private_ranges",)
+_VARIABLE = "CADDYFILE"
+_START = f'printf %s "${_VARIABLE}" > /etc/caddy/Caddyfile && exec caddy run --config /etc/caddy/Caddyfile --adapter caddyfile'
+
+
+def told_at_start(
+    services: dict[str, dict[str, Any]], keep: Collection[str], notes: Notes, *, visited: bool = True
+) -> dict[str, dict[str, Any]]:
+    """The services, with the proxy that reads labels replaced by one that leads visitors to the same; as they are where there is none.
+
+    Where nothing of it can be carried, it stays as it is, and that is noted; and where it is one to ``keep``. Where nobody publishes a port and
+    labels lead to several services, the proxy is one outside of the project: one is added, where the project is ``visited``.
+    """
+    proxies = [name for name, service in services.items() if _reads_labels(service)]
+    outside = not proxies and visited and not any(published(service, loopback=True) for service in services.values())
+    if outside:
+        proxies = [next(name for name in chain(["proxy"], (f"proxy-{number}" for number in count(2))) if name not in services)]
+    if len(proxies) != 1 or proxies[0] in keep:
+        return services
+    proxy = proxies[0]
+    routes = read_routes(services, proxy)
+    if outside and len({route.service for route in routes.found}) < 2:
+        return services
+    if not routes.found:
+        if routes.problems:
+            notes.advise(f"{proxy}: where it leads visitors cannot be read: {'; '.join(': '.join(each) for each in routes.problems)}")
+        return services
+    for problem in routes.problems:
+        notes.lose(*problem)
+    companions = [name for name, service in services.items() if _COMPANIONS.search(basename(str(service.get("image") or "")))]
+    for name in companions:
+        notes.leave_out(name, "certificates are had outside of the containers")
+    main = _main_host(routes.found)
+    others = sorted({host for route in routes.found for host in route.match.hosts} - {main}) if main else []
+    led = sorted({route.service for route in routes.found})
+    notes.advise(
+        f"{proxy}: Caddy stands in for {'the proxy outside of the project' if outside else 'it'}, and is told when it starts what the labels say: "
+        f"{listed(led)} {'is' if len(led) == 1 else 'are'} led to as there"
+        + (
+            f"; what comes to no other name than {listed(others)} is led to as {main} is, and HTTPS is had for app_domain alone"
+            if others
+            else ""
+        )
+    )
+    kept = {name: service for name, service in services.items() if name not in companions}
+    networks = {network: None for route in routes.found for network in services[route.service].get("networks") or {}}
+    return {**kept, proxy: _caddy(services.get(proxy) or {"networks": networks}, caddyfile(routes.found, main))}
+
+
+def caddyfile(routes: list[Route], main: str | None) -> str:
+    """What Caddy is told: the first route that matches leads. ``main``: the host as which all come that none of the others is; None where hosts
+    make no difference.
+    """
+    lines = [
+        "{",
+        "\tadmin off",
+        "\tauto_https off",
+        "}",
+        ":80 {",
+        "\troute {",
+    ]
+    told = [(route, _conditions(route, ask_hosts=main is not None)) for route in routes]
+    if main:
+        told += [(route, _conditions(route, ask_hosts=False)) for route in routes if main in route.match.hosts or not route.match.hosts]
+    for number, (route, conditions) in enumerate(told):
+        if conditions:
+            lines += [f"\t\t@led{number} {{", *(f"\t\t\t{each}" for each in conditions), "\t\t}"]
+        lines.append(f"\t\thandle{f' @led{number}' if conditions else ''} {{")
+        lines += [f"\t\t\turi strip_prefix {prefix}" for prefix in route.strip]
+        # As Traefik does, for apps that make links.
+        told_of = [f"\t\t\t\theader_up X-Forwarded-Prefix {route.strip[0]}"] if len(route.strip) == 1 else []
+        lines += [f"\t\t\treverse_proxy {route.service}:{route.port} {{", *_BELIEVED, *told_of, "\t\t\t}", "\t\t}"]
+    return "\n".join([*lines, "\t\trespond 404", "\t}", "}", ""])
+
+
+def _conditions(route: Route, *, ask_hosts: bool) -> list[str]:
+    hosts = [f"host {' '.join(route.match.hosts)}"] if ask_hosts and route.match.hosts else []
+    return hosts + ([f"path {' '.join(route.match.paths)}"] if route.match.paths else [])
+
+
+def _main_host(routes: list[Route]) -> str | None:
+    """Of several hosts that are led to different services: the one whose visitors those without any of these names are. None where all are alike."""
+    hosts = sorted({host for route in routes for host in route.match.hosts})
+    led = {
+        host: {(*route[1:4], route.match.paths) for route in routes if host in route.match.hosts or not route.match.hosts} for host in hosts
+    }
+    if len({frozenset(each) for each in led.values()}) < 2:
+        return None
+    whole = {host: min(route.service for route in routes if host in route.match.hosts) for host in hosts}
+    whole |= {host: route.service for route in routes for host in route.match.hosts if not route.match.paths}
+
+    def rank(host: str) -> tuple[bool, int, int, str]:
+        words = {*re.split(r"[^a-z]+", whole[host].lower()), host.split(".")[0]}
+        visited = next((place for place, called in enumerate(VISITED) if called & words), len(VISITED))
+        # The name of which the others are parts comes first.
+        return (not all(each == host or each.endswith(f".{host.removeprefix('www.')}") for each in hosts), visited, len(host), host)
+
+    return min(hosts, key=rank)
+
+
+def _reads_labels(service: Mapping[str, Any]) -> bool:
+    if basename(str(service.get("image") or "")) not in _TOLD_BY_LABELS:
+        return False
+    return any(_SOCKET.fullmatch(str(each.get("source"))) for each in service.get("volumes") or [])
+
+
+def _caddy(service: Mapping[str, Any], text: str) -> dict[str, Any]:
+    kept = {key: service[key] for key in ("networks", "container_name", "hostname", "mem_limit", "deploy", "logging") if service.get(key)}
+    return {
+        **kept,
+        "image": IMAGE,
+        "command": ["sh", "-c", _START],
+        "entrypoint": None,
+        "environment": {_VARIABLE: text},
+        "ports": [{"mode": "ingress", "target": 80, "published": "80", "protocol": "tcp"}],
+        "restart": "unless-stopped",
+    }

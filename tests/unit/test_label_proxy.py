@@ -1,0 +1,191 @@
+"""A proxy that reads other containers' labels is told when it starts what they say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from berth.label_proxy import IMAGE, told_at_start
+from berth.label_routes import read_routes
+from berth.notes import Notes
+
+SOCKET = [{"type": "bind", "source": "/var/run/docker.sock", "target": "/var/run/docker.sock"}]
+TRAEFIK: dict[str, Any] = {"image": "traefik:v3.1", "volumes": SOCKET, "networks": {"web": None}}
+
+
+def labels(router: str, rule: str, port: int | None = None, **more: str) -> dict[str, str]:
+    found = {"traefik.enable": "true", f"traefik.http.routers.{router}.rule": rule}
+    if port:
+        found[f"traefik.http.services.{router}.loadbalancer.server.port"] = str(port)
+    return found | {f"traefik.http.{name.replace('__', '.')}": text for name, text in more.items()}
+
+
+def told(services: dict[str, Any], *keep: str) -> tuple[dict[str, Any], str, Notes]:
+    """The services, what Caddy is told on one line, and the notes."""
+    notes = Notes()
+    found = told_at_start({"traefik": TRAEFIK, **services}, keep, notes)
+    return found, " ".join(str((found["traefik"].get("environment") or {}).get("CADDYFILE", "")).split()), notes
+
+
+def test_of_several_paths_the_longest_rule_leads_and_one_host_makes_no_difference():
+    services = {
+        "site": {"labels": labels("site", "Host(`shop.example.com`)", 3000)},
+        "api": {
+            "labels": labels(
+                "api",
+                "Host(`shop.example.com`) && PathPrefix(`/api`)",
+                8000,
+                routers__api__middlewares="strip@docker",
+                middlewares__strip__stripprefix__prefixes="/api",
+            )
+        },
+    }
+    found, text, notes = told(services)
+    assert found["traefik"]["image"] == IMAGE
+    assert found["traefik"]["networks"] == {"web": None}
+    assert [port["target"] for port in found["traefik"]["ports"]] == [80]
+    assert "volumes" not in found["traefik"]
+    assert "host" not in text.split(":80", 1)[1]
+    api, site = text.index("reverse_proxy api:8000"), text.index("reverse_proxy site:3000")
+    assert api < site
+    assert (
+        "path /api* } handle @led0 { uri strip_prefix /api reverse_proxy api:8000 { trusted_proxies private_ranges header_up X-Forwarded-Prefix /api }"
+        in text
+    )
+    assert notes.warnings == [
+        "traefik: Caddy stands in for it, and is told when it starts what the labels say: api and site are led to as there"
+    ]
+
+
+def test_of_several_hosts_the_one_above_the_others_is_also_for_those_without_a_name():
+    services = {
+        "backend": {"labels": labels("backend", "Host(`api.example.com`)", 8000)},
+        "frontend": {"labels": labels("frontend", "Host(`example.com`)", 80)},
+        "admin": {"labels": labels("admin", "Host(`admin.example.com`)", 8080)},
+    }
+    _found, text, notes = told(services)
+    assert "host api.example.com } handle @led1 { reverse_proxy backend:8000" in text
+    assert text.endswith("handle { reverse_proxy frontend:80 { trusted_proxies private_ranges } } respond 404 } }")
+    assert "what comes to no other name than admin.example.com and api.example.com is led to as example.com is" in notes.warnings[0]
+    services["frontend"]["labels"] = labels("frontend", "Host(`dashboard.example.com`)", 80)
+    assert told(services)[1].endswith("handle { reverse_proxy frontend:80 { trusted_proxies private_ranges } } respond 404 } }")
+
+
+def test_a_host_with_its_www_is_one_app():
+    services = {"site": {"labels": labels("site", "Host(`example.com`) || Host(`www.example.com`)", 3000)}}
+    assert "host" not in told(services)[1].split(":80", 1)[1]
+
+
+def test_a_router_for_http_that_only_leads_to_https_is_no_other_route():
+    rule = "Host(`a.example.com`)"
+    both = labels("plain", rule, None, routers__plain__middlewares="tls", middlewares__tls__redirectscheme__scheme="https") | labels(
+        "secure", rule, 3000
+    )
+    routes = read_routes({"traefik": TRAEFIK, "site": {"labels": both}}, "traefik")
+    assert [(route.service, route.port) for route in routes.found] == [("site", 3000)]
+    assert routes.problems == []
+
+
+def test_what_is_guarded_is_led_nowhere_and_that_is_said():
+    services = {
+        "site": {"labels": labels("site", "Host(`a`)", 3000)},
+        "admin": {
+            "labels": labels(
+                "admin", "PathPrefix(`/admin`)", 80, routers__admin__middlewares="auth", middlewares__auth__basicauth__users="x:y"
+            )
+        },
+        "tool": {"labels": labels("tool", "PathPrefix(`/tool`)", 80, routers__tool__middlewares="guard@file")},
+        "odd": {"labels": labels("odd", "HostRegexp(`.+`)", 80)},
+        "mute": {"labels": labels("mute", "PathPrefix(`/mute`)")},
+    }
+    found, text, notes = told(services)
+    assert set(found) == {"traefik", *services}
+    assert text.count("reverse_proxy") == 1
+    assert "admin: the router admin is not carried: the middleware auth (basicauth) is not carried" in notes.uncarried
+    assert any(
+        "tool: the router tool is not carried: no label says what the middleware guard@file does" in each for each in notes.uncarried
+    )
+    assert any("odd: the router odd is not carried: HostRegexp" in each for each in notes.uncarried)
+    assert any("mute: the router mute is not carried: no label, expose or EXPOSE" in each for each in notes.uncarried)
+
+
+def test_what_is_not_at_the_web_s_entry_points_is_led_nowhere():
+    command = ["--entryPoints.front.address=:8000", "--entrypoints.metrics.address=:9100"]
+    proxy = {**TRAEFIK, "command": command, "ports": [{"target": 8000, "published": "80"}]}
+
+    def problems(entries: str) -> list[tuple[str, str, str]]:
+        site = {"labels": labels("site", "Host(`a`)", 3000, routers__site__entrypoints=entries)}
+        return read_routes({"traefik": proxy, "site": site}, "traefik").problems
+
+    assert [problems(each) for each in ("front", "metrics, front", "websecure")] == [[], [], []]
+    assert problems("metrics") == [("site", "the router site", "visitors do not come in at metrics")]
+    assert problems("mqtt")
+
+
+def test_the_port_is_the_labels_or_the_lowest_that_is_exposed():
+    services = {
+        "traefik": TRAEFIK,
+        "a": {"labels": labels("a", "Path(`/a`)"), "expose": ["9000", "8000/tcp"]},
+        "b": {"labels": labels("b", "Path(`/b`)"), "ports": [{"target": 5000}]},
+        "c": {"labels": labels("c", "Path(`/c`)"), "build": {"dockerfile_inline": "FROM node\nEXPOSE 3000 9229/tcp\n"}},
+    }
+    assert {route.service: route.port for route in read_routes(services, "traefik").found} == {"a": 8000, "b": 5000, "c": 3000}
+
+
+def test_the_first_traefik_and_nginx_proxy_are_read_too():
+    first = {
+        "traefik.frontend.rule": "Host:a.example.com;PathPrefixStrip:/api",
+        "traefik.port": "8000",
+    }
+    services: dict[str, Any] = {"traefik": TRAEFIK, "api": {"labels": first}}
+    (route,) = read_routes(services, "traefik").found
+    assert (route.service, route.port, route.strip, route.match.paths) == ("api", 8000, ("/api",), ("/api*",))
+    guarded = {"traefik": TRAEFIK, "api": {"labels": first | {"traefik.frontend.auth.basic.users": "x:y"}}}
+    assert read_routes(guarded, "traefik").problems
+    notes = Notes()
+    found = told_at_start(
+        {
+            "nginx-proxy": {"image": "nginxproxy/nginx-proxy:1.6", "volumes": SOCKET},
+            "acme": {"image": "nginxproxy/acme-companion", "volumes": SOCKET},
+            "site": {"environment": {"VIRTUAL_HOST": "example.com,www.example.com", "VIRTUAL_PORT": "3000"}},
+            "api": {"environment": {"VIRTUAL_HOST": "example.com", "VIRTUAL_PATH": "/api/", "VIRTUAL_DEST": "/"}, "expose": ["8000"]},
+        },
+        (),
+        notes,
+    )
+    text = found["nginx-proxy"]["environment"]["CADDYFILE"]
+    assert "acme" not in found
+    assert text.index("reverse_proxy api:8000") < text.index("reverse_proxy site:3000")
+    assert "uri strip_prefix /api\n" in text
+
+
+def test_what_is_not_told_by_labels_or_is_to_stay_stays_as_it_is():
+    plain = {"traefik": {"image": "traefik", "volumes": []}, "site": {"labels": labels("site", "Host(`a`)", 3000)}}
+    assert told_at_start(plain, (), Notes()) == plain
+    services = {"site": {"labels": labels("site", "Host(`a`)", 3000)}}
+    assert told(services, "traefik")[0]["traefik"] == TRAEFIK
+    # Nothing that can be carried: as it was, and said.
+    services = {"site": {"labels": labels("site", "HostRegexp(`.+`)", 3000)}}
+    found, _text, notes = told(services)
+    assert found["traefik"] == TRAEFIK
+    assert "where it leads visitors cannot be read: site: the router site: HostRegexp" in notes.warnings[0]
+    off = {"site": {"labels": {**labels("site", "Host(`a`)", 3000), "traefik.enable": "false"}}}
+    assert told(off)[0]["traefik"] == TRAEFIK
+
+
+def test_where_the_proxy_is_outside_one_is_added_for_several_services():
+    services: dict[str, Any] = {
+        "site": {"labels": labels("site", "Host(`example.com`)", 3000), "networks": {"web": None}},
+        "api": {"labels": labels("api", "Host(`example.com`) && PathPrefix(`/api`)", 8000), "networks": {"web": None, "default": None}},
+        "proxy": {"image": "squid"},
+    }
+    notes = Notes()
+    found = told_at_start(services, (), notes)
+    added = found["proxy-2"]
+    assert added["networks"] == {"web": None, "default": None}
+    assert added["environment"]["CADDYFILE"].count("reverse_proxy") == 2
+    assert "Caddy stands in for the proxy outside of the project" in notes.warnings[0]
+    assert told_at_start(services, (), Notes(), visited=False) == services
+    one = {name: service for name, service in services.items() if name != "api"}
+    assert told_at_start(one, (), Notes()) == one
+    open_already = {**services, "proxy": {"image": "nginx", "ports": [{"target": 80, "published": "80"}]}}
+    assert told_at_start(open_already, (), Notes()) == open_already
