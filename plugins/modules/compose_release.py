@@ -79,6 +79,10 @@ options:
       - Name under which visitors come. With it the edge gets a certificate and renews it; then it answers HTTPS, and leads HTTP there.
       - Until there is one it serves plain HTTP, which is a warning and no failure.
     type: str
+  domain_aliases:
+    description: Further names under which visitors come, for each of which the edge gets a certificate as well.
+    type: list
+    elements: str
   email:
     description: Whom the certificate's authority writes to.
     type: str
@@ -273,6 +277,7 @@ def main() -> None:
             "port": {"type": "int"},
             "health_path": {"type": "str", "default": "/"},
             "domain": {"type": "str"},
+            "domain_aliases": {"type": "list", "elements": "str"},
             "email": {"type": "str"},
             "acme_directory": {"type": "str"},
             "acme_authority": {"type": "str"},

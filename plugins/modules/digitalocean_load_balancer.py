@@ -39,6 +39,11 @@ options:
         for which DigitalOcean has to manage the domain's DNS. DigitalOcean renews it.
       - Where none can be had it answers plain HTTP, which is a warning and no failure.
     type: str
+  domain_aliases:
+    description: Further names that the certificate has to be for.
+    type: list
+    elements: str
+    default: []
   health_path:
     description: Path that a healthy droplet answers with success.
     type: str
@@ -81,7 +86,9 @@ url:
   returned: success
 """
 
+import hashlib
 import json
+import re
 import time
 from typing import Any
 
@@ -92,14 +99,22 @@ from ansible.module_utils.berth.problems import BerthError
 _CERTIFICATE_SECONDS = 180
 
 
+def _begin(name: str, domain: str) -> str:
+    """What a load balancer's certificate for a domain is called."""
+    return f"{name}-{domain.replace('.', '-')}"
+
+
 def certificate(module: Any, account: Any) -> tuple[str, bool]:
     """The ID of the domain's certificate, or the empty string; and whether one was made, or in check mode would be."""
     params, problem = module.params, ""
-    name, domain = f"{params['name']}-{params['domain'].replace('.', '-')}", params["domain"]
+    domain, names = params["domain"], list(dict.fromkeys([params["domain"], *params["domain_aliases"]]))
+    # Its name is there once, and its domains cannot be changed.
+    mark = f"-{hashlib.sha256(' '.join(sorted(names)).encode()).hexdigest()[:8]}" if len(names) > 1 else ""
+    name = f"{_begin(params['name'], domain)}{mark}"
 
     def look() -> dict[str, Any]:
         found = digitalocean.every("Listing certificates", account.certificates.list, "certificates")
-        mine = [each for each in found if domain in (each.get("dns_names") or [])]
+        mine = [each for each in found if set(names) <= set(each.get("dns_names") or [])]
         return next((each for each in mine if each["state"] == "verified"), mine[0] if mine else {})
 
     there, made = look(), False
@@ -107,8 +122,8 @@ def certificate(module: Any, account: Any) -> tuple[str, bool]:
         return "", True
     try:
         if not there:
-            body = {"name": name, "type": "lets_encrypt", "dns_names": [domain]}
-            digitalocean.ask(f"Having a certificate for {domain} made", account.certificates.create, body=body)
+            body = {"name": name, "type": "lets_encrypt", "dns_names": names}
+            digitalocean.ask(f"Having a certificate for {' and '.join(names)} made", account.certificates.create, body=body)
             there, made = look(), True
         end = time.monotonic() + _CERTIFICATE_SECONDS
         while there.get("state") == "pending" and time.monotonic() < end:
@@ -120,7 +135,7 @@ def certificate(module: Any, account: Any) -> tuple[str, bool]:
         problem = str(error)
     if problem:
         module.warn(
-            f"no certificate for {domain}: {problem}. DigitalOcean has to manage the DNS of the domain, or give the ID of a certificate of "
+            f"no certificate for {' and '.join(names)}: {problem}. DigitalOcean has to manage the DNS of the domain, or give the ID of a certificate of "
             "yours with platform_digitalocean_certificate. Visitors are served in plain HTTP until there is one"
         )
         return "", made
@@ -130,7 +145,8 @@ def certificate(module: Any, account: Any) -> tuple[str, bool]:
 def forget_certificates(account: Any, name: str) -> None:
     """Take away the certificates that were made for a load balancer."""
     for each in digitalocean.every("Listing certificates", account.certificates.list, "certificates"):
-        if each["type"] == "lets_encrypt" and each["name"] in [f"{name}-{host.replace('.', '-')}" for host in each.get("dns_names") or []]:
+        begins = [_begin(name, host) for host in each.get("dns_names") or []]
+        if each["type"] == "lets_encrypt" and {each["name"], re.sub(r"-[0-9a-f]{8}$", "", each["name"])} & set(begins):
             digitalocean.ask(f"Removing certificate {each['name']}", account.certificates.delete, each["id"])
 
 
@@ -231,6 +247,7 @@ def main() -> None:
             "tag": {"type": "str"},
             "certificate": {"type": "str"},
             "domain": {"type": "str"},
+            "domain_aliases": {"type": "list", "elements": "str", "default": []},
             "health_path": {"type": "str", "default": "/"},
             "wait_timeout": {"type": "int", "default": 600},
         },

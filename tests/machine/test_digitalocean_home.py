@@ -244,15 +244,17 @@ def test_a_domain_that_digitalocean_does_not_manage_leaves_http_serving_and_says
 def test_with_a_domain_the_load_balancer_answers_https_and_leads_http_there(app: Droplets):
     account, address = stack.account(), app.url.removeprefix("http://")
     account.domains.create(body={"name": "example.com"})
+    named = ("-e", json.dumps({"app_domain": "shop.example.com", "app_domain_aliases": ["www.shop.example.com"]}))
     try:
-        done = app.playbook("platform.yml", "-e", "app_domain=shop.example.com")
+        done = app.playbook("platform.yml", *named)
         assert done.returncode == 0, done.stdout[-3000:]
-        again = app.playbook("platform.yml", "-e", "app_domain=shop.example.com")
+        again = app.playbook("platform.yml", *named)
         assert not any(changes(again.stdout).values()), changes(again.stdout)
         context = ssl.create_default_context(cafile=str(certificates.authority()))
-        with context.wrap_socket(socket.create_connection((address, 443), 10), server_hostname="shop.example.com") as secured:
-            secured.sendall(b"GET /readyz HTTP/1.0\r\nHost: shop.example.com\r\n\r\n")
-            assert b" 200 " in secured.makefile("rb").readline()
+        for name in ("shop.example.com", "www.shop.example.com"):
+            with context.wrap_socket(socket.create_connection((address, 443), 10), server_hostname=name) as secured:
+                secured.sendall(f"GET /readyz HTTP/1.0\r\nHost: {name}\r\n\r\n".encode())
+                assert b" 200 " in secured.makefile("rb").readline()
         connection = http.client.HTTPConnection(address, timeout=10)
         connection.request("GET", "/readyz", headers={"Host": "shop.example.com"})
         assert connection.getresponse().getheader("location") == "https://shop.example.com/readyz"
@@ -514,6 +516,10 @@ def test_the_name_of_visitors_leads_to_the_load_balancer_where_the_app_answers(a
         code, said = named()
         assert code == 0 and not re.search(r"changed=[1-9]", said), said
         assert f"shop.example.com leads to {record['data']}" in said
+        code, said = named(app_domain_aliases=["www.shop.example.com"])
+        assert code == 0 and f" www.shop.example.com leads to {record['data']}" in said
+        further = account.domains.list_records("example.com", name="www.shop.example.com")["domain_records"][0]
+        assert (further["type"], further["data"]) == ("A", record["data"])
     finally:
         account.domains.delete("example.com")
 

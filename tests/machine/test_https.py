@@ -147,6 +147,41 @@ def test_a_second_run_changes_nothing_and_the_status_tells_until_when_the_certif
     assert re.search(rf"{DOMAIN}: HTTPS, certificate until \w+ \d+ \d\d:\d\d:\d\d \d{{4}} GMT", said), said
 
 
+def test_further_names_have_https_of_their_own_and_one_that_leads_nowhere_takes_none_from_the_others(shop: Secured):
+    authorities.resolve("www.example.com", shop.address("app-1"))
+    more = {"app_env": {"RELEASE": "2"}, "app_compose_certificate_timeout": 12}
+    done = shop.tried(app_domain_aliases=["www.example.com", "lost.example.com"], **more)
+    said = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode == 0, said
+    assert "no certificate for lost.example.com" in said
+    assert "no certificate for www.example.com" not in said
+    assert [shop.ask("https", each)[0] for each in (DOMAIN, "www.example.com")] == [200, 200]
+    for name in (DOMAIN, "www.example.com"):
+        status, headers, _body = shop.ask("http", name)
+        assert (status, headers["location"]) == (308, f"https://{name}/")
+    status, headers, body = shop.ask("http", "lost.example.com")
+    assert (status, body) == (200, "release 2")
+    assert "strict-transport-security" not in headers
+    said = " ".join(shop.deploy("status.yml", app_domain_aliases=["www.example.com", "lost.example.com"]).split())
+    assert f"{DOMAIN}: HTTPS, certificate until" in said and "no certificate for lost.example.com" in said
+    given = {"app_domain_aliases": ["www.example.com"], **more}
+    shop.deploy(**given)
+    assert shop.ask("http", "www.example.com")[0] == 308
+    assert not any(changes(shop.deploy(**given)).values())
+    shop.deploy(**more)
+
+
+def test_further_names_without_a_first_one_or_that_are_none_are_refused(shop: Secured):
+    for given, words in (
+        ({"app_domain": "", "app_domain_aliases": ["www.example.com"]}, "further names need a first one"),
+        ({"app_domain_aliases": ["https://www.example.com"]}, "https://www.example.com is no name"),
+    ):
+        done = shop.tried("platform.yml", **given)
+        assert done.returncode != 0
+        assert words in " ".join(done.stdout.split())
+    assert shop.ask("https")[0] == 200
+
+
 def closing(connection: ssl.SSLSocket) -> int | None:
     """The code with which a WebSocket is closed, once it is; None where it breaks off."""
     said = b""

@@ -65,7 +65,7 @@ def test_of_several_hosts_the_one_above_the_others_is_also_for_those_without_a_n
     _found, text, notes = told(services)
     assert "host api.example.com } handle @led1 { reverse_proxy backend:8000" in text
     assert text.endswith("handle { reverse_proxy frontend:80 { trusted_proxies private_ranges } } respond 404 } }")
-    assert "what comes to no other name than admin.example.com and api.example.com is led to as example.com is" in notes.warnings[0]
+    assert "who comes by another name than admin.example.com and api.example.com is led as for example.com" in notes.warnings[0]
     services["frontend"]["labels"] = labels("frontend", "Host(`dashboard.example.com`)", 80)
     assert told(services)[1].endswith("handle { reverse_proxy frontend:80 { trusted_proxies private_ranges } } respond 404 } }")
 

@@ -190,13 +190,13 @@ def test_a_machine_that_is_too_small_is_said_so():
 
 
 def test_the_edge_leads_to_one_release_in_plain_http_without_a_domain():
-    text = edge_files.caddyfile("shop-r1:80", "", [], certified=False)
+    text = edge_files.caddyfile("shop-r1:80", [], [], certified=[])
     assert ":80 {" in text
     assert "reverse_proxy shop-r1:80" in text
 
 
 def test_with_a_domain_http_is_served_until_there_is_a_certificate():
-    text = edge_files.caddyfile("shop-r1:80", "shop.example.com", ["email me@example.com"], certified=False)
+    text = edge_files.caddyfile("shop-r1:80", ["shop.example.com"], ["email me@example.com"], certified=[])
     assert "\temail me@example.com\n" in text
     assert "https://shop.example.com {" in text
     assert "\n:80 {" in text
@@ -204,10 +204,23 @@ def test_with_a_domain_http_is_served_until_there_is_a_certificate():
 
 
 def test_with_a_certificate_https_is_all_there_is():
-    text = edge_files.caddyfile("shop-r1:80", "shop.example.com", [], certified=True)
+    text = edge_files.caddyfile("shop-r1:80", ["shop.example.com"], [], certified=["shop.example.com"])
     assert "\nshop.example.com {" in text
     assert "Strict-Transport-Security" in text
     assert "\n:80 {" not in text
+
+
+def test_of_several_names_each_has_https_once_it_has_its_certificate():
+    names = ["shop.example.com", "www.example.com"]
+    both = edge_files.caddyfile("shop-r1:80", names, [], certified=names)
+    assert "\nshop.example.com, www.example.com {" in both
+    assert "disable_redirects" not in both
+    text = edge_files.caddyfile("shop-r1:80", names, [], certified=names[:1])
+    assert "\nhttps://shop.example.com {" in text
+    assert "\nhttp://shop.example.com {\n\tredir https://{host}{uri} 308\n}" in text
+    assert "\nhttps://www.example.com {" in text and "\n:80 {" in text
+    assert "\tauto_https disable_redirects" in text
+    assert text.count("Strict-Transport-Security") == 1
 
 
 def test_what_is_external_is_the_releases_own_or_is_made_under_its_name():

@@ -14,7 +14,7 @@ import shutil
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,13 @@ class Edge:
         """The name under which visitors come, or the empty string."""
         return self.params["domain"] or ""
 
-    def caddyfile(self, upstream: str, *, certified: bool) -> str:
-        """What leads visitors to ``upstream``, host:port."""
+    @property
+    def names(self) -> list[str]:
+        """All names under which visitors come, that one first."""
+        return list(dict.fromkeys([self.domain, *(self.params["domain_aliases"] or [])])) if self.domain else []
+
+    def caddyfile(self, upstream: str, *, certified: Collection[str]) -> str:
+        """What leads visitors to ``upstream``, host:port. ``certified``: the names that have a certificate."""
         params = self.params
         options = [f"email {params['email']}"] if params["email"] else []
         if params["acme_directory"]:
@@ -56,7 +61,7 @@ class Edge:
         if params["acme_authority"]:
             options.append(f"acme_ca_root /etc/caddy/{_AUTHORITY}")
         options += params["edge_options"]
-        return edge_files.caddyfile(upstream, self.domain, options, certified=certified, proxies=params["trusted_proxies"])
+        return edge_files.caddyfile(upstream, self.names, options, certified=certified, proxies=params["trusted_proxies"])
 
     def leads(self, upstream: str) -> bool:
         """Whether the edge leads to ``upstream`` in the way that it can."""
@@ -86,17 +91,19 @@ class Edge:
         if self.params["acme_authority"]:
             write(_FOLDER / _AUTHORITY, self.params["acme_authority"].strip() + "\n", 0o644)
         try:
-            certified = not other and self.certified()
+            certified = [] if other else self.certified()
             write(path, self.caddyfile(upstream, certified=certified), 0o644)
             if other or not self.runs():
                 project = ("compose", "--file", str(_MODEL), "--project-name", release_model.EDGE_NETWORK)
                 self.docker.check("The edge", *project, "up", "--detach", "--quiet-pull", "--wait")
             self._reload()
-            self._see(certified=certified)
-            if self.domain and not certified and self._certificate_comes():
-                write(path, self.caddyfile(upstream, certified=True), 0o644)
-                self._reload()
-                self._see(certified=True)
+            self._see(certified=self.domain in certified)
+            if set(self.names) - set(certified):
+                come = self._certificates_come()
+                if come != certified:
+                    write(path, self.caddyfile(upstream, certified=come), 0o644)
+                    self._reload()
+                    self._see(certified=self.domain in come)
         except BerthError:
             if before is not None:
                 write(path, before, 0o644)
@@ -136,38 +143,43 @@ class Edge:
             connection.close()
         return f"HTTP {status}" if status >= _SERVER_ERROR else ""
 
-    def certified(self) -> bool:
-        """Whether the edge has a certificate for the domain."""
-        return bool(self.domain and _certificate(self.domain))
+    def certified(self) -> list[str]:
+        """The names for which the edge has a certificate."""
+        return [name for name in self.names if _certificate(name)]
 
-    def _certificate_comes(self) -> bool:
-        """Wait for it: not to the end where the authority has refused by then, since Caddy tries again in ever longer steps."""
+    def _certificates_come(self) -> list[str]:
+        """Wait for them: not to the end where the authority has refused by then, since Caddy tries again in ever longer steps."""
         begin, most = time.monotonic(), self.params["certificate_timeout"]
-        while not self.certified():
-            waited = time.monotonic() - begin
-            if waited >= most or (waited >= most / 2 and self.problem()):
-                return False
+        while True:
+            certified = self.certified()
+            missing, waited = [name for name in self.names if name not in certified], time.monotonic() - begin
+            if not missing or waited >= most or (waited >= most / 2 and all(self.problem(name) for name in missing)):
+                return certified
             time.sleep(1)
-        return True
 
-    def problem(self) -> str:
-        """Why the domain's certificate could not be had, as the edge has logged it last; empty where it has not."""
+    def problem(self, name: str) -> str:
+        """Why a name's certificate could not be had, as the edge has logged it last; empty where it has not."""
         _code, out, err = self.docker("logs", *_LOGS, release_model.EDGE_NETWORK)
-        return certificate_problem(out + err, self.domain)
+        return certificate_problem(out + err, name)
 
     def certificate(self) -> dict[str, Any]:
-        """What visitors have of HTTPS: ``domain``, ``served``, ``expires`` (as openssl says it) and ``problem``; empty without a domain."""
+        """What visitors have of HTTPS: ``domain``, ``served``, ``expires`` (of that one, as openssl says it) and ``problem``, of any of its names;
+        empty without a domain.
+        """
         if not self.domain:
             return {}
-        found = _certificate(self.domain)
-        if not found:
-            said = self.problem() or "there is none yet"
-            hint = f"does the DNS record of {self.domain} lead to this machine, and is port 80 open to everyone?"
-            problem = f"no certificate for {self.domain} ({said}); {hint} Visitors are served in plain HTTP until there is one"
-            return {"domain": self.domain, "served": False, "expires": "", "problem": problem}
-        pem = ssl.DER_cert_to_PEM_cert(found)
-        code, out, _err = self.run(["openssl", "x509", "-noout", "-enddate"], data=pem)
-        return {"domain": self.domain, "served": True, "expires": out.strip().removeprefix("notAfter=") if code == 0 else "", "problem": ""}
+        found = {name: _certificate(name) for name in self.names}
+        problems = [self._missing(name) for name, certificate in found.items() if not certificate]
+        told = {"domain": self.domain, "served": bool(found[self.domain]), "expires": "", "problem": ". ".join(problems)}
+        if not told["served"]:
+            return told
+        code, out, _err = self.run(["openssl", "x509", "-noout", "-enddate"], data=ssl.DER_cert_to_PEM_cert(found[self.domain]))
+        return {**told, "expires": out.strip().removeprefix("notAfter=") if code == 0 else ""}
+
+    def _missing(self, name: str) -> str:
+        said = self.problem(name) or "there is none yet"
+        hint = f"does the DNS record of {name} lead to this machine, and is port 80 open to everyone?"
+        return f"no certificate for {name} ({said}); {hint} Visitors are served in plain HTTP until there is one"
 
 
 # Has the edge take its configuration: words for docker.

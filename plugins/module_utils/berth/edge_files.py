@@ -4,19 +4,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from .release_model import EDGE_NETWORK
 
 
-def caddyfile(upstream: str, domain: str, options: Sequence[str], *, certified: bool, proxies: Sequence[str] = ()) -> str:
+def caddyfile(
+    upstream: str, names: Sequence[str], options: Sequence[str], *, certified: Collection[str], proxies: Sequence[str] = ()
+) -> str:
     """The edge's configuration: all that comes is led to one upstream, ``host:port``.
 
-    With a ``domain`` Caddy gets a certificate for it, by ``options``; once it is ``certified``, HTTP is led to HTTPS. What ``proxies``, ranges
-    of addresses, say of the visitor is believed.
+    Caddy gets a certificate for each of the ``names``, by ``options``; of those that are ``certified``, HTTP is led to HTTPS. What ``proxies``,
+    ranges of addresses, say of the visitor is believed.
     """
-    plain = ["auto_https disable_redirects"] if domain and not certified else []
+    waiting = [name for name in names if name not in certified]
+    served = [name for name in names if name in certified]
+    plain = ["auto_https disable_redirects"] if waiting else []
     settings = ["{", "\tadmin unix//run/caddy-admin.sock", *(f"\t{each}" for each in [*plain, *options]), "}"]
     proxy = [
         f"\treverse_proxy {upstream} {{",
@@ -31,16 +35,23 @@ def caddyfile(upstream: str, domain: str, options: Sequence[str], *, certified: 
         "\t\t}",
         "\t}",
     ]
-    # Where the app does not say it itself. A browser that was told of HTTPS once asks for nothing else any more.
-    secured = ["\theader ?Strict-Transport-Security max-age=31536000"] if certified else []
-    headers = [*secured, "\theader ?X-Content-Type-Options nosniff", "\theader ?Referrer-Policy strict-origin-when-cross-origin"]
-    if not domain:
-        sites = [":80 {", *proxy, "}"]
-    elif certified:
-        # Caddy leads HTTP to it by itself.
-        sites = [f"{domain} {{", *headers, *proxy, "}"]
-    else:
-        sites = [f"https://{domain} {{", *headers, *proxy, "}", ":80 {", *headers, *proxy, "}"]
+    # Where the app does not say it itself.
+    headers = ["\theader ?X-Content-Type-Options nosniff", "\theader ?Referrer-Policy strict-origin-when-cross-origin"]
+    # A browser that was told of HTTPS once asks for nothing else any more.
+    secured = ["\theader ?Strict-Transport-Security max-age=31536000", *headers]
+    sites = [":80 {", *proxy, "}"] if not names else []
+    if served:
+        # Caddy leads HTTP to it by itself, but where that is off for the others.
+        sites += [
+            f"{', '.join(served)} {{" if not waiting else f"{', '.join(f'https://{each}' for each in served)} {{",
+            *secured,
+            *proxy,
+            "}",
+        ]
+    if served and waiting:
+        sites += [f"{', '.join(f'http://{each}' for each in served)} {{", "\tredir https://{host}{uri} 308", "}"]
+    if waiting:
+        sites += [f"{', '.join(f'https://{each}' for each in waiting)} {{", *headers, *proxy, "}", ":80 {", *headers, *proxy, "}"]
     return "\n".join([*settings, *sites, ""])
 
 

@@ -65,7 +65,7 @@ def told_at_start(
         f"{proxy}: Caddy stands in for {'the proxy outside of the project' if outside else 'it'}, and is told when it starts what the labels say: "
         f"{listed(led)} {'is' if len(led) == 1 else 'are'} led to as there"
         + (
-            f"; what comes to no other name than {listed(others)} is led to as {main} is, and HTTPS is had for app_domain alone"
+            f"; who comes by another name than {listed(others)} is led as for {main}; HTTPS is for the names in app_domain and app_domain_aliases"
             if others
             else ""
         )
