@@ -24,6 +24,7 @@ PATH = {"traefik.http.routers.api.rule": "Host(`shop.example.com`) && PathPrefix
         ({"app": {"environment": {"VIRTUAL_HOST": "shop.example.com", "VIRTUAL_PORT": "5000"}}, "worker": {}}, ("app", 5000, [])),
         ({"backend": {"expose": ["8000"]}, "frontend": {"expose": ["80/tcp"], "depends_on": {"backend": {}}}}, ("frontend", 80, [])),
         ({"app": {"expose": ["8000"]}, "db": {"image": "mysql:8", "expose": ["3306"]}}, ("app", 8000, [])),
+        ({"app": {"labels": {"traefik.frontend.rule": "Host:shop.example.com", "traefik.port": "8080"}}}, ("app", 8080, [])),
         # Nothing tells one from the other, or what the port is, or it is told already.
         ({"a": {"expose": ["8000"]}, "b": {"expose": ["5000"]}}, None),
         ({"metrics": {"expose": ["9187"]}}, None),

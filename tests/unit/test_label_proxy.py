@@ -189,3 +189,10 @@ def test_where_the_proxy_is_outside_one_is_added_for_several_services():
     assert told_at_start(one, (), Notes()) == one
     open_already = {**services, "proxy": {"image": "nginx", "ports": [{"target": 80, "published": "80"}]}}
     assert told_at_start(open_already, (), Notes()) == open_already
+
+
+def test_labels_of_swarm_s_services_are_read_as_well():
+    site = {"deploy": {"labels": labels("site", "Host(`example.com`)", 3000)}}
+    api = {"deploy": {"labels": [f"{label}={text}" for label, text in labels("api", "PathPrefix(`/api`)", 8000).items()]}}
+    routes = read_routes({"traefik": TRAEFIK, "site": site, "api": api}, "traefik")
+    assert {(route.service, route.port) for route in routes.found} == {("site", 3000), ("api", 8000)}

@@ -9,11 +9,12 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from .label_routes import labels_of
 from .release_model import WEB_PORTS
 from .topology import Services, front_door, published
 
-_RULE = re.compile(r"traefik\.http\.routers\.[^.]+\.rule")
-_PORT = re.compile(r"traefik\.http\.services\.[^.]+\.loadbalancer\.server\.port")
+_RULE = re.compile(r"traefik\.http\.routers\.[^.]+\.rule|traefik\.(?:[^.]+\.)?frontend\.rule")
+_PORT = re.compile(r"traefik\.http\.services\.[^.]+\.loadbalancer\.server\.port|traefik\.(?:[^.]+\.)?port")
 
 
 class Door(NamedTuple):
@@ -54,14 +55,13 @@ def _open(port: int) -> dict[str, Any]:
 
 
 def _rule(service: Mapping[str, Any]) -> str:
-    labels = service.get("labels") or {}
-    rules = [str(text) for label, text in labels.items() if _RULE.fullmatch(str(label)) and "Host" in str(text)]
+    rules = [text for label, text in labels_of(service).items() if _RULE.fullmatch(label) and "Host" in text]
     # The most of a host is what has no path beside it.
     return min(rules, key=lambda rule: "Path" in rule, default=str((service.get("environment") or {}).get("VIRTUAL_HOST") or ""))
 
 
 def _port(service: Mapping[str, Any]) -> int | None:
-    told = [text for label, text in (service.get("labels") or {}).items() if _PORT.fullmatch(str(label))]
+    told: list[Any] = [text for label, text in labels_of(service).items() if _PORT.fullmatch(label)]
     told += [(service.get("environment") or {}).get("VIRTUAL_PORT"), *(service.get("expose") or [])]
     numbers = [str(each).removesuffix("/tcp") for each in told if each is not None]
     return next((int(each) for each in numbers if each.isdigit()), None)

@@ -43,6 +43,15 @@ class Routes(NamedTuple):
     problems: list[tuple[str, str, str]]
 
 
+def labels_of(service: Mapping[str, Any]) -> dict[str, str]:
+    """The labels that a proxy sees: the container's, and those of a service of Swarm's."""
+    found: dict[str, str] = {}
+    for labels in ((service.get("deploy") or {}).get("labels") or {}, service.get("labels") or {}):
+        pairs = labels.items() if isinstance(labels, Mapping) else (str(each).partition("=")[::2] for each in labels)
+        found |= {str(label): str(text) for label, text in pairs}
+    return found
+
+
 def read_routes(services: Services, proxy: str) -> Routes:
     """Where ``proxy``, one of the services, leads visitors, the heaviest first."""
     found: list[Route] = []
@@ -85,7 +94,7 @@ def _routers(
     service: Mapping[str, Any], middlewares: Mapping[str, Mapping[str, str]], inner: Mapping[str, bool]
 ) -> Iterator[tuple[str, Any]]:
     """What each router of a service is called, and how to read it."""
-    labels = {str(label): str(text) for label, text in (service.get("labels") or {}).items()}
+    labels = labels_of(service)
     environment = service.get("environment") or {}
     if labels.get("traefik.enable", "true").lower() != "false":
         for label in labels:
@@ -167,10 +176,10 @@ def _middlewares(services: Services) -> dict[str, dict[str, str]]:
     """What the labels say of each middleware: its name to option to text."""
     found: dict[str, dict[str, str]] = {}
     for service in services.values():
-        for label, text in (service.get("labels") or {}).items():
-            named = re.fullmatch(r"traefik\.http\.middlewares\.([^.]+)\.(.+)", str(label))
+        for label, text in labels_of(service).items():
+            named = re.fullmatch(r"traefik\.http\.middlewares\.([^.]+)\.(.+)", label)
             if named:
-                found.setdefault(named[1], {})[named[2].lower()] = str(text)
+                found.setdefault(named[1], {})[named[2].lower()] = text
     return found
 
 
