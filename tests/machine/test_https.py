@@ -149,7 +149,7 @@ def test_a_second_run_changes_nothing_and_the_status_tells_until_when_the_certif
 
 def test_further_names_have_https_of_their_own_and_one_that_leads_nowhere_takes_none_from_the_others(shop: Secured):
     authorities.resolve("www.example.com", shop.address("app-1"))
-    more = {"app_env": {"RELEASE": "2"}, "app_compose_certificate_timeout": 12}
+    more = {"app_env": {"RELEASE": "2"}, "app_compose_certificate_timeout": 8}
     done = shop.tried(app_domain_aliases=["www.example.com", "lost.example.com"], **more)
     said = " ".join((done.stdout + done.stderr).split())
     assert done.returncode == 0, said
