@@ -12,7 +12,7 @@ from typing import Any
 import docker
 import docker.errors
 
-from .reading import basename, engine_of, serves
+from .reading import basename, engine_of, in_production, serves
 
 ROOT = Path(__file__).parent.parent
 _STATE = ROOT / ".cache" / "projects.json"
@@ -65,11 +65,12 @@ def resolve(directory: Path, files: Sequence[str] = ()) -> dict[str, Any]:
 def base_images(model: dict[str, Any], *, backing: bool = True, built: bool = True) -> list[str]:
     """The images that a project runs or builds on, in the order of its services, each once.
 
-    ``backing``: those of its stores too. ``built``: those that it builds on too, beside those that it runs as they are.
+    ``backing``: those of its stores too, as on a laptop. ``built``: those that it builds on too, beside those that it runs as they are.
     """
     images: list[str] = []
     own = {service.get("image") for service in model["services"].values() if service.get("build")}
-    for _name, service in sorted(model["services"].items()):
+    services = model["services"] if backing else in_production(model["services"])
+    for _name, service in sorted(services.items()):
         image = str(service.get("image") or "")
         if not backing and engine_of(image) and serves(service, basename(image)):
             continue

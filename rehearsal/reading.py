@@ -14,16 +14,23 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "plugins" / "module_utils"
 from berth import compose
 from berth import overview as module
 from berth.images import basename, engine_of
+from berth.label_proxy import told_at_start
+from berth.notes import Notes
 from berth.production import production_files
 from berth.serving import serves
 
-__all__ = ["basename", "engine_of", "overview", "production_files", "run", "serves"]
+__all__ = ["basename", "engine_of", "in_production", "overview", "production_files", "run", "serves"]
 
 
 def run(command: Sequence[str]) -> tuple[int, str, str]:
     """Run a command: exit code, standard output, standard error."""
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     return result.returncode, result.stdout, result.stderr
+
+
+def in_production(services: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The services, with what stands in for a proxy that reads labels."""
+    return told_at_start(services, (), Notes())
 
 
 def overview(directory: Path, name: str) -> dict[str, Any]:

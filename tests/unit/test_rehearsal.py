@@ -59,6 +59,14 @@ def test_base_images_are_read_from_services_and_dockerfiles(tmp_path):
     assert base_images(model, backing=False, built=False) == ["postgres:16"]
 
 
+def test_in_production_another_image_stands_in_for_a_proxy_that_reads_labels():
+    socket = [{"type": "bind", "source": "/var/run/docker.sock", "target": "/var/run/docker.sock"}]
+    labels = {"traefik.http.routers.site.rule": "Host(`a`)", "traefik.http.services.site.loadbalancer.server.port": "80"}
+    model = {"services": {"proxy": {"image": "traefik:v3", "volumes": socket}, "site": {"image": "nginx:1", "labels": labels}}}
+    assert base_images(model) == ["traefik:v3", "nginx:1"]
+    assert base_images(model, backing=False) == ["caddy:2.10.2", "nginx:1"]
+
+
 def test_certificates_satisfy_strict_clients(tmp_path, monkeypatch):
     monkeypatch.setattr(state, "FOLDER", tmp_path)
     certificate, key = certificates.issue("shop.cache.example.com", ["127.0.0.1"])
