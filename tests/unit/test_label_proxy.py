@@ -100,12 +100,43 @@ def test_what_is_guarded_is_led_nowhere_and_that_is_said():
     found, text, notes = told(services)
     assert set(found) == {"traefik", *services}
     assert text.count("reverse_proxy") == 1
+    # Nobody gets there by another route either.
+    assert text.index("path /tool* } handle @led1 { respond 403 }") < text.index("reverse_proxy site")
+    assert "path /admin* } handle @led0 { respond 403 }" in text
     assert "admin: the router admin is not carried: the middleware auth (basicauth) is not carried" in notes.uncarried
     assert any(
         "tool: the router tool is not carried: no label says what the middleware guard@file does" in each for each in notes.uncarried
     )
     assert any("odd: the router odd is not carried: HostRegexp" in each for each in notes.uncarried)
     assert any("mute: the router mute is not carried: no label, expose or EXPOSE" in each for each in notes.uncarried)
+
+
+def test_no_other_router_of_the_same_service_opens_what_one_guards():
+    rule = "Host(`a`)"
+    guard = {"middlewares__auth__basicauth__users": "x:y"}
+    plain = labels("plain", rule, 3000, routers__plain__middlewares="tls", middlewares__tls__redirectscheme__scheme="https")
+    secure = labels("secure", rule, None, routers__secure__middlewares="auth", **guard)
+    for both in (plain | secure, secure | plain):
+        routes = read_routes({"traefik": TRAEFIK, "site": {"labels": both}}, "traefik").found
+        assert [(route.service, route.port) for route in routes] == [("site", None)]
+    admin = labels("admin", "Host(`a`) && PathPrefix(`/admin`)", None, routers__admin__middlewares="auth", **guard)
+    other = {"labels": labels("other", "Path(`/other`)", 80)}
+    text = told({"site": {"labels": labels("site", rule, 3000) | admin}, "other": other})[1]
+    assert text.index("path /admin* } handle @led0 { respond 403 }") < text.index("reverse_proxy site:3000")
+    # What of it is guarded cannot be read, so nothing of it is open.
+    odd = labels("odd", "HostRegexp(`.+`)", None, routers__odd__middlewares="auth", **guard)
+    text = told({"site": {"labels": labels("site", rule, 3000) | odd}, "other": other})[1]
+    assert "reverse_proxy site" not in text
+
+
+def test_what_does_not_ask_to_be_led_to_is_not_where_the_proxy_asks_for_that():
+    site = {"labels": {label: text for label, text in labels("site", "Host(`a`)", 3000).items() if label != "traefik.enable"}}
+    for told_by in (
+        {"command": ["--providers.docker.exposedByDefault=false"]},
+        {"environment": {"TRAEFIK_PROVIDERS_DOCKER_EXPOSEDBYDEFAULT": "false"}},
+    ):
+        assert read_routes({"traefik": {**TRAEFIK, **told_by}, "site": site}, "traefik") == ([], [])
+    assert len(read_routes({"traefik": TRAEFIK, "site": site}, "traefik").found) == 1
 
 
 def test_what_is_not_at_the_web_s_entry_points_is_led_nowhere():

@@ -47,9 +47,10 @@ def told_at_start(
         return services
     proxy = proxies[0]
     routes = read_routes(services, proxy)
-    if outside and len({route.service for route in routes.found}) < 2:
+    led = sorted({route.service for route in routes.found if route.port})
+    if outside and len(led) < 2:
         return services
-    if not routes.found:
+    if not led:
         if routes.problems:
             notes.advise(f"{proxy}: where it leads visitors cannot be read: {'; '.join(': '.join(each) for each in routes.problems)}")
         return services
@@ -60,7 +61,6 @@ def told_at_start(
         notes.leave_out(name, "certificates are had outside of the containers")
     main = _main_host(routes.found)
     others = sorted({host for route in routes.found for host in route.match.hosts} - {main}) if main else []
-    led = sorted({route.service for route in routes.found})
     notes.advise(
         f"{proxy}: Caddy stands in for {'the proxy outside of the project' if outside else 'it'}, and is told when it starts what the labels say: "
         f"{listed(led)} {'is' if len(led) == 1 else 'are'} led to as there"
@@ -76,7 +76,7 @@ def told_at_start(
 
 
 def caddyfile(routes: list[Route], main: str | None) -> str:
-    """What Caddy is told: the first route that matches leads. ``main``: the host as which all come that none of the others is; None where hosts
+    """What Caddy is told: the first route that matches leads, or is refused. ``main``: the host as which all come that none of the others is; None where hosts
     make no difference.
     """
     lines = [
@@ -94,6 +94,9 @@ def caddyfile(routes: list[Route], main: str | None) -> str:
         if conditions:
             lines += [f"\t\t@led{number} {{", *(f"\t\t\t{each}" for each in conditions), "\t\t}"]
         lines.append(f"\t\thandle{f' @led{number}' if conditions else ''} {{")
+        if not route.port:
+            lines += ["\t\t\trespond 403", "\t\t}"]
+            continue
         lines += [f"\t\t\turi strip_prefix {prefix}" for prefix in route.strip]
         # As Traefik does, for apps that make links.
         told_of = [f"\t\t\t\theader_up X-Forwarded-Prefix {route.strip[0]}"] if len(route.strip) == 1 else []

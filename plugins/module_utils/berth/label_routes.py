@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from .dockerfiles import exposed_port
-from .label_rules import Match, read_first_rule, read_rule
+from .label_rules import Match, matched, read_first_rule, read_rule
 from .problems import BerthError, listed
 from .topology import Services
 
@@ -26,14 +26,18 @@ _WEB = ("80", "443")
 class Route(NamedTuple):
     """``match`` is led to ``service``, at ``port`` in its container, without those of the prefixes ``strip`` that its path begins with.
 
-    ``weight``: of two that match, the heavier one.
+    ``port`` None: to nobody, since what guards it there is not carried. ``weight``: of two that match, the heavier one.
     """
 
     match: Match
     service: str
-    port: int
+    port: int | None
     strip: tuple[str, ...]
     weight: int
+
+
+class GuardError(BerthError):
+    """What guards a route, and is not carried."""
 
 
 class Routes(NamedTuple):
@@ -56,110 +60,155 @@ def read_routes(services: Services, proxy: str) -> Routes:
     """Where ``proxy``, one of the services, leads visitors, the heaviest first."""
     found: list[Route] = []
     problems: list[tuple[str, str, str]] = []
-    middlewares, inner = _middlewares(services), _inner_entries(services.get(proxy) or {})
+    closed: set[str] = set()
+    seen = _Seen(_middlewares(services), _settings(services.get(proxy) or {}), services.get(proxy) or {})
     for name, service in services.items():
-        if name == proxy:
-            continue
-        for router, read in _routers(service, middlewares, inner):
+        for router in _routers(service, seen) if name != proxy else []:
+            matches: list[Match] = []
             try:
-                rules, strip, port, weight = read()
+                matches, strip = router.rule()
+                more, port = router.rest()
             except BerthError as error:
-                problems.append((name, router, str(error)))
+                problems.append((name, router.name, str(error)))
+                if isinstance(error, GuardError):
+                    found += [Route(match, name, None, (), router.weight) for match in matches]
+                elif not matches and _is_guarded(router):
+                    # Nobody can tell what of it is guarded.
+                    closed.add(name)
                 continue
             if not port:
-                problems.append((name, router, "no label, expose or EXPOSE says at which port it listens"))
+                problems.append((name, router.name, "no label, expose or EXPOSE says at which port it listens"))
                 continue
-            found += [Route(match, name, port, strip, weight) for match in rules]
-    # The same for HTTP and for HTTPS, of which one may be a redirection alone.
+            found += [Route(match, name, port, (*strip, *more), router.weight) for match in matches]
+    # The same for HTTP and for HTTPS, of which one may be a redirection alone, without what guards the other one.
     best: dict[tuple[Match, str], Route] = {}
     for route in found:
         known = best.get((route.match, route.service))
-        if known is None or len(route.strip) > len(known.strip):
+        if known is None or route.port is None or (known.port is not None and len(route.strip) > len(known.strip)):
             best[route.match, route.service] = route
-    return Routes(sorted(best.values(), key=lambda route: (-route.weight, route.match, route.service)), problems)
+    kept = [route if route.service not in closed else route._replace(port=None) for route in best.values()]
+    return Routes(sorted(kept, key=lambda route: (-route.weight, route.match, route.service)), problems)
 
 
-_Read = tuple[list[Match], tuple[str, ...], "int | None", int]
+class _Seen(NamedTuple):
+    """What the proxy knows beside a container's own labels: ``middlewares`` by name, its own ``settings``, and its service."""
+
+    middlewares: Mapping[str, Mapping[str, str]]
+    settings: Mapping[str, str]
+    proxy: Mapping[str, Any]
+
+    @property
+    def exposes(self) -> bool:
+        """Whether a container is led to that does not ask for it."""
+        return not any(name.endswith("docker.exposedbydefault") and text == "false" for name, text in self.settings.items())
+
+    def is_inner(self, entry: str) -> bool:
+        """Whether visitors of the web do not come in at an entry point."""
+        address = self.settings.get(f"entrypoints.{entry}.address")
+        if address is None:
+            return entry not in _ENTRIES
+        port = address.partition("/")[0].rpartition(":")[2]
+        front = {str(each.get("target")) for each in self.proxy.get("ports") or [] if str(each.get("published")) in _WEB}
+        return port not in _WEB and port not in front
 
 
-def _inner_entries(proxy: Mapping[str, Any]) -> dict[str, bool]:
-    """The entry points that a proxy's command makes, and whether they are none of the web's."""
-    front = {str(port.get("target")) for port in proxy.get("ports") or [] if str(port.get("published")) in _WEB}
-    said = " ".join(str(each) for each in proxy.get("command") or [])
-    addresses = re.findall(r"--entry[pP]oints\.([^.=\s]+)\.address=\S*:(\d+)", said)
-    return {name.lower(): port not in _WEB and port not in front for name, port in addresses}
+class _Router(NamedTuple):
+    """``rule`` reads what it matches, and which prefixes that takes off; ``rest`` which others are taken off, and the port."""
+
+    name: str
+    weight: int
+    rule: Callable[[], tuple[list[Match], list[str]]]
+    rest: Callable[[], tuple[list[str], int | None]]
 
 
-def _routers(
-    service: Mapping[str, Any], middlewares: Mapping[str, Mapping[str, str]], inner: Mapping[str, bool]
-) -> Iterator[tuple[str, Any]]:
-    """What each router of a service is called, and how to read it."""
+def _is_guarded(router: _Router) -> bool:
+    try:
+        router.rest()
+    except GuardError:
+        return True
+    except BerthError:
+        return False
+    return False
+
+
+def _settings(proxy: Mapping[str, Any]) -> dict[str, str]:
+    """What a Traefik is told by its command and by variables: its name in lower case, to the text."""
+    found = {}
+    for name, text in (proxy.get("environment") or {}).items():
+        if str(name).startswith("TRAEFIK_"):
+            found[str(name).removeprefix("TRAEFIK_").lower().replace("_", ".")] = str(text).lower()
+    for word in proxy.get("command") or []:
+        name, _equals, text = str(word).partition("=")
+        if name.startswith("--"):
+            found[name[2:].lower()] = text.strip("\"'").lower()
+    return found
+
+
+def _routers(service: Mapping[str, Any], seen: _Seen) -> Iterator[_Router]:
     labels = labels_of(service)
     environment = service.get("environment") or {}
-    if labels.get("traefik.enable", "true").lower() != "false":
-        for label in labels:
+    if labels.get("traefik.enable", str(seen.exposes)).lower() == "true":
+        for label, rule in labels.items():
             named = re.fullmatch(r"traefik\.http\.routers\.([^.]+)\.rule", label)
             if named:
-                yield f"the router {named[1]}", lambda router=named[1]: _second(service, labels, router, middlewares, inner)
-        for label in labels:
+                yield _second(service, labels, named[1], rule, seen)
             named = re.fullmatch(r"traefik\.(?:([^.]+)\.)?frontend\.rule", label)
             if named:
-                yield label, lambda label=label, part=named[1]: _first(service, labels, label, part)
+                yield _first(service, labels, label, named[1])
     if environment.get("VIRTUAL_HOST"):
-        yield "VIRTUAL_HOST", lambda: _virtual(service, environment)
+        yield _virtual(service, environment)
 
 
-def _second(
-    service: Mapping[str, Any],
-    labels: Mapping[str, str],
-    router: str,
-    middlewares: Mapping[str, Mapping[str, str]],
-    inner: Mapping[str, bool],
-) -> _Read:
-    own = {key.removeprefix(f"traefik.http.routers.{router}."): text for key, text in labels.items()}
-    entries = [each.strip().lower() for each in own.get("entrypoints", own.get("entryPoints", "")).split(",") if each.strip()]
-    if entries and all(inner.get(each, each not in _ENTRIES) for each in entries):
-        raise BerthError(f"visitors do not come in at {listed(entries)}")
-    strip: list[str] = []
-    for name in filter(None, (each.strip() for each in own.get("middlewares", "").split(","))):
-        strip += _stripped(name, middlewares)
-    ports = {
-        key.split(".")[3]: text
-        for key, text in labels.items()
-        if re.fullmatch(r"traefik\.http\.services\.[^.]+\.loadbalancer\.server\.port", key)
-    }
-    wanted = own.get("service", "").partition("@")[0]
-    if wanted and wanted not in ports and (ports or "@" in own["service"]):
-        raise BerthError(f"it leads to {own['service']}, of which its labels say nothing")
-    told = ports.get(wanted) or next(iter(ports.values()), None)
+def _second(service: Mapping[str, Any], labels: Mapping[str, str], router: str, rule: str, seen: _Seen) -> _Router:
+    """A router of Traefik 2 and 3."""
+    begin = f"traefik.http.routers.{router}."
+    own = {key.removeprefix(begin).lower(): text for key, text in labels.items() if key.startswith(begin)}
     priority = own.get("priority", "")
-    return (
-        read_rule(own["rule"]),
-        tuple(strip),
-        _port(service, told),
-        int(priority) if priority.isdigit() and int(priority) else len(own["rule"]),
-    )
+
+    def rest() -> tuple[list[str], int | None]:
+        entries = [each.strip().lower() for each in own.get("entrypoints", "").split(",") if each.strip()]
+        if entries and all(seen.is_inner(each) for each in entries):
+            raise BerthError(f"visitors do not come in at {listed(entries)}")
+        strip: list[str] = []
+        for name in filter(None, (each.strip() for each in own.get("middlewares", "").split(","))):
+            strip += _stripped(name, seen.middlewares)
+        found = {re.fullmatch(r"traefik\.http\.services\.([^.]+)\.loadbalancer\.server\.port", key): text for key, text in labels.items()}
+        ports = {named[1]: text for named, text in found.items() if named}
+        wanted = own.get("service", "")
+        if wanted and wanted.partition("@")[0] not in ports and (ports or "@" in wanted):
+            raise BerthError(f"it leads to {wanted}, of which its labels say nothing")
+        return strip, _port(service, ports.get(wanted.partition("@")[0]) or next(iter(ports.values()), None))
+
+    weight = int(priority) if priority.isdigit() and int(priority) else len(rule)
+    return _Router(f"the router {router}", weight, lambda: (read_rule(rule), []), rest)
 
 
-def _first(service: Mapping[str, Any], labels: Mapping[str, str], label: str, part: str | None) -> _Read:
+def _first(service: Mapping[str, Any], labels: Mapping[str, str], label: str, part: str | None) -> _Router:
     """A router of Traefik 1."""
     begin = f"traefik.{part}." if part else "traefik."
-    for key in labels:
-        if key.startswith(f"{begin}frontend.") and re.search(r"\.(auth|whiteList)\b", key):
-            raise BerthError(f"{key} guards it, and is not carried")
-    matches, strip = read_first_rule(labels[label])
-    return matches, tuple(strip), _port(service, labels.get(f"{begin}port") or labels.get("traefik.port")), len(labels[label])
+
+    def rest() -> tuple[list[str], int | None]:
+        for key in labels:
+            if key.startswith(f"{begin}frontend.") and re.search(r"\.(auth|whiteList)\b", key):
+                raise GuardError(f"{key} guards it, and is not carried")
+        return [], _port(service, labels.get(f"{begin}port") or labels.get("traefik.port"))
+
+    return _Router(label, len(labels[label]), lambda: read_first_rule(labels[label]), rest)
 
 
-def _virtual(service: Mapping[str, Any], environment: Mapping[str, Any]) -> _Read:
+def _virtual(service: Mapping[str, Any], environment: Mapping[str, Any]) -> _Router:
     """What nginx-proxy reads: https://github.com/nginx-proxy/nginx-proxy/tree/main/docs."""
-    hosts = [each.strip().lower() for each in str(environment["VIRTUAL_HOST"]).split(",") if each.strip()]
-    if any("*" in each or each.startswith("~") for each in hosts):
-        raise BerthError("a pattern is not carried, hosts are")
     path = str(environment.get("VIRTUAL_PATH") or "/")
-    strip = (path.rstrip("/"),) if path != "/" and environment.get("VIRTUAL_DEST") == "/" else ()
-    paths = () if path == "/" else (path + "*",)
-    return [Match(tuple(hosts), paths)], strip, _port(service, environment.get("VIRTUAL_PORT")) or 80, len(path)
+
+    def rule() -> tuple[list[Match], list[str]]:
+        hosts = [each.strip() for each in str(environment["VIRTUAL_HOST"]).split(",") if each.strip()]
+        match = matched("Host", hosts)
+        if path == "/":
+            return [match], []
+        match = match._replace(paths=matched("PathPrefix", [path]).paths)
+        return [match], [path.rstrip("/")] if environment.get("VIRTUAL_DEST") == "/" else []
+
+    return _Router("VIRTUAL_HOST", len(path), rule, lambda: ([], _port(service, environment.get("VIRTUAL_PORT")) or 80))
 
 
 def _port(service: Mapping[str, Any], told: Any) -> int | None:
@@ -187,15 +236,15 @@ def _stripped(name: str, middlewares: Mapping[str, Mapping[str, str]], depth: in
     """The prefixes that a middleware takes off. Raises :class:`BerthError` for one that may guard what is behind it, or changes what it is asked."""
     options = middlewares.get(name.partition("@")[0])
     if not options or depth > len(middlewares):
-        raise BerthError(f"no label says what the middleware {name} does, and it may guard what is behind it")
+        raise GuardError(f"no label says what the middleware {name} does, and it may guard what is behind it")
     found: list[str] = []
     for option, text in options.items():
         kind = option.partition(".")[0]
         if option == "stripprefix.prefixes":
-            found += [each.strip().rstrip("/") for each in text.split(",") if each.strip().startswith("/")]
+            found += [each.removesuffix("*").rstrip("/") for each in matched("PathPrefix", [one.strip() for one in text.split(",")]).paths]
         elif option == "chain.middlewares":
             for each in text.split(","):
                 found += _stripped(each.strip(), middlewares, depth + 1)
         elif kind not in _PASSING and kind != "stripprefix":
-            raise BerthError(f"the middleware {name} ({kind}) is not carried")
+            raise GuardError(f"the middleware {name} ({kind}) is not carried")
     return found

@@ -15,6 +15,8 @@ from .problems import BerthError
 
 _TOKEN = re.compile(r"\s*(&&|\|\||!|\(|\)|,|[A-Za-z]+|`[^`]*`|\"[^\"]*\"|'[^']*')")
 _MOST = 32
+_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?")
+_PATH = re.compile(r"/[A-Za-z0-9._~%!$&()+,;=:@/-]*")
 
 
 class Match(NamedTuple):
@@ -55,18 +57,20 @@ def read_first_rule(rule: str) -> tuple[list[Match], list[str]]:
         if name in ("PathPrefixStrip", "PathStrip"):
             name = name.removesuffix("Strip")
             strip = values
-        found = _both(found, _matched(name, values))
+        found = _both(found, matched(name, values))
     return [found], strip
 
 
-def _matched(name: str, values: list[str]) -> Match:
+def matched(name: str, values: list[str]) -> Match:
+    """What ``Host``, ``Path`` or ``PathPrefix`` of some values matches. Raises :class:`BerthError` for any other, and for what is no host or path."""
     if not values:
         raise BerthError(f"{name} says nothing")
-    if name == "Host":
+    if name == "Host" and all(_HOST.fullmatch(each) for each in values):
         return Match(tuple(each.lower() for each in values), ())
-    if name in ("Path", "PathPrefix") and all(each.startswith("/") and not re.search(r"[{}*\s]", each) for each in values):
+    if name in ("Path", "PathPrefix") and all(_PATH.fullmatch(each) for each in values):
         return Match((), tuple(each + "*" if name == "PathPrefix" else each for each in values))
-    raise BerthError(f"{name} is not carried, hosts and paths alone are")
+    said = "hosts and paths alone are" if name not in ("Host", "Path", "PathPrefix") else f"{', '.join(values)} is none"
+    raise BerthError(f"{name} is not carried, {said}")
 
 
 def _both(one: Match, other: Match) -> Match:
@@ -111,7 +115,7 @@ class _Reader:
         self._take(")")
         if any(each[0] not in "`\"'" for each in values):
             raise BerthError(f"{word} has no text in quotes")
-        return [_matched(word, [each[1:-1] for each in values])]
+        return [matched(word, [each[1:-1] for each in values])]
 
     def _take(self, wanted: str = "") -> str:
         if not self.words or (wanted and self.words[0] != wanted):
