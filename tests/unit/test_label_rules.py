@@ -38,6 +38,8 @@ def test_hosts_and_paths_are_read(rule: str, expected: list[Match]):
         ("PathPrefix(`/{id:[0-9]+}`)", "PathPrefix is not carried"),
         ("PathPrefix(`/a`) && PathPrefix(`/b`)", "two of the same"),
         ("Host(`a b`)", "a b is none"),
+        ("Host(``)", "the host '' is none; is a variable of the Compose file not set"),
+        ("Host(`api.`) && PathPrefix(`/x`)", "the host 'api.' is none; is a variable"),
         ("Host(`a.example.com {`)", "is none"),
         ("PathPrefix(`api`)", "api is none"),
         ("Host(`a`", "is missing"),

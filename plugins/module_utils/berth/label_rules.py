@@ -69,6 +69,8 @@ def matched(name: str, values: list[str]) -> Match:
         return Match(tuple(each.lower() for each in values), ())
     if name in ("Path", "PathPrefix") and all(_PATH.fullmatch(each) for each in values):
         return Match((), tuple(each + "*" if name == "PathPrefix" else each for each in values))
+    if name == "Host" and any(each.strip(".") != each or not each for each in values):
+        raise BerthError(f"the host {', '.join(map(repr, values))} is none; is a variable of the Compose file not set?")
     said = "hosts and paths alone are" if name not in ("Host", "Path", "PathPrefix") else f"{', '.join(values)} is none"
     raise BerthError(f"{name} is not carried, {said}")
 
