@@ -168,7 +168,6 @@ def test_further_names_have_https_of_their_own_and_one_that_leads_nowhere_takes_
     shop.deploy(**given)
     assert shop.ask("http", "www.example.com")[0] == 308
     assert not any(changes(shop.deploy(**given)).values())
-    shop.deploy(**more)
 
 
 def test_further_names_without_a_first_one_or_that_are_none_are_refused(shop: Secured):
