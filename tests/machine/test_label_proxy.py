@@ -51,7 +51,7 @@ services:
     environment: {{WHO: secret, PORT: 9000}}
     expose: ["9000"]
     labels:
-      - traefik.http.routers.secret.rule=PathPrefix(`/secret`)
+      - traefik.http.routers.secret.rule=Host(`shop.example.com`) && PathPrefix(`/secret`)
       - traefik.http.routers.secret.middlewares=auth
       - traefik.http.middlewares.auth.basicauth.users=x:y
 """
