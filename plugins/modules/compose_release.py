@@ -211,7 +211,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.berth import registries, release_model
+from ansible.module_utils.berth import edge_files, registries, release_model
 from ansible.module_utils.berth.accompanied import accompany, is_accompanied
 from ansible.module_utils.berth.problems import BerthError
 from ansible.module_utils.berth.release_machine import Machine
@@ -284,7 +284,7 @@ def main() -> None:
             "certificate_timeout": {"type": "int", "default": 60},
             "trusted_proxies": {"type": "list", "elements": "str", "default": []},
             "edge_options": {"type": "list", "elements": "str", "default": []},
-            "edge_image": {"type": "str", "default": "caddy:2.10.2"},
+            "edge_image": {"type": "str", "default": edge_files.IMAGE},
             "wait_timeout": {"type": "int", "default": 300},
             "settle": {"type": "int", "default": 5},
             "drain": {"type": "int", "default": 30},

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+import yaml
 from berth.edge import certificate_problem
-from berth.edge_files import edge_model
+from berth.edge_files import IMAGE, edge_model
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,3 +48,8 @@ def test_any_log_is_read(text: str):
 def test_connections_are_handed_on_while_the_edge_takes_another_configuration_where_the_kernel_can(migrates):
     caddy = edge_model("caddy:2", migrates=migrates)["services"]["caddy"]
     assert caddy.get("sysctls") == ({"net.ipv4.tcp_migrate_req": "1"} if migrates else None)
+
+
+def test_the_role_s_edge_is_the_same_caddy():
+    defaults = Path(__file__).parents[2] / "roles" / "app_compose" / "defaults" / "main.yml"
+    assert yaml.safe_load(defaults.read_text())["app_compose_edge_image"] == IMAGE

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from berth.label_proxy import IMAGE, told_at_start
+from berth.edge_files import IMAGE
+from berth.hidden_door import hidden_door
+from berth.label_proxy import told_at_start
 from berth.label_routes import read_routes
 from berth.notes import Notes
 
@@ -135,7 +137,7 @@ def test_what_does_not_ask_to_be_led_to_is_not_where_the_proxy_asks_for_that():
         {"command": ["--providers.docker.exposedByDefault=false"]},
         {"environment": {"TRAEFIK_PROVIDERS_DOCKER_EXPOSEDBYDEFAULT": "false"}},
     ):
-        assert read_routes({"traefik": {**TRAEFIK, **told_by}, "site": site}, "traefik") == ([], [])
+        assert read_routes({"traefik": {**TRAEFIK, **told_by}, "site": site}, "traefik").found == []
     assert len(read_routes({"traefik": TRAEFIK, "site": site}, "traefik").found) == 1
 
 
@@ -227,3 +229,34 @@ def test_labels_of_swarm_s_services_are_read_as_well():
     api = {"deploy": {"labels": [f"{label}={text}" for label, text in labels("api", "PathPrefix(`/api`)", 8000).items()]}}
     routes = read_routes({"traefik": TRAEFIK, "site": site, "api": api}, "traefik")
     assert {(route.service, route.port) for route in routes.found} == {("site", 3000), ("api", 8000)}
+
+
+def test_behind_a_proxy_outside_nobody_gets_past_a_guard_either():
+    guard = {"routers__admin__middlewares": "auth", "middlewares__auth__basicauth__users": "x:y"}
+    site = labels("site", "Host(`example.com`)", 3000)
+    part = {"site": {"labels": site | labels("admin", "Host(`example.com`) && PathPrefix(`/admin`)", None, **guard)}}
+    text = told_at_start(part, (), Notes())["proxy"]["environment"]["CADDYFILE"]
+    assert text.index("respond 403") < text.index("reverse_proxy site:3000")
+    whole = {"tool": {"labels": labels("admin", "Host(`example.com`)", 3000, **guard)}}
+    notes = Notes()
+    assert told_at_start(whole, (), notes) == whole
+    assert "the middleware auth (basicauth) is not carried" in notes.warnings[0]
+    assert hidden_door(whole, {}) is None
+    assert hidden_door({"tool": {"labels": labels("tool", "HostRegexp(`.+`)", 3000)}}, {})
+
+
+def test_what_routes_do_without_is_told_of():
+    site = {
+        "labels": labels(
+            "site",
+            "Host(`a`)",
+            3000,
+            routers__site__middlewares="slow,tls",
+            middlewares__slow__rateLimit__average="9",
+            middlewares__tls__redirectscheme__scheme="https",
+        )
+    }
+    assert (
+        "traefik: what the proxy does with slow (ratelimit) is not carried; let the app do it where it is needed"
+        in told({"site": site})[2].warnings
+    )

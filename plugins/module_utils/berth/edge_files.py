@@ -9,6 +9,9 @@ from typing import Any
 
 from .release_model import EDGE_NETWORK
 
+# What leads visitors on, at the edge of a machine and in an app.
+IMAGE = "caddy:2.10.2"
+
 
 def caddyfile(
     upstream: str, names: Sequence[str], options: Sequence[str], *, certified: Collection[str], proxies: Sequence[str] = ()

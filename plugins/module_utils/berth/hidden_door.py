@@ -5,16 +5,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .label_routes import labels_of
+from .label_routes import FIRST_PORT, FIRST_ROUTER, PORT, ROUTER, labels_of, read_routes
 from .release_model import WEB_PORTS
 from .topology import Services, front_door, published
-
-_RULE = re.compile(r"traefik\.http\.routers\.[^.]+\.rule|traefik\.(?:[^.]+\.)?frontend\.rule")
-_PORT = re.compile(r"traefik\.http\.services\.[^.]+\.loadbalancer\.server\.port|traefik\.(?:[^.]+\.)?port")
 
 
 class Door(NamedTuple):
@@ -30,12 +26,13 @@ def hidden_door(services: Services, images: Mapping[str, str]) -> Door | None:
     """Whom a proxy outside would lead visitors to; None where a service publishes a port, or nothing tells.
 
     Those that a label of Traefik's or ``VIRTUAL_HOST`` gives a host come before those that only ``expose`` a port, and one at which the web
-    is usual, since what is exposed may speak anything.
+    is usual, since what is exposed may speak anything. Whom the proxy guards in a way that is not carried is none.
     """
     if any(published(service, loopback=True) for service in services.values()):
         return None
     ruled = {name: rule for name, service in services.items() if (rule := _rule(service))}
-    whole = {name: port for name, rule in ruled.items() if "Path" not in rule and (port := _port(services[name]))}
+    guarded = read_routes(services, "").guarded
+    whole = {name: port for name, rule in ruled.items() if "Path" not in rule and name not in guarded and (port := _port(services[name]))}
     exposed = {name: port for name, service in services.items() if (port := _port(service)) in WEB_PORTS and port}
     for candidates, why in ((whole, "its labels or variables for a proxy say"), ({} if ruled else exposed, "its expose says")):
         opened = {name: {**service, "ports": [_open(candidates[name])] if name in candidates else []} for name, service in services.items()}
@@ -55,13 +52,15 @@ def _open(port: int) -> dict[str, Any]:
 
 
 def _rule(service: Mapping[str, Any]) -> str:
-    rules = [text for label, text in labels_of(service).items() if _RULE.fullmatch(label) and "Host" in text]
+    rules = [
+        text for label, text in labels_of(service).items() if (ROUTER.fullmatch(label) or FIRST_ROUTER.fullmatch(label)) and "Host" in text
+    ]
     # The most of a host is what has no path beside it.
     return min(rules, key=lambda rule: "Path" in rule, default=str((service.get("environment") or {}).get("VIRTUAL_HOST") or ""))
 
 
 def _port(service: Mapping[str, Any]) -> int | None:
-    told: list[Any] = [text for label, text in labels_of(service).items() if _PORT.fullmatch(label)]
+    told: list[Any] = [text for label, text in labels_of(service).items() if PORT.fullmatch(label) or FIRST_PORT.fullmatch(label)]
     told += [(service.get("environment") or {}).get("VIRTUAL_PORT"), *(service.get("expose") or [])]
     numbers = [str(each).removesuffix("/tcp") for each in told if each is not None]
     return next((int(each) for each in numbers if each.isdigit()), None)

@@ -13,14 +13,13 @@ from collections.abc import Collection, Mapping
 from itertools import chain, count
 from typing import Any
 
+from . import edge_files
 from .images import basename
 from .label_routes import Route, read_routes
 from .notes import Notes
 from .problems import listed
 from .topology import VISITED, published
 
-# Caddy as it is at the edge of machines.
-IMAGE = "caddy:2.10.2"
 _TOLD_BY_LABELS = frozenset({"traefik", "nginx-proxy", "nginx-proxy-alpine"})
 # What renews certificates beside nginx-proxy, which is done outside of the containers here.
 _COMPANIONS = re.compile(r"(^|-)(letsencrypt-nginx-proxy-companion|acme-companion|docker-gen)$")
@@ -37,7 +36,7 @@ def told_at_start(
     """The services, with the proxy that reads labels replaced by one that leads visitors to the same; as they are where there is none.
 
     Where nothing of it can be carried, it stays as it is, and that is noted; and where it is one to ``keep``. Where nobody publishes a port and
-    labels lead to several services, the proxy is one outside of the project: one is added, where the project is ``visited``.
+    labels lead to several services, or guard something, the proxy is one outside of the project: one is added, where the project is ``visited``.
     """
     proxies = [name for name, service in services.items() if _reads_labels(service)]
     outside = not proxies and visited and not any(published(service, loopback=True) for service in services.values())
@@ -48,14 +47,17 @@ def told_at_start(
     proxy = proxies[0]
     routes = read_routes(services, proxy)
     led = sorted({route.service for route in routes.found if route.port})
-    if outside and len(led) < 2:
+    if outside and len(led) < 2 and not routes.guarded:
         return services
     if not led:
         if routes.problems:
-            notes.advise(f"{proxy}: where it leads visitors cannot be read: {'; '.join(': '.join(each) for each in routes.problems)}")
+            who = "the proxy outside of the project" if outside else proxy
+            notes.advise(f"{who}: where it leads visitors cannot be read: {'; '.join(': '.join(each) for each in routes.problems)}")
         return services
     for problem in routes.problems:
         notes.lose(*problem)
+    if routes.missing:
+        notes.advise(f"{proxy}: what the proxy does with {listed(routes.missing)} is not carried; let the app do it where it is needed")
     companions = [name for name, service in services.items() if _COMPANIONS.search(basename(str(service.get("image") or "")))]
     for name in companions:
         notes.leave_out(name, "certificates are had outside of the containers")
@@ -79,14 +81,7 @@ def caddyfile(routes: list[Route], main: str | None) -> str:
     """What Caddy is told: the first route that matches leads, or is refused. ``main``: the host as which all come that none of the others is; None where hosts
     make no difference.
     """
-    lines = [
-        "{",
-        "\tadmin off",
-        "\tauto_https off",
-        "}",
-        ":80 {",
-        "\troute {",
-    ]
+    lines = ["{", "\tadmin off", "\tauto_https off", "}", ":80 {", "\troute {"]
     told = [(route, _conditions(route, ask_hosts=main is not None)) for route in routes]
     if main:
         told += [(route, _conditions(route, ask_hosts=False)) for route in routes if main in route.match.hosts or not route.match.hosts]
@@ -139,7 +134,7 @@ def _caddy(service: Mapping[str, Any], text: str) -> dict[str, Any]:
     kept = {key: service[key] for key in ("networks", "container_name", "hostname", "mem_limit", "deploy", "logging") if service.get(key)}
     return {
         **kept,
-        "image": IMAGE,
+        "image": edge_files.IMAGE,
         "command": ["sh", "-c", _START],
         "entrypoint": None,
         "environment": {_VARIABLE: text},

@@ -13,11 +13,17 @@ from .label_rules import Match, matched, read_first_rule, read_rule
 from .problems import BerthError, listed
 from .topology import Services
 
+# The labels that say which requests a router takes, and at which port a container answers them.
+ROUTER = re.compile(r"traefik\.http\.routers\.([^.]+)\.rule")
+FIRST_ROUTER = re.compile(r"traefik\.(?:([^.]+)\.)?frontend\.rule")
+PORT = re.compile(r"traefik\.http\.services\.([^.]+)\.loadbalancer\.server\.port")
+FIRST_PORT = re.compile(r"traefik\.(?:([^.]+)\.)?port")
 # Without them a request is answered all the same, by the same container.
 _PASSING = frozenset(
-    "redirectscheme headers compress ratelimit retry buffering circuitbreaker contenttype inflightreq errors passtlsclientcert grpcweb".split()
+    "headers compress ratelimit retry buffering circuitbreaker contenttype inflightreq errors passtlsclientcert grpcweb".split()
 )
-
+# What comes before the containers leads to HTTPS.
+_DONE = "redirectscheme"
 # Where visitors come in, by the usual names.
 _ENTRIES = frozenset("web websecure web-secure http https secure".split())
 _WEB = ("80", "443")
@@ -41,10 +47,14 @@ class GuardError(BerthError):
 
 
 class Routes(NamedTuple):
-    """``problems``: what is led nowhere, a service and what is said of it there, and why."""
+    """``problems``: what is led nowhere, a service and what is said of it there, and why. ``guarded``: services of which something is closed, since what
+    guards it is not carried. ``missing``: what routes that are led do without, such as ``limit (ratelimit)``.
+    """
 
     found: list[Route]
     problems: list[tuple[str, str, str]]
+    guarded: frozenset[str]
+    missing: list[str]
 
 
 def labels_of(service: Mapping[str, Any]) -> dict[str, str]:
@@ -87,7 +97,9 @@ def read_routes(services: Services, proxy: str) -> Routes:
         if known is None or route.port is None or (known.port is not None and len(route.strip) > len(known.strip)):
             best[route.match, route.service] = route
     kept = [route if route.service not in closed else route._replace(port=None) for route in best.values()]
-    return Routes(sorted(kept, key=lambda route: (-route.weight, route.match, route.service)), problems)
+    guarded = frozenset(route.service for route in kept if route.port is None) | closed
+    missing = sorted(f"{name} ({kind})" for name, options in seen.middlewares.items() for kind in _kinds(options) & _PASSING)
+    return Routes(sorted(kept, key=lambda route: (-route.weight, route.match, route.service)), problems, guarded, missing)
 
 
 class _Seen(NamedTuple):
@@ -149,11 +161,9 @@ def _routers(service: Mapping[str, Any], seen: _Seen) -> Iterator[_Router]:
     environment = service.get("environment") or {}
     if labels.get("traefik.enable", str(seen.exposes)).lower() == "true":
         for label, rule in labels.items():
-            named = re.fullmatch(r"traefik\.http\.routers\.([^.]+)\.rule", label)
-            if named:
+            if named := ROUTER.fullmatch(label):
                 yield _second(service, labels, named[1], rule, seen)
-            named = re.fullmatch(r"traefik\.(?:([^.]+)\.)?frontend\.rule", label)
-            if named:
+            elif named := FIRST_ROUTER.fullmatch(label):
                 yield _first(service, labels, label, named[1])
     if environment.get("VIRTUAL_HOST"):
         yield _virtual(service, environment)
@@ -172,8 +182,7 @@ def _second(service: Mapping[str, Any], labels: Mapping[str, str], router: str, 
         strip: list[str] = []
         for name in filter(None, (each.strip() for each in own.get("middlewares", "").split(","))):
             strip += _stripped(name, seen.middlewares)
-        found = {re.fullmatch(r"traefik\.http\.services\.([^.]+)\.loadbalancer\.server\.port", key): text for key, text in labels.items()}
-        ports = {named[1]: text for named, text in found.items() if named}
+        ports = {named[1]: text for key, text in labels.items() if (named := PORT.fullmatch(key))}
         wanted = own.get("service", "")
         if wanted and wanted.partition("@")[0] not in ports and (ports or "@" in wanted):
             raise BerthError(f"it leads to {wanted}, of which its labels say nothing")
@@ -237,14 +246,14 @@ def _stripped(name: str, middlewares: Mapping[str, Mapping[str, str]], depth: in
     options = middlewares.get(name.partition("@")[0])
     if not options or depth > len(middlewares):
         raise GuardError(f"no label says what the middleware {name} does, and it may guard what is behind it")
-    found: list[str] = []
-    for option, text in options.items():
-        kind = option.partition(".")[0]
-        if option == "stripprefix.prefixes":
-            found += [each.removesuffix("*").rstrip("/") for each in matched("PathPrefix", [one.strip() for one in text.split(",")]).paths]
-        elif option == "chain.middlewares":
-            for each in text.split(","):
-                found += _stripped(each.strip(), middlewares, depth + 1)
-        elif kind not in _PASSING and kind != "stripprefix":
-            raise GuardError(f"the middleware {name} ({kind}) is not carried")
+    for kind in sorted(_kinds(options) - _PASSING - {_DONE, "stripprefix", "chain"}):
+        raise GuardError(f"the middleware {name} ({kind}) is not carried")
+    prefixes = [each.strip() for each in options.get("stripprefix.prefixes", "").split(",") if each.strip()]
+    found = [each.removesuffix("*").rstrip("/") for each in matched("PathPrefix", prefixes).paths] if prefixes else []
+    for each in filter(None, options.get("chain.middlewares", "").split(",")):
+        found += _stripped(each.strip(), middlewares, depth + 1)
     return found
+
+
+def _kinds(options: Mapping[str, str]) -> set[str]:
+    return {option.partition(".")[0] for option in options}
