@@ -637,3 +637,39 @@ def test_a_volume_over_what_a_built_image_has_installed_is_left_out_and_one_over
     (api,) = (each for each in document["containerDefinitions"] if each["name"] == "api")
     assert [each["sourceVolume"] for each in api["mountPoints"]] == ["code", "uploads"]
     assert any("over /app, where the image has its program, and an instance's folder is empty" in each for each in selection.notes.warnings)
+
+
+LENDS = """
+services:
+  app:
+    build: .
+    volumes: [".:/srv/app", "/srv/static", "/srv/app/node_modules", "./settings.ini:/etc/app/settings.ini:ro"]
+  web: {image: nginx, ports: ["80:80"], volumes_from: [app], depends_on: [app]}
+"""
+
+
+def test_who_takes_the_volumes_of_another_sees_what_that_ones_image_has_there(tmp_path):
+    put(tmp_path, "Dockerfile", "FROM node\nWORKDIR /srv/app\nCOPY . .\n")
+    put(tmp_path, "settings.ini")
+    model, _told = rendered(tmp_path, LENDS, images={"app": "shop/app:1"})
+    assert [(each["type"], each["target"]) for each in model["services"]["app"]["volumes"]] == [
+        ("bind", "/etc/app/settings.ini"),
+        ("volume", "/srv/app"),
+        ("volume", "/srv/static"),
+        ("volume", "/srv/app/node_modules"),
+    ]
+    assert model["services"]["web"]["volumes_from"] == ["app"]
+    # A volume without a name begins with what the image has there.
+    assert not any(each.get("source") for each in model["services"]["app"]["volumes"] if each["type"] == "volume")
+
+
+def test_on_an_instance_it_is_told_how(tmp_path):
+    put(tmp_path, "Dockerfile", "FROM node\nWORKDIR /srv/app\nCOPY . .\n")
+    write(tmp_path, LENDS)
+    found = project(tmp_path)
+    selection = select(found, Options(images={"app": "shop/app:1"}))
+    dockerrun.version_2(found, selection, Options(images={"app": "shop/app:1"}))
+    assert (
+        "app: what its image has in /srv/app and /srv/static is seen by who takes its volumes (volumes_from) where its Dockerfile says VOLUME for it, "
+        "and not before" in selection.notes.warnings
+    )

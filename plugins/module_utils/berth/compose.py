@@ -270,8 +270,11 @@ def explain(stderr: str, documents: Sequence[Source]) -> str:
         path = unknown["key"] if top else f"{where}.{unknown['key']}"
         known = TOP_KEYS if top else SERVICE_KEYS
         place = _first(documents, lambda source: source.line_of(path))
+        meant = suggestion(unknown["key"], known)
+        if top and not meant and not any(source.line_of("services") for source in documents):
+            return f"{place}: {unknown['key']!r} stands at the file's top, as in Compose's first format, which it reads no more; put services below services:"
         inside = "the file" if top else where
-        return f"{place}: {inside} has an unknown key {unknown['key']!r}{suggestion(unknown['key'], known)}"
+        return f"{place}: {inside} has an unknown key {unknown['key']!r}{meant}"
     bare = re.match(r'service "(?P<service>[^"]+)" has neither an image nor a build context', message)
     if bare:
         place = _first(documents, lambda source: source.line_of(f"services.{bare['service']}"))

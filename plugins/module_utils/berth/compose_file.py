@@ -14,7 +14,7 @@ from . import accessories
 from .bound_files import KINDS
 from .compose import Project
 from .dockerrun import canonical
-from .mount_kinds import FOREIGN, INSTALLED, LOGS, as_folder, below, covers, is_foreign, is_installed, machine_volume
+from .mount_kinds import FOREIGN, INSTALLED, LOGS, as_folder, below, covers, is_anonymous, is_foreign, is_installed, machine_volume
 from .mounts import Mounts
 from .problems import listed
 from .selection import Options, Selection
@@ -46,7 +46,7 @@ def production(project: Project, selection: Selection, *, delivered: bool = Fals
             result["environment"] = dict(sorted(environment.items()))
         given = [as_folder(each, declared, project.directory, project.repository) for each in service.get("volumes") or []]
         volumes = [volume for volume in (_volume(project, service, each, mounts, name, delivered) for each in given) if volume]
-        volumes += _installed_below(given, volumes)
+        volumes += _from_the_image(service, given, volumes, mounts, lends=name in mounts.lent)
         result.pop("volumes", None)
         if volumes:
             result["volumes"] = volumes
@@ -88,11 +88,20 @@ def _of_project(project: Project, declared: dict[str, Any]) -> dict[str, Any]:
     return {**declared, "file": f"./{os.path.relpath(declared['file'], project.directory)}"} if inside else declared
 
 
-def _installed_below(given: Sequence[Mapping[str, Any]], carried: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The anonymous volumes that keep what an image has installed in sight, below a folder of the project that is mounted over it."""
+def _from_the_image(
+    service: Mapping[str, Any], given: Sequence[Mapping[str, Any]], carried: Sequence[Mapping[str, Any]], mounts: Mounts, lends: bool
+) -> list[dict[str, Any]]:
+    """The anonymous volumes that keep what an image has in sight.
+
+    In sight of its own container, below a folder of the project that is mounted over it; and of who takes the volumes of one that ``lends``
+    them, such as a server of static files.
+    """
     folders = [str(each["target"]) for each in carried if each["type"] == "bind"]
-    anonymous = [str(each["target"]) for each in given if each.get("type") == "volume" and not each.get("source")]
-    return [{"type": "volume", "target": each} for each in anonymous if below(each, folders)]
+    anonymous = [str(each["target"]) for each in given if is_anonymous(each)]
+    if not lends:
+        return [{"type": "volume", "target": each} for each in anonymous if below(each, folders)]
+    code = [str(each["target"]) for each in given if mounts.is_source_code(service, each) and os.path.isdir(str(each["source"]))]
+    return [{"type": "volume", "target": each} for each in [*code, *anonymous]]
 
 
 def _volume(

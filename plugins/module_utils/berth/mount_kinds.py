@@ -71,6 +71,16 @@ def covers(service: Mapping[str, Any], volume: Mapping[str, Any]) -> bool:
     return bool(folder) and folder != "/" and (str(folder) + "/").startswith(str(volume["target"]).rstrip("/") + "/")
 
 
+def is_anonymous(volume: Mapping[str, Any]) -> bool:
+    """Whether a mount is a volume without a name: it begins with what the image has there, and ends with its container."""
+    return volume.get("type") == "volume" and not volume.get("source")
+
+
+def lent(services: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """Those whose volumes others take (``volumes_from``)."""
+    return {str(each).split(":")[0] for service in services.values() for each in service.get("volumes_from") or []}
+
+
 def below(path: str, folders: Iterable[str]) -> bool:
     """Whether a path is one of these folders, or in one."""
     return any((path.rstrip("/") + "/").startswith(each.rstrip("/") + "/") for each in folders)

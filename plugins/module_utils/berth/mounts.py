@@ -21,13 +21,16 @@ from .mount_kinds import (
     covers,
     device_of,
     folder_volume,
+    is_anonymous,
     is_foreign,
     is_installed,
     is_written,
     keeps,
+    lent,
     machine_volume,
 )
 from .notes import Notes
+from .problems import listed
 from .source_bundle import placed
 from .units import mebibytes
 
@@ -48,6 +51,7 @@ class Mounts:
         self.notes = notes
         # Also for who mounts them to read.
         self.kept = {str(each["source"]) for one in project.services.values() for each in one.get("volumes") or [] if keeps(each)}
+        self.lent = lent(project.services)
         self.volumes: dict[str, dict[str, Any]] = {}
 
     def of(self, name: str, service: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -56,6 +60,9 @@ class Mounts:
         tmpfs: list[dict[str, Any]] = []
         volumes = [as_folder(each, self.declared, self.directory, self.repository) for each in service.get("volumes") or []]
         code = [volume["target"] for volume in volumes if self.is_source_code(service, volume)]
+        self._say_what_others_miss(
+            name, [*code, *(str(each["target"]) for each in volumes if is_anonymous(each) and not below(each["target"], code))]
+        )
         for volume in volumes:
             kind, target = volume.get("type"), volume["target"]
             source = self._source(name, service, volume, code)
@@ -68,6 +75,13 @@ class Mounts:
         for entry in service.get("tmpfs") or []:
             tmpfs.append(self._tmpfs(name, entry))
         return points, tmpfs
+
+    def _say_what_others_miss(self, name: str, targets: list[str]) -> None:
+        if targets and name in self.lent:
+            self.notes.advise(
+                f"{name}: what its image has in {listed(targets)} is seen by who takes its volumes (volumes_from) where its Dockerfile says "
+                "VOLUME for it, and not before"
+            )
 
     def _tmpfs(self, name: str, entry: str) -> dict[str, Any]:
         path, _colon, options = entry.partition(":")
@@ -104,7 +118,7 @@ class Mounts:
                     setting,
                     "what the image has installed there is hidden by the folder that is mounted over it; let the image COPY that",
                 )
-            elif not below(target, code):
+            elif name not in self.lent and not below(target, code):
                 self.notes.lose(name, setting, "an anonymous volume keeps nothing; name it to keep what it holds")
             return None
         if kind != "bind":
