@@ -29,6 +29,11 @@ options:
     description:
       - Content of the Dockerrun.aws.json, where O(source) does not hold it.
     type: str
+  files:
+    description:
+      - Further files of the bundle, name to content, over those of O(source).
+    type: dict
+    default: {}
   bucket:
     description: Bucket of the bundles, in the application's region and of this very account.
     type: str
@@ -130,6 +135,7 @@ def main() -> None:
             "source": {"type": "path", "required": True},
             "paths": {"type": "list", "elements": "str"},
             "definition": {"type": "str"},
+            "files": {"type": "dict", "default": {}},
             "bucket": {"type": "str", "required": True},
             "prefix": {"type": "str", "default": ""},
             "release": {"type": "str", "default": ""},
@@ -140,7 +146,8 @@ def main() -> None:
     )
     params = module.params
     try:
-        texts = {} if params["definition"] is None else {"Dockerrun.aws.json": params["definition"]}
+        texts = {str(name): str(text) for name, text in params["files"].items()}
+        texts |= {} if params["definition"] is None else {"Dockerrun.aws.json": params["definition"]}
         files = source_bundle.entries(params["source"], params["paths"], texts)
         label = source_bundle.label(params["release"], source_bundle.digest(files))
     except BerthError as problem:

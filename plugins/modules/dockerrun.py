@@ -194,7 +194,8 @@ notes:
   - The service that publishes the only port, or the proxy among several that do, is the front door. It is linked to what its
     configuration routes to, or to every other container where no configuration can be read.
   - Bind mounts of source code are left out, since the image holds it. Other paths of the project are mounted from the source bundle,
-    C(/var/app/current). Named volumes are kept in C(/var/lib/berth/volumes) on the instance, and end with it.
+    C(/var/app/current). Named volumes are kept in C(/var/lib/berth/volumes) on the instance, and end with it; RV(extension) opens them to
+    containers that do not run as root.
   - A volume called C(awseb-logs-<service>) makes Beanstalk collect and rotate what a container logs into it.
 seealso:
   - module: dockerrun_info
@@ -344,6 +345,12 @@ bundled:
   elements: str
   returned: success
   sample: [web/conf.d]
+extension:
+  description:
+    - Content of a file C(.ebextensions/berth.config) of the source bundle, which makes the folders of named volumes on an instance such that
+      containers of any user may write there. Without it they are root's. An empty string where there are none.
+  type: str
+  returned: success
 health_path:
   description: The path that the front door's own health check asks for, or an empty string where it has none that asks over HTTP.
   type: str
@@ -366,7 +373,7 @@ import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.berth import beanstalk, compose, compose_file, dockerrun, topology
+from ansible.module_utils.berth import beanstalk, compose, compose_file, dockerrun, ebextensions, topology
 from ansible.module_utils.berth.problems import BerthError
 from ansible.module_utils.berth.release import repository_of
 from ansible.module_utils.berth.selection import Options, select
@@ -507,6 +514,7 @@ def main() -> None:
         secrets=apart[1],
         bound_summary=summary(selection.bound),
         bundled=sorted(set(selection.notes.bundled)),
+        extension=ebextensions.folders(selection.notes.kept),
         front_door=selection.front_door,
         health_path=topology.health_path(project.services.get(selection.front_door or "", {})),
         **where,

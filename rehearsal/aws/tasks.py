@@ -97,21 +97,37 @@ class Task:
             },
             environment=environment,
             links=[(containers.full_name(f"{self.name}-{target}"), alias or target) for target, _colon, alias in links],
+            volumes_from=[
+                containers.full_name(f"{self.name}-{each['sourceContainer']}") + (":ro" if each.get("readOnly") else "")
+                for each in definition.get("volumesFrom") or []
+            ],
             **settings(definition, self._mounts(definition)),
         )
 
     def _mounts(self, definition: Definition) -> dict[str, dict[str, str]]:
-        paths = {each["name"]: (each.get("host") or {}).get("sourcePath") for each in self.document.get("volumes") or []}
+        paths = self._paths()
         mounts = {str(certificates.bundle()): {"bind": _TRUST, "mode": "ro"}}
         for point in definition.get("mountPoints") or []:
             source = paths.get(point["sourceVolume"])
             if source and self.bundle and (source + "/").startswith("/var/app/current/"):
                 source = self.bundle + source.removeprefix("/var/app/current")
+                kind = ""
             else:
-                # What lives on an instance lives in a volume here: never in this machine's own folders.
-                source = containers.volume(f"{self.owner}-{point['sourceVolume']}", self.owner)
-            mounts[source] = {"bind": point["containerPath"], "mode": "ro" if point.get("readOnly") else "rw"}
+                # A folder of an instance is empty and root's at first, where a volume of Docker's would begin with what the image has there.
+                source, kind = self._folder(source or point["sourceVolume"]), ",nocopy"
+            mounts[source] = {"bind": point["containerPath"], "mode": ("ro" if point.get("readOnly") else "rw") + kind}
         return mounts
+
+    def _paths(self) -> dict[str, str]:
+        return {each["name"]: str((each.get("host") or {}).get("sourcePath") or "") for each in self.document.get("volumes") or []}
+
+    def _folder(self, path: str) -> str:
+        # What lives on an instance lives in a volume here: never in this machine's own folders.
+        return containers.volume(f"{self.owner}-{re.sub(r'[^A-Za-z0-9]+', '-', path).strip('-')}", self.owner)
+
+    def folders(self) -> dict[str, str]:
+        """The instance's own folders that containers mount: path to the Docker volume that stands for it."""
+        return {path: self._folder(path) for path in self._paths().values() if path and not path.startswith("/var/app/current")}
 
     def containers(self) -> dict[str, Any]:
         """Container name of the definition to container."""
@@ -192,7 +208,7 @@ class Task:
 
 
 def _in_link_order(definitions: list[Definition]) -> list[Definition]:
-    """Those that are linked to before those that link to them."""
+    """Those that are linked to, or whose volumes others take, before those others."""
     by_name = {definition["name"]: definition for definition in definitions}
     ordered: dict[str, Definition] = {}
 
@@ -201,6 +217,8 @@ def _in_link_order(definitions: list[Definition]) -> list[Definition]:
             return
         for link in by_name[name].get("links") or []:
             add(link.partition(":")[0])
+        for each in by_name[name].get("volumesFrom") or []:
+            add(each["sourceContainer"])
         ordered[name] = by_name[name]
 
     for name in by_name:

@@ -24,14 +24,20 @@ pytestmark = pytest.mark.docker
 
 
 # The counter as others lay it out: the Compose file in a folder of its own, what is built and what is mounted beside that, the store
-# found by its container's name.
+# found by its container's name, and a volume that one container writes into, as nobody in particular, and another serves.
 LAID_OUT = """
 services:
   front:
     image: nginx:1.28
     ports: ["8081:80"]
     volumes: ["../front/default.conf:/etc/nginx/conf.d/default.conf:ro"]
-    depends_on: [web]
+    volumes_from: ["diary:ro"]
+    depends_on: [web, diary]
+  diary:
+    image: nginx:1.28
+    user: "65534:65534"
+    volumes: ["diary:/var/tmp"]
+    command: [sh, -c, "date >> /var/tmp/days && exec sleep infinity"]
   web:
     build: ../app
     environment: {REDIS_URL: "redis://counter-store:6379/0"}
@@ -39,8 +45,10 @@ services:
   store:
     image: valkey/valkey:8
     container_name: counter-store
+volumes:
+  diary:
 """
-FRONT = "server { listen 80; location / { proxy_pass http://web:8000; } }\n"
+FRONT = "server { listen 80; location / { proxy_pass http://web:8000; } location = /days { alias /var/tmp/days; } }\n"
 
 
 def laid_out(folder: Path) -> Path:
@@ -123,6 +131,11 @@ def test_a_program_on_the_jvm_finds_its_database_by_a_jdbc_url(apps: dict[str, E
 def test_one_whose_files_lie_beside_its_compose_file_counts_in_its_redis(apps: dict[str, Example]):
     first = apps["counter"].call("/")["visits"]
     assert apps["counter"].call("/")["visits"] == first + 1
+
+
+def test_a_container_that_is_not_root_writes_into_its_volume_and_another_serves_that(apps: dict[str, Example]):
+    with urllib.request.urlopen(f"{apps['counter'].url}/days", timeout=10) as response:
+        assert response.read().count(b"\n") >= 1
 
 
 def test_nobody_pays_for_a_store_that_the_app_does_not_have(apps: dict[str, Example], cloud: Cloud):

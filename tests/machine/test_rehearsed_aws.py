@@ -249,6 +249,32 @@ def test_environments_run_their_versions_swap_their_names_restart_and_end(beanst
         page(address)
 
 
+def test_commands_of_a_bundle_run_before_its_containers_and_one_that_fails_ends_the_deployment(beanstalk: Any, cloud: Cloud):
+    config = {
+        "commands": {
+            "1_not_wanted": {"command": "exit 1", "test": "false"},
+            "2_lenient": {"command": ["false"], "ignoreErrors": True},
+            "3_asked": {"command": "exit $CODE", "env": {"CODE": "3"}},
+        },
+        "packages": {},
+    }
+    buffer = io.BytesIO(bundle("extended"))
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr(".ebextensions/a.config", json.dumps(config))
+    bucket = beanstalk.create_storage_location()["S3Bucket"]
+    cloud.client("s3").put_object(Bucket=bucket, Key="extended.zip", Body=buffer.getvalue())
+    beanstalk.create_application_version(
+        ApplicationName="of-the-test", VersionLabel="extended", SourceBundle={"S3Bucket": bucket, "S3Key": "extended.zip"}
+    )
+    beanstalk.create_environment(**environment("extended", "extended"))
+    ready(beanstalk, "extended")
+    said = [each["Message"] for each in beanstalk.describe_events(EnvironmentName="extended")["Events"]]
+    assert any("Command 3_asked in .ebextensions/a.config failed" in each and "exit status 3" in each for each in said), said
+    assert ".ebextensions/a.config: packages is not rehearsed" in said
+    assert [each.name for each in containers.find("beanstalk") if "-extended-" in each.name] == []
+    beanstalk.terminate_environment(EnvironmentName="extended")
+
+
 def test_a_container_that_ends_is_started_again(beanstalk: Any):
     beanstalk.create_environment(**environment("restless", "blue"))
     ready(beanstalk, "restless")

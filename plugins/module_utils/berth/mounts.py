@@ -162,8 +162,9 @@ class Mounts:
 
     def _kept(self, name: str, volume: str, shown: str = "") -> str:
         path = f"{VOLUMES}/{volume}"
+        self.notes.kept.append(path)
         self.notes.advise(
-            f"{name}: {shown or f'volume {volume}'} is kept on the instance, in {path}: root's and empty at first, lost when Beanstalk replaces the instance"
+            f"{name}: {shown or f'volume {volume}'} is kept on the instance, in {path}: empty at first, lost when Beanstalk replaces the instance"
         )
         return self._declare(volume, path)
 

@@ -10,7 +10,8 @@ class Notes:
 
     ``dropped``: {service, setting, reason} each, ``setting`` None where the whole service is left out; ``uncarried``: the messages
     of those that are a loss (an error under ``strict``); ``advice``: messages of the rest; ``defaulted``: services that were given
-    the default memory; ``bundled``: paths of the project that are mounted from the source bundle.
+    the default memory; ``bundled``: paths of the project that are mounted from the source bundle; ``kept``: folders of an
+    instance that named volumes are kept in.
     """
 
     def __init__(self) -> None:
@@ -19,6 +20,7 @@ class Notes:
         self.advice: list[str] = []
         self.defaulted: list[str] = []
         self.bundled: list[str] = []
+        self.kept: list[str] = []
 
     def leave_out(self, service: str, reason: str) -> None:
         """A whole service is left out, as asked or as intended."""

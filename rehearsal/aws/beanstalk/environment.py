@@ -13,7 +13,7 @@ from typing import Any
 from ... import containers, state
 from .. import clock, tasks
 from ..balancer import Balancer
-from . import bundle, instances, options, platforms, requests
+from . import bundle, extensions, instances, options, platforms, requests
 from .instances import Instance, now
 
 _EVENTS_KEPT = 1000
@@ -211,6 +211,8 @@ class Environment:
                 raise bundle.BundleError(f"the rehearsal runs the ECS and Docker platforms, not {self.stack}")
             folder = bundle.unpack(self.region, source["S3Bucket"], source["S3Key"], self.id, str(self.deployment))
             document = bundle.task_of(folder)
+            for each in extensions.left_out(folder):
+                self.event(each, "WARN")
             if not beside:
                 self._drain()
             fresh = instances.launch(self.id, self.name, document, settings, folder)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import tasks
-from . import options
+from . import extensions, options
+from .bundle import BundleError
 
 _MOST_INSTANCES = 2
 
@@ -79,7 +80,8 @@ def _codes(text: str) -> set[int]:
 
 
 def launch(environment_id: str, name: str, document: dict[str, Any], settings: dict[options.Key, str], folder: Path) -> list[Instance]:
-    """Start as many instances as the environment has at least. Raises :class:`tasks.TaskError`, with nothing left running."""
+    """Start as many instances as the environment has at least. Raises :class:`tasks.TaskError` and
+    :class:`.bundle.BundleError`, with nothing left running."""
     count = min(_MOST_INSTANCES, max(1, int(options.value(settings, "aws:autoscaling:asg", "MinSize") or 1)))
     started: list[Instance] = []
     try:
@@ -97,8 +99,9 @@ def launch(environment_id: str, name: str, document: dict[str, Any], settings: d
                 bundle=str(folder),
             )
             started.append(Instance(task))
+            extensions.run(folder, task.folders())
             task.start()
-    except tasks.TaskError:
+    except (tasks.TaskError, BundleError):
         stop(started, 0)
         raise
     return started
