@@ -13,6 +13,8 @@ def test_the_folders_of_volumes_are_open_to_containers_of_any_user_and_what_one_
     above = tmp_path / "volumes of the app"
     paths = [str(above / "uploads"), str(above / "it's")]
     command = yaml.safe_load(ebextensions.folders([*paths, paths[0]]))["commands"]["berth_volumes"]["command"]
+    # As Docker made one of them before.
+    (above / "uploads").mkdir(parents=True)
     subprocess.run(["sh", "-c", command], check=True)
     assert [oct(Path(each).stat().st_mode & 0o7777) for each in (str(above), *paths)] == ["0o711", "0o1777", "0o1777"]
     Path(paths[0]).chmod(0o700)

@@ -18,13 +18,13 @@ PATH = ".ebextensions/berth.config"
 def folders(paths: Iterable[str]) -> str:
     """The content of a ``.config`` file that makes the folders of named volumes; an empty string where there are none.
 
-    Docker itself would make them when a container mounts them, as root's, and a container that runs as another user could not write
-    there. One that is there stays as it is: a database has taken its own for itself alone. Nobody but root comes into the folder
-    above them, so that they are open to containers alone.
+    Docker itself makes them when a container mounts them, as root's, and a container that runs as another user cannot write there. One
+    that is there and is no longer as Docker makes it stays as it is: a database has taken its own for itself alone. Nobody but root comes
+    into the folder above them, so that they are open to containers alone.
     """
     wanted = sorted(set(paths))
     if not wanted:
         return ""
     made = [f"install -d -m 0711 {shlex.quote(each)}" for each in sorted({posixpath.dirname(path) for path in wanted})]
-    made += [f"{{ test -d {path} || install -d -m 1777 {path}; }}" for path in map(shlex.quote, wanted)]
-    return f"commands:\n  berth_volumes:\n    command: {json.dumps(' && '.join(made))}\n"
+    made += [f'mkdir -p {path}; if [ "$(stat -c %u:%a {path})" = 0:755 ]; then chmod 1777 {path}; fi' for path in map(shlex.quote, wanted)]
+    return f"commands:\n  berth_volumes:\n    command: {json.dumps('; '.join(['set -e; umask 022', *made]))}\n"
