@@ -85,8 +85,7 @@ def kept(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kep
     assert done.returncode == 0, done.stdout[-4000:]
     found.output, found.url = done.stdout + done.stderr, done.stdout.split("URL: ")[1].split("'")[0].split()[0]
     yield found
-    done = found.run("destroy.yml", "", destroy="kept", destroy_volumes="kept")
-    assert done.returncode == 0, done.stdout[-4000:]
+    found.put_away(*found.told("", app_compose_keep=["store"]))
 
 
 def test_both_droplets_count_in_one_store(kept: Kept):

@@ -9,6 +9,7 @@ import subprocess
 import threading
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,8 +111,8 @@ def apps(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dic
         assert done[name].returncode == 0, done[name].stdout
         app.output = done[name].stdout
     yield found
-    for app in found.values():
-        app.playbook("destroy.yml", "-e", f"destroy={app.name}")
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda app: app.playbook("destroy.yml", "-e", f"destroy={app.name}"), found.values()))
 
 
 def test_a_django_app_keeps_notes_and_its_worker_counts_their_words(apps: dict[str, Example]):
