@@ -18,6 +18,7 @@ pytestmark = pytest.mark.compose
         ("services:\n  a:\n    image: x\n    imgae: y\n", "compose.yaml:4", "unknown key 'imgae'; did you mean 'image'?"),
         ("services:\n  a: {image: x}\nservcies: {}\n", "compose.yaml:3", "did you mean 'services'?"),
         ("servces:\n  a: {image: x}\n", "compose.yaml:1", "did you mean 'services'?"),
+        ("services:\n  a:\n    build: .\n    dockerfile: x\n", "compose.yaml:4", "unknown key 'dockerfile'; it stands below build now"),
         ("web:\n  image: x\n", "compose.yaml:1", "'web' stands at the file's top, as in Compose's first format"),
         ("services:\n  a: {image: x}\n  api:\n    command: go\n", "compose.yaml:3", "neither image: nor build:"),
         ("services:\n  a:\n    image: x\n    env_file: nope.env\n", "compose.yaml:4", "does not exist"),

@@ -29,6 +29,14 @@ mem_reservation mem_swappiness memswap_limit models network_mode networks oom_ki
 post_start pre_stop privileged profiles provider pull_policy read_only restart runtime scale secrets security_opt shm_size
 stdin_open stop_grace_period stop_signal storage_opt sysctls tmpfs tty ulimits use_api_socket user userns_mode uts volumes
 volumes_from working_dir""".split()
+# Keys of a service in Compose's first format: https://docs.docker.com/reference/compose-file/legacy-versions/
+_FIRST_FORMAT = {
+    "dockerfile": "; it stands below build now (build: {context: ., dockerfile: …})",
+    "net": "; it is called network_mode now",
+    "log_driver": "; it is logging now ({driver: …})",
+    "log_opt": "; it is logging now ({options: …})",
+    "volume_driver": "; it stands with a volume below volumes at the file's top now ({driver: …})",
+}
 TOP_KEYS = "configs include models name networks secrets services version volumes".split()
 
 NO_CLIENT = "docker: there is no Docker client with the Compose plugin in the PATH; playbooks/platform.yml installs one"
@@ -272,9 +280,9 @@ def explain(stderr: str, documents: Sequence[Source]) -> str:
         place = _first(documents, lambda source: source.line_of(path))
         meant = suggestion(unknown["key"], known)
         if top and not meant and not any(source.line_of("services") for source in documents):
-            return f"{place}: {unknown['key']!r} stands at the file's top, as in Compose's first format, which it reads no more; put services below services:"
+            return f"{place}: {unknown['key']!r} stands at the file's top, as in Compose's first format, which it reads no more; write services: above them all, and indent what is there"
         inside = "the file" if top else where
-        return f"{place}: {inside} has an unknown key {unknown['key']!r}{meant}"
+        return f"{place}: {inside} has an unknown key {unknown['key']!r}{meant if top else _FIRST_FORMAT.get(unknown['key'], meant)}"
     bare = re.match(r'service "(?P<service>[^"]+)" has neither an image nor a build context', message)
     if bare:
         place = _first(documents, lambda source: source.line_of(f"services.{bare['service']}"))
