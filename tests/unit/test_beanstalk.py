@@ -217,6 +217,12 @@ def test_mistakes_in_version_1(document, words):
     assert any(words in each.message for each in [*found.errors, *found.warnings])
 
 
+def test_credentials_that_name_nothing_have_no_effect():
+    # As templates leave them where images are public: Beanstalk deploys that.
+    found = lint({**V1, "Authentication": {}})
+    assert found.errors == [] and ["has no effect" in each.message for each in found.warnings] == [True]
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_no_value_anywhere_makes_it_stumble(data):

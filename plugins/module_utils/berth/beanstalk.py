@@ -217,6 +217,9 @@ def _credentials(node: Node | None, path: str, report: Report) -> None:
     if node is None or not _expect(node, "object", path, report):
         return
     present = {key.value.lower(): key for key, _value in node.pairs()}
+    if not present:
+        report.warn(node.line, f"{path} is empty, and has no effect")
+        return
     for word in ("bucket", "key"):
         if word not in present:
             report.error(node.line, f"{path} has no {word}: it names the S3 object that holds the registry's credentials")
