@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from berth.edge_files import IMAGE
 from berth.hidden_door import hidden_door
 from berth.label_proxy import told_at_start
@@ -260,3 +261,104 @@ def test_what_routes_do_without_is_told_of():
         "traefik: what the proxy does with slow (ratelimit) is not carried; let the app do it where it is needed"
         in told({"site": site})[2].warnings
     )
+
+
+def caddied(services: dict[str, Any], **more: Any) -> tuple[dict[str, Any], str, Notes]:
+    """The same beside a caddy-docker-proxy."""
+    notes = Notes()
+    proxy = {"image": "lucaslorentz/caddy-docker-proxy:2.9-alpine", "volumes": SOCKET, "labels": {"caddy.email": "me@example.com"}, **more}
+    found = told_at_start({"caddy": proxy, **services}, [], notes)
+    return found, " ".join(str((found["caddy"].get("environment") or {}).get("CADDYFILE", "")).split()), notes
+
+
+def test_a_caddy_that_reads_labels_is_read_too():
+    found, text, notes = caddied(
+        {
+            "web": {"labels": {"caddy": "shop.example.com", "caddy.reverse_proxy": "{{upstreams 3000}}", "caddy.encode": "gzip"}},
+            "api": {
+                "labels": {
+                    "caddy_1": "https://shop.example.com",
+                    "caddy_1.handle_path": "/api/*",
+                    "caddy_1.handle_path.0_reverse_proxy": "{{ upstreams http 8000 }}",
+                    "caddy_1.handle_path.0_reverse_proxy.header_up_1": "X-A b",
+                    "caddy_1.1_reverse_proxy": "/socket* {{upstreams 8001}}",
+                }
+            },
+            "files": {
+                "deploy": {"labels": ["caddy=shop.example.com", "caddy.handle_0=/files/*", "caddy.handle_0.reverse_proxy={{upstreams}}"]}
+            },
+        }
+    )
+    assert found["caddy"]["image"] == IMAGE and "volumes" not in found["caddy"]
+    assert "path /api/* } handle @led2 { uri strip_prefix /api reverse_proxy api:8000" in text
+    assert "path /socket* } handle @led1 { reverse_proxy api:8001" in text
+    assert "path /files/* } handle @led0 { reverse_proxy files:80" in text
+    assert text.index("files:80") < text.index("api:8001") < text.index("api:8000") < text.index("web:3000")
+    assert notes.warnings == [
+        "caddy: Caddy stands in for it, and is told when it starts what the labels say: api, files and web are led to as there"
+    ]
+
+
+def test_what_guards_a_site_of_caddy_s_guards_it_for_all_who_have_it():
+    web = {"labels": {"caddy": "shop.example.com", "caddy.reverse_proxy": "{{upstreams 3000}}"}}
+    admin = {
+        "labels": {
+            "caddy": "shop.example.com",
+            "caddy.handle_path": "/admin/*",
+            "caddy.handle_path.0_basic_auth.me": "$2a$14$x",
+            "caddy.handle_path.1_reverse_proxy": "{{upstreams 9000}}",
+        }
+    }
+    _found, text, notes = caddied({"web": web, "admin": admin})
+    assert "path /admin/* } handle @led0 { respond 403 }" in text and "reverse_proxy web:3000" in text
+    assert "admin: the site shop.example.com is not carried: basic_auth may guard it, and is not carried" in notes.warnings
+    # One container guards the whole site, and so what the other one has there.
+    admin["labels"]["caddy.import"] = "only-us"
+    found, _text, notes = caddied({"web": web, "admin": admin})
+    assert found["caddy"]["image"].startswith("lucaslorentz/")
+    assert any("import may guard it" in each for each in notes.warnings)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("{{upstreams https 8443}}", "which is not carried, upstreams that speak HTTP alone are"),
+        ("localhost:9000", "which is not carried, upstreams that speak HTTP alone are"),
+        ("@ws {{upstreams 3000}}", "@ws is none"),
+    ],
+)
+def test_what_of_caddy_s_is_not_carried_is_said(value: str, words: str):
+    services = {
+        "web": {"labels": {"caddy": "shop.example.com", "caddy.reverse_proxy": "{{upstreams 3000}}"}},
+        "api": {"labels": {"caddy": "api.example.com", "caddy.reverse_proxy": value}},
+    }
+    _found, _text, notes = caddied(services)
+    assert any(each.startswith("api: the site api.example.com is not carried") and words in each for each in notes.warnings), notes.warnings
+
+
+def test_a_caddy_with_its_plugin_built_in_and_one_that_is_told_by_other_labels():
+    services = {
+        "web": {"labels": {"virtual.host": "shop.example.com", "virtual.alias": "www.shop.example.com", "virtual.port": "3000"}},
+        "admin": {"labels": {"virtual.host": "admin.example.com", "virtual.auth.username": "me"}, "expose": ["80"]},
+        "caddy-gen": {"image": "wemakeservices/caddy-gen:latest", "volumes": SOCKET},
+    }
+    notes = Notes()
+    found = told_at_start(services, [], notes)
+    text = " ".join(str(found["caddy-gen"]["environment"]["CADDYFILE"]).split())
+    assert "host shop.example.com www.shop.example.com" in text and "reverse_proxy web:3000" in text and "respond 403" in text
+    built = {
+        "caddy": {"build": {"context": "/x"}, "volumes": SOCKET, "environment": {"CADDY_DOCKER_CADDYFILE_PATH": "/etc/caddy/Caddyfile"}},
+        "web": {"labels": {"caddy": ":80", "caddy.reverse_proxy": "{{upstreams 3000}}"}},
+    }
+    found = told_at_start(built, [], notes)
+    assert found["caddy"]["image"] == IMAGE and "reverse_proxy web:3000" in found["caddy"]["environment"]["CADDYFILE"]
+    assert any(each.startswith("caddy: CADDY_DOCKER_CADDYFILE_PATH is not carried") for each in notes.warnings)
+
+
+def test_behind_a_caddy_outside_the_one_with_a_site_is_the_front_door():
+    services = {
+        "web": {"labels": {"caddy": "shop.example.com", "caddy.reverse_proxy": "{{upstreams 3000}}"}, "image": "a"},
+        "worker": {"image": "b"},
+    }
+    door = hidden_door(services, {})
+    assert door and (door.name, door.port) == ("web", 3000)

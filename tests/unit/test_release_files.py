@@ -673,3 +673,28 @@ def test_on_an_instance_it_is_told_how(tmp_path):
         "app: what its image has in /srv/app and /srv/static is seen by who takes its volumes (volumes_from) where its Dockerfile says VOLUME for it, "
         "and not before" in selection.notes.warnings
     )
+
+
+OUTSIDE = """
+services:
+  web:
+    image: shop/web:1
+    labels: {caddy: shop.example.com, caddy.reverse_proxy: "{{upstreams 3000}}"}
+    networks: [edge]
+  api:
+    image: shop/api:1
+    labels: {caddy: shop.example.com, caddy.handle_path: /api/*, caddy.handle_path.reverse_proxy: "{{upstreams 8000}}"}
+    environment: {DATABASE_URL: "postgres://me:pw@db/app"}
+    networks: [edge, default]
+  db: {image: "postgres:17"}
+networks:
+  edge: {external: true}
+"""
+
+
+def test_beside_a_database_a_proxy_outside_is_stood_in_for_as_well(tmp_path):
+    model, told = rendered(tmp_path, OUTSIDE, connections={"db": STORE})
+    assert told["front_door"] == "proxy"
+    assert "reverse_proxy api:8000" in model["services"]["proxy"]["environment"]["CADDYFILE"]
+    assert model["services"]["api"]["environment"]["DATABASE_URL"].startswith("postgres://app:p%25w@10.1.0.2")
+    assert not (model["networks"]["edge"] or {}).get("external")

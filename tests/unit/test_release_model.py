@@ -41,6 +41,21 @@ def test_nothing_of_a_release_can_be_had_only_once():
     assert any("container_name" in line for line in lost)
 
 
+def test_a_network_of_the_app_s_that_is_called_as_the_edge_s_is_the_release_s_own():
+    given = {
+        "services": {
+            "web": {"image": "a", "networks": {"edge": None}, "ports": [{"target": 80}]},
+            "api": {"image": "b", "networks": {"edge": None}},
+        },
+        "networks": {"edge": {"name": "edge", "external": True}, "edge-2": {}},
+    }
+    model, _lost = release_model.beside("shop", given, "web", trust=[])
+    assert model["services"]["web"]["networks"] == {"edge": None, "edge-3": {"aliases": ["FRONT"]}}
+    # Else names of two releases, and of two apps, would be asked for on one network.
+    assert model["services"]["api"]["networks"] == {"edge": None}
+    assert model["networks"] == {"edge": {}, "edge-2": {}, "edge-3": {"name": "berth-edge", "external": True}}
+
+
 def test_a_front_door_with_https_of_its_own_is_told_who_answers_it():
     given = {"services": {"web": {"image": "a", "ports": [{"target": 80, "published": "80"}, {"target": 443, "published": "443"}]}}}
     _model, lost = release_model.beside("shop", given, "web", trust=[])

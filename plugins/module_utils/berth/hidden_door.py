@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .label_routes import FIRST_PORT, FIRST_ROUTER, PORT, ROUTER, labels_of, read_routes
+from .label_router import labels_of
+from .label_routes import FIRST_PORT, FIRST_ROUTER, PORT, ROUTER, read_routes
 from .release_model import WEB_PORTS
 from .topology import Services, front_door, published
 
@@ -25,14 +26,19 @@ class Door(NamedTuple):
 def hidden_door(services: Services, images: Mapping[str, str]) -> Door | None:
     """Whom a proxy outside would lead visitors to; None where a service publishes a port, or nothing tells.
 
-    Those that a label of Traefik's or ``VIRTUAL_HOST`` gives a host come before those that only ``expose`` a port, and one at which the web
+    Those that a label of Traefik's or Caddy's, or ``VIRTUAL_HOST``, gives a host come before those that only ``expose`` a port, and one at which the web
     is usual, since what is exposed may speak anything. Whom the proxy guards in a way that is not carried is none.
     """
     if any(published(service, loopback=True) for service in services.values()):
         return None
     ruled = {name: rule for name, service in services.items() if (rule := _rule(service))}
-    guarded = read_routes(services, "").guarded
+    routes = read_routes(services, "")
+    guarded = routes.guarded
+    ruled |= {route.service: "" for route in routes.found if route.service not in ruled}
     whole = {name: port for name, rule in ruled.items() if "Path" not in rule and name not in guarded and (port := _port(services[name]))}
+    for route in routes.found:
+        if route.port and not route.match.paths and route.service not in guarded:
+            whole.setdefault(route.service, route.port)
     exposed = {name: port for name, service in services.items() if (port := _port(service)) in WEB_PORTS and port}
     for candidates, why in ((whole, "its labels or variables for a proxy say"), ({} if ruled else exposed, "its expose says")):
         opened = {name: {**service, "ports": [_open(candidates[name])] if name in candidates else []} for name, service in services.items()}

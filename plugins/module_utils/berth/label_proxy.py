@@ -15,12 +15,13 @@ from typing import Any
 
 from . import edge_files
 from .images import basename
+from .label_caddy import sites_of
 from .label_routes import Route, read_routes
 from .notes import Notes
 from .problems import listed
 from .topology import VISITED, published
 
-_TOLD_BY_LABELS = frozenset({"traefik", "nginx-proxy", "nginx-proxy-alpine"})
+_TOLD_BY_LABELS = frozenset({"traefik", "nginx-proxy", "nginx-proxy-alpine", "caddy-docker-proxy", "caddy-gen"})
 # What renews certificates beside nginx-proxy, which is done outside of the containers here.
 _COMPANIONS = re.compile(r"(^|-)(letsencrypt-nginx-proxy-companion|acme-companion|docker-gen)$")
 _SOCKET = re.compile(r"(/var)?/run/docker\.sock")
@@ -38,7 +39,7 @@ def told_at_start(
     Where nothing of it can be carried, it stays as it is, and that is noted; and where it is one to ``keep``. Where nobody publishes a port and
     labels lead to several services, or guard something, the proxy is one outside of the project: one is added, where the project is ``visited``.
     """
-    proxies = [name for name, service in services.items() if _reads_labels(service)]
+    proxies = [name for name, service in services.items() if _reads_labels(name, service, services)]
     outside = not proxies and visited and not any(published(service, loopback=True) for service in services.values())
     if outside:
         proxies = [next(name for name in chain(["proxy"], (f"proxy-{number}" for number in count(2))) if name not in services)]
@@ -58,6 +59,9 @@ def told_at_start(
         notes.lose(*problem)
     if routes.missing:
         notes.advise(f"{proxy}: what the proxy does with {listed(routes.missing)} is not carried; let the app do it where it is needed")
+    own = _own_file(services.get(proxy) or {})
+    if own:
+        notes.lose(proxy, own, "where else the proxy leads stands in a file of its own, which is not read")
     companions = [name for name, service in services.items() if _COMPANIONS.search(basename(str(service.get("image") or "")))]
     for name in companions:
         notes.leave_out(name, "certificates are had outside of the containers")
@@ -124,10 +128,21 @@ def _main_host(routes: list[Route]) -> str | None:
     return min(hosts, key=rank)
 
 
-def _reads_labels(service: Mapping[str, Any]) -> bool:
-    if basename(str(service.get("image") or "")) not in _TOLD_BY_LABELS:
+def _reads_labels(name: str, service: Mapping[str, Any], services: Mapping[str, Mapping[str, Any]]) -> bool:
+    image = basename(str(service.get("image") or ""))
+    # A Caddy has its plugin built in, by whoever wants it there.
+    plugged = "caddy" in f"{name} {image}" and any(sites_of(each) for other, each in services.items() if other != name)
+    if image not in _TOLD_BY_LABELS and not plugged:
         return False
     return any(_SOCKET.fullmatch(str(each.get("source"))) for each in service.get("volumes") or [])
+
+
+def _own_file(service: Mapping[str, Any]) -> str:
+    """What says that a proxy has a file of its own beside what labels tell it."""
+    words = [str(each) for each in service.get("command") or []] + [str(each) for each in service.get("environment") or {}]
+    return next(
+        (each for each in words if re.match(r"--providers\.file|TRAEFIK_PROVIDERS_FILE|CADDY_DOCKER_CADDYFILE_PATH", each, re.I)), ""
+    )
 
 
 def _caddy(service: Mapping[str, Any], text: str) -> dict[str, Any]:

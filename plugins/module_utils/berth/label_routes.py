@@ -1,14 +1,15 @@
 # Copyright: Berth contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Where a proxy leads visitors that is told by the labels or variables of other containers: Traefik, and nginx-proxy. Pure."""
+"""Where a proxy leads visitors that is told by the labels or variables of other containers: Traefik, nginx-proxy, and Caddy. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from .dockerfiles import exposed_port
+from .label_caddy import guards_of, routers_of
+from .label_router import GuardError, Router, labels_of, port_of
 from .label_rules import Match, matched, read_first_rule, read_rule
 from .problems import BerthError, listed
 from .topology import Services
@@ -42,10 +43,6 @@ class Route(NamedTuple):
     weight: int
 
 
-class GuardError(BerthError):
-    """What guards a route, and is not carried."""
-
-
 class Routes(NamedTuple):
     """``problems``: what is led nowhere, a service and what is said of it there, and why. ``guarded``: services of which something is closed, since what
     guards it is not carried. ``missing``: what routes that are led do without, such as ``limit (ratelimit)``.
@@ -57,21 +54,12 @@ class Routes(NamedTuple):
     missing: list[str]
 
 
-def labels_of(service: Mapping[str, Any]) -> dict[str, str]:
-    """The labels that a proxy sees: the container's, and those of a service of Swarm's."""
-    found: dict[str, str] = {}
-    for labels in ((service.get("deploy") or {}).get("labels") or {}, service.get("labels") or {}):
-        pairs = labels.items() if isinstance(labels, Mapping) else (str(each).partition("=")[::2] for each in labels)
-        found |= {str(label): str(text) for label, text in pairs}
-    return found
-
-
 def read_routes(services: Services, proxy: str) -> Routes:
     """Where ``proxy``, one of the services, leads visitors, the heaviest first."""
     found: list[Route] = []
     problems: list[tuple[str, str, str]] = []
     closed: set[str] = set()
-    seen = _Seen(_middlewares(services), _settings(services.get(proxy) or {}), services.get(proxy) or {})
+    seen = _Seen(_middlewares(services), guards_of(services), _settings(services.get(proxy) or {}), services.get(proxy) or {})
     for name, service in services.items():
         for router in _routers(service, seen) if name != proxy else []:
             matches: list[Match] = []
@@ -82,7 +70,7 @@ def read_routes(services: Services, proxy: str) -> Routes:
                 problems.append((name, router.name, str(error)))
                 if isinstance(error, GuardError):
                     found += [Route(match, name, None, (), router.weight) for match in matches]
-                elif not matches and _is_guarded(router):
+                elif not matches and router.is_guarded:
                     # Nobody can tell what of it is guarded.
                     closed.add(name)
                 continue
@@ -103,9 +91,10 @@ def read_routes(services: Services, proxy: str) -> Routes:
 
 
 class _Seen(NamedTuple):
-    """What the proxy knows beside a container's own labels: ``middlewares`` by name, its own ``settings``, and its service."""
+    """What the proxy knows beside a container's own labels: ``middlewares`` by name, ``guards`` by address, its own ``settings``, and its service."""
 
     middlewares: Mapping[str, Mapping[str, str]]
+    guards: Mapping[str, str]
     settings: Mapping[str, str]
     proxy: Mapping[str, Any]
 
@@ -124,25 +113,6 @@ class _Seen(NamedTuple):
         return port not in _WEB and port not in front
 
 
-class _Router(NamedTuple):
-    """``rule`` reads what it matches, and which prefixes that takes off; ``rest`` which others are taken off, and the port."""
-
-    name: str
-    weight: int
-    rule: Callable[[], tuple[list[Match], list[str]]]
-    rest: Callable[[], tuple[list[str], int | None]]
-
-
-def _is_guarded(router: _Router) -> bool:
-    try:
-        router.rest()
-    except GuardError:
-        return True
-    except BerthError:
-        return False
-    return False
-
-
 def _settings(proxy: Mapping[str, Any]) -> dict[str, str]:
     """What a Traefik is told by its command and by variables: its name in lower case, to the text."""
     found = {}
@@ -156,7 +126,7 @@ def _settings(proxy: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def _routers(service: Mapping[str, Any], seen: _Seen) -> Iterator[_Router]:
+def _routers(service: Mapping[str, Any], seen: _Seen) -> Iterator[Router]:
     labels = labels_of(service)
     environment = service.get("environment") or {}
     if labels.get("traefik.enable", str(seen.exposes)).lower() == "true":
@@ -167,9 +137,10 @@ def _routers(service: Mapping[str, Any], seen: _Seen) -> Iterator[_Router]:
                 yield _first(service, labels, label, named[1])
     if environment.get("VIRTUAL_HOST"):
         yield _virtual(service, environment)
+    yield from routers_of(service, seen.guards)
 
 
-def _second(service: Mapping[str, Any], labels: Mapping[str, str], router: str, rule: str, seen: _Seen) -> _Router:
+def _second(service: Mapping[str, Any], labels: Mapping[str, str], router: str, rule: str, seen: _Seen) -> Router:
     """A router of Traefik 2 and 3."""
     begin = f"traefik.http.routers.{router}."
     own = {key.removeprefix(begin).lower(): text for key, text in labels.items() if key.startswith(begin)}
@@ -186,13 +157,13 @@ def _second(service: Mapping[str, Any], labels: Mapping[str, str], router: str, 
         wanted = own.get("service", "")
         if wanted and wanted.partition("@")[0] not in ports and (ports or "@" in wanted):
             raise BerthError(f"it leads to {wanted}, of which its labels say nothing")
-        return strip, _port(service, ports.get(wanted.partition("@")[0]) or next(iter(ports.values()), None))
+        return strip, port_of(service, ports.get(wanted.partition("@")[0]) or next(iter(ports.values()), None))
 
     weight = int(priority) if priority.isdigit() and int(priority) else len(rule)
-    return _Router(f"the router {router}", weight, lambda: (read_rule(rule), []), rest)
+    return Router(f"the router {router}", weight, lambda: (read_rule(rule), []), rest)
 
 
-def _first(service: Mapping[str, Any], labels: Mapping[str, str], label: str, part: str | None) -> _Router:
+def _first(service: Mapping[str, Any], labels: Mapping[str, str], label: str, part: str | None) -> Router:
     """A router of Traefik 1."""
     begin = f"traefik.{part}." if part else "traefik."
 
@@ -200,12 +171,12 @@ def _first(service: Mapping[str, Any], labels: Mapping[str, str], label: str, pa
         for key in labels:
             if key.startswith(f"{begin}frontend.") and re.search(r"\.(auth|whiteList)\b", key):
                 raise GuardError(f"{key} guards it, and is not carried")
-        return [], _port(service, labels.get(f"{begin}port") or labels.get("traefik.port"))
+        return [], port_of(service, labels.get(f"{begin}port") or labels.get("traefik.port"))
 
-    return _Router(label, len(labels[label]), lambda: read_first_rule(labels[label]), rest)
+    return Router(label, len(labels[label]), lambda: read_first_rule(labels[label]), rest)
 
 
-def _virtual(service: Mapping[str, Any], environment: Mapping[str, Any]) -> _Router:
+def _virtual(service: Mapping[str, Any], environment: Mapping[str, Any]) -> Router:
     """What nginx-proxy reads: https://github.com/nginx-proxy/nginx-proxy/tree/main/docs."""
     path = str(environment.get("VIRTUAL_PATH") or "/")
 
@@ -217,17 +188,7 @@ def _virtual(service: Mapping[str, Any], environment: Mapping[str, Any]) -> _Rou
         match = match._replace(paths=matched("PathPrefix", [path]).paths)
         return [match], [path.rstrip("/")] if environment.get("VIRTUAL_DEST") == "/" else []
 
-    return _Router("VIRTUAL_HOST", len(path), rule, lambda: ([], _port(service, environment.get("VIRTUAL_PORT")) or 80))
-
-
-def _port(service: Mapping[str, Any], told: Any) -> int | None:
-    """The port in its container: as it is told, else the lowest that is exposed."""
-    if told:
-        return int(told) if str(told).isdigit() else None
-    exposed = [str(each).removesuffix("/tcp") for each in service.get("expose") or []]
-    exposed += [str(each["target"]) for each in service.get("ports") or []]
-    numbers = sorted(int(each) for each in exposed if each.isdigit())
-    return numbers[0] if numbers else exposed_port(service.get("build") or {})
+    return Router("VIRTUAL_HOST", len(path), rule, lambda: ([], port_of(service, environment.get("VIRTUAL_PORT")) or 80))
 
 
 def _middlewares(services: Services) -> dict[str, dict[str, str]]:

@@ -14,6 +14,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
+from itertools import chain, count
 from typing import Any
 
 from .problems import BerthError
@@ -80,6 +81,8 @@ def beside(
     """
     result: dict[str, Any] = json.loads(json.dumps(model))
     lost: list[str] = []
+    # The app may have a network of that name, of which each release has its own.
+    edge = next(each for each in chain(["edge"], (f"edge-{number}" for number in count(2))) if each not in (result.get("networks") or {}))
     for name, service in result["services"].items():
         for port in service.pop("ports", None) or []:
             if name != door or int(port["target"]) != door_port(model["services"][name]):
@@ -114,7 +117,7 @@ def beside(
         if not str(service.get("network_mode") or "").startswith(("none", "service:", "container:")):
             _add_hosts(service, {**dict.fromkeys(on_machine, _MACHINE), **_addresses(hosts or {}, on_machine)})
         if name == door and not service.get("network_mode"):
-            service["networks"]["edge"] = {"aliases": ["FRONT"]}
+            service["networks"][edge] = {"aliases": ["FRONT"]}
     for name, volume in (result.get("volumes") or {}).items():
         if (volume or {}).get("external"):
             # The machine may have it already, with data in it, under this very name.
@@ -127,7 +130,7 @@ def beside(
         result["networks"][name], told = _network(name, network or {}, outward=name in outward)
         lost += told
     if door:
-        result.setdefault("networks", {})["edge"] = {"name": EDGE_NETWORK, "external": True}
+        result.setdefault("networks", {})[edge] = {"name": EDGE_NETWORK, "external": True}
     return result, lost
 
 

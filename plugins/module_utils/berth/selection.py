@@ -103,7 +103,7 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
                 f"services.{name}: ECS takes letters, digits, hyphens and underscores in a container's name; rename the service"
             )
     backing = backing_of(services, engines)
-    for store, asked in beside(services, stays, backing).items():
+    for store, asked in beside({**services, **stays}, stays, backing).items():
         if store in connections:
             unkept = tuple(sorted(set(asked) - set(connections[store].databases)))
             connections[store] = connections[store]._replace(unkept=unkept)
