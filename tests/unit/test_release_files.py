@@ -698,3 +698,47 @@ def test_beside_a_database_a_proxy_outside_is_stood_in_for_as_well(tmp_path):
     assert "reverse_proxy api:8000" in model["services"]["proxy"]["environment"]["CADDYFILE"]
     assert model["services"]["api"]["environment"]["DATABASE_URL"].startswith("postgres://app:p%25w@10.1.0.2")
     assert not (model["networks"]["edge"] or {}).get("external")
+
+
+LINKED = """
+services:
+  web:
+    image: shop/web:1
+    ports: ["80:3000"]
+    links: [api, "db:postgres", cache]
+    external_links: [another_redis]
+    environment: {PGHOST: postgres, PGUSER: app, PGPASSWORD: secret, PGDATABASE: app}
+    deploy: {resources: {limits: {memory: 128m}}}
+  api: {image: shop/api:1, volumes_from: [db], network_mode: "service:cache"}
+  db: {image: "postgres:17"}
+  cache: {image: "redis:8"}
+"""
+
+
+def accepted(folder: Path, model: dict[str, Any]) -> tuple[int, str]:
+    """What Compose says of a release's model."""
+    named = release_model.named(model, "shop", "r1-0c1d2e3f")
+    path = folder / "release.json"
+    path.write_text(json.dumps({key: value for key, value in named.items() if not key.startswith("x-")}))
+    done = subprocess.run(["docker", "compose", "--file", str(path), "config", "--quiet"], capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr
+
+
+def test_a_release_names_no_container_that_is_not_in_it_and_has_one_limit_of_each_kind(tmp_path):
+    model, told = rendered(tmp_path, LINKED, connections={"db": STORE, "cache": CACHE})
+    assert accepted(tmp_path, model) == (0, "")
+    web, api = model["services"]["web"], model["services"]["api"]
+    assert web["links"] == ["api"] and web["environment"]["PGHOST"] == "10.1.0.2"
+    assert {"db:10.1.0.2", "postgres:10.1.0.2", "cache:10.1.0.3"} <= set(web["extra_hosts"])
+    assert web["deploy"]["resources"]["limits"] == {"memory": "134217728", "pids": 4096} and "pids_limit" not in web
+    assert "network_mode" not in api
+    for each in ("web: external_links another_redis", "api: volumes_from db", "api: network_mode service:cache"):
+        assert f"{each} is not carried: that container is not among these" in told["warnings"]
+
+
+def test_what_is_rendered_of_all_that_compose_knows_is_accepted_by_it(tmp_path):
+    text = (Path(__file__).parent / "projects/everything/compose.yaml").read_text()
+    for name in ("nginx.conf", "settings.ini"):
+        put(tmp_path, name)
+    model, _told = rendered(tmp_path, text, front_door=None)
+    assert accepted(tmp_path, model) == (0, "")

@@ -51,6 +51,7 @@ def production(project: Project, selection: Selection, *, delivered: bool = Fals
         if volumes:
             result["volumes"] = volumes
             used |= {volume["source"] for volume in volumes if volume["type"] == "volume" and volume.get("source")}
+        _among(name, result, selection)
         depends = {other: how for other, how in (service.get("depends_on") or {}).items() if other in selection.services}
         result.pop("depends_on", None)
         if depends:
@@ -80,6 +81,27 @@ def production(project: Project, selection: Selection, *, delivered: bool = Fals
             if paths and not delivered:
                 notes.advise(f"{kind}: read from {listed(paths)}, beside the file; deliver what is there with it")
     return document
+
+
+def _among(name: str, service: dict[str, Any], selection: Selection) -> None:
+    """Let a service name none that is not here: Compose would refuse the whole file for it."""
+    # What was linked to is found by its names, where it is now.
+    links = [each for each in service.pop("links", []) if str(each).split(":")[0] in selection.services]
+    if links:
+        service["links"] = links
+    volumes = service.pop("volumes_from", [])
+    for each in volumes:
+        if str(each).split(":")[0] not in selection.services:
+            selection.notes.lose(name, f"volumes_from {each}", "that container is not among these")
+    kept = [each for each in volumes if str(each).split(":")[0] in selection.services]
+    if kept:
+        service["volumes_from"] = kept
+    for key in ("network_mode", "pid", "ipc"):
+        kind, _colon, other = str(service.get(key) or "").partition(":")
+        if kind in ("service", "container") and (kind == "container" or other not in selection.services):
+            selection.notes.lose(name, f"{key} {service.pop(key)}", "that container is not among these")
+    for each in service.pop("external_links", []):
+        selection.notes.lose(name, f"external_links {each}", "that container is not among these")
 
 
 def _of_project(project: Project, declared: dict[str, Any]) -> dict[str, Any]:

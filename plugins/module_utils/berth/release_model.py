@@ -179,7 +179,10 @@ def _trust(service: dict[str, Any]) -> None:
 def _bound(service: dict[str, Any]) -> None:
     """What a service that does not say otherwise may not: gain privileges, and start processes without end."""
     limits = ((service.get("deploy") or {}).get("resources") or {}).get("limits") or {}
-    if "pids" not in limits:
+    if limits:
+        # Compose refuses one limit there and another one here.
+        limits.setdefault("pids", service.pop("pids_limit", _PROCESSES))
+    else:
         service.setdefault("pids_limit", _PROCESSES)
     given = [str(each) for each in service.get("security_opt") or []]
     if not any("no-new-privileges" in each for each in given):

@@ -98,7 +98,7 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
         files = ", ".join(project.files)
         raise BerthError(f"{files}: no container is left to render: {'; '.join(notes.warnings) or 'all services are backing or excluded'}")
     for name in stays:
-        if not NAME.fullmatch(name):
+        if not literal and not NAME.fullmatch(name):
             raise BerthError(
                 f"services.{name}: ECS takes letters, digits, hyphens and underscores in a container's name; rename the service"
             )

@@ -80,7 +80,12 @@ def names_of(name: str, service: Mapping[str, Any]) -> list[str]:
 def backing_of(services: Services, engines: Mapping[str, str]) -> Backing:
     """The backing services by all their names, but for those that a service which stays has too. ``engines``: service to engine."""
     others = frozenset(alias for name in services if name not in engines for alias in names_of(name, services[name]))
-    return Backing(engines, {alias: name for name in engines for alias in names_of(name, services[name]) if alias not in others}, others)
+    names = {alias: name for name in engines for alias in names_of(name, services[name])}
+    for service in services.values():
+        for target, _colon, alias in (str(each).partition(":") for each in service.get("links") or []):
+            if alias and target in engines:
+                names.setdefault(alias, target)
+    return Backing(engines, {alias: name for alias, name in names.items() if alias not in others}, others)
 
 
 def neighbours(services: Services, names: Iterable[str]) -> set[str]:
