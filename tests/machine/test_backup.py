@@ -400,8 +400,8 @@ def test_a_machine_that_is_lost_with_its_volume_is_told_of_and_brought_back(data
     writer.start()
     # Some of them are archived, and some are not.
     eventually(lambda: len(writer.acknowledged) > 10, 60)
-    since = database.ask("select clock_timestamp()")
-    eventually(lambda: database.ask(f"select last_archived_time > '{since}' from pg_stat_archiver") == "t", 60)
+    since = database.ask("select extract(epoch from clock_timestamp())")
+    eventually(lambda: database.ask(f"select extract(epoch from last_archived_time) > {since} from pg_stat_archiver") == "t", 60)
     before = len(writer.acknowledged)
     eventually(lambda: len(writer.acknowledged) > before + 2, 60)
     droplet = database.droplet("db-1")
