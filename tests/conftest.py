@@ -70,7 +70,9 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 # The files that take longest come first, so that no worker is left alone with one of them at the end; and those that run the app on many
 # machines not at the same time.
-_LONGEST = "aws_home backup digitalocean_home migrate_around molecule killed many_apps production rehearsed_aws".split()
+_LONGEST = (
+    "aws_home backup digitalocean_home migrate_around molecule accessories killed https many_apps clients production rehearsed_aws".split()
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
