@@ -104,6 +104,10 @@ options:
       - Memory limit, in MiB, of services that name neither a limit nor a reservation. ECS asks for one, and takes 6 MiB or more.
     type: int
     default: 128
+  default_reservation:
+    description:
+      - Memory, in MiB, that is reserved for such services instead, which may then take what the instance has, as in Compose.
+    type: int
   execution_role_arn:
     description:
       - ARN of the role with which ECS reads secrets. Needed where O(connections) hold references.
@@ -166,6 +170,12 @@ options:
   front_door:
     description: The service that visitors are led to, where several publish ports and none of them is clearly it.
     type: str
+  delivered:
+    description:
+      - Whether whoever asks packs what RV(bundled) says, and RV(extension), so that nobody has to be told of it.
+      - With O(format=2) only.
+    type: bool
+    default: false
   strict:
     description:
       - Whether it is an error, rather than a warning, when something of the Compose file cannot be carried or bound.
@@ -437,6 +447,7 @@ def main() -> None:
             "keep": {"type": "list", "elements": "str", "default": []},
             "exclude": {"type": "list", "elements": "str", "default": []},
             "default_memory": {"type": "int", "default": 128},
+            "default_reservation": {"type": "int"},
             "execution_role_arn": {"type": "str"},
             "authentication": {
                 "type": "dict",
@@ -451,6 +462,7 @@ def main() -> None:
                 "type": "dict",
                 "options": {"group": {"type": "str", "required": True}, "region": {"type": "str", "required": True}},
             },
+            "delivered": {"type": "bool", "default": False},
             "strict": {"type": "bool", "default": False},
         },
         add_file_common_args=True,
@@ -464,8 +476,9 @@ def main() -> None:
     module.no_log_values.update(passwords)
     warnings: list[str] = []
     try:
-        if params["default_memory"] < 6:
-            raise BerthError(f"default_memory: {params['default_memory']} MiB is below the 6 MiB that ECS takes")
+        for name in ("default_memory", "default_reservation"):
+            if params[name] is not None and params[name] < 6:
+                raise BerthError(f"{name}: {params[name]} MiB is below the 6 MiB that ECS takes")
         project = compose.project_of(module)
         project = project._replace(repository=repository_of(project.directory, module.run_command))
         options = Options(
@@ -474,6 +487,7 @@ def main() -> None:
             keep=tuple(params["keep"]),
             exclude=tuple(params["exclude"]),
             default_memory=params["default_memory"],
+            default_reservation=params["default_reservation"],
             execution_role_arn=params["execution_role_arn"],
             authentication=params["authentication"],
             repository_credentials=params["repository_credentials"],
@@ -481,6 +495,7 @@ def main() -> None:
             front_door=params["front_door"],
             environment=params["environment"],
             awslogs=params["awslogs"],
+            delivered=params["delivered"],
         )
         if params["awslogs"] is not None and params["format"] != "2":
             raise BerthError("awslogs: with format 2 only; in the others the Compose file's own logging counts")

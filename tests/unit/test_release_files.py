@@ -377,6 +377,17 @@ def test_a_compose_file_further_down_may_mount_what_lies_beside_its_folder(tmp_p
     assert any("../uploads can be written to" in each for each in told["warnings"])
 
 
+def test_who_packs_what_is_mounted_is_not_told_to(tmp_path):
+    put(tmp_path, "nginx.conf")
+    write(tmp_path, WEB.format("./nginx.conf:/etc/nginx/nginx.conf:ro"))
+    found = project(tmp_path)
+    for delivered in (False, True):
+        selection = select(found, Options())
+        dockerrun.version_2(found, selection, Options(delivered=delivered))
+        assert any("pack it" in each for each in selection.notes.warnings) is not delivered
+        assert selection.notes.bundled == ["nginx.conf"]
+
+
 def test_so_it_may_in_a_source_bundle(tmp_path):
     put(tmp_path, "deploy/nginx.conf", "server {}")
     put(tmp_path, "docker/.keep", "")

@@ -175,6 +175,13 @@ def test_a_limit_in_bytes_that_can_only_mean_mebibytes_is_taken_so_and_said(tmp_
     assert "write 128m" in selection.notes.uncarried[0]
 
 
+def test_memory_may_be_reserved_where_none_is_named(tmp_path):
+    write(tmp_path, "services:\n  a: {image: 'x/a:1'}\n  b: {image: 'x/b:1', mem_limit: 64m}\n")
+    document, selection = version_2(tmp_path, default_reservation=256)
+    assert [(each.get("memory"), each.get("memoryReservation")) for each in document["containerDefinitions"]] == [(None, 256), (64, None)]
+    assert any("256 MiB are reserved for each, and it may take what the instance has" in each for each in selection.notes.warnings)
+
+
 def test_version_1_holds_one_container():
     read, selection, options = selected("django", exclude=("celery",), connections={"db": POSTGRES, "redis": REDIS})
     document = dockerrun.version_1(read, selection, options)

@@ -48,7 +48,7 @@ _SAME = {
 _LINUX = frozenset({"init", "cap_add", "cap_drop", "mem_swappiness", "sysctls", "stop_grace_period"})
 
 
-def settings(name: str, service: Mapping[str, Any], default_memory: int, notes: Notes) -> Definition:
+def settings(name: str, service: Mapping[str, Any], default_memory: Mapping[str, int], notes: Notes) -> Definition:
     """Everything of a definition that depends on the service alone: all but image, links, environment and mounts.
 
     Raises :class:`BerthError` for a value that ECS refuses. What ECS has no word for is noted as lost.
@@ -91,8 +91,8 @@ def _size(name: str, setting: str, value: Any, notes: Notes) -> int:
     return mebibytes(value)
 
 
-def memory(name: str, service: Mapping[str, Any], default: int, notes: Notes) -> Definition:
-    """``memory`` and ``memoryReservation`` in MiB; ``default`` as a limit where the service names neither."""
+def memory(name: str, service: Mapping[str, Any], default: Mapping[str, int], notes: Notes) -> Definition:
+    """``memory`` and ``memoryReservation`` in MiB; ``default``, one of them, where the service names neither."""
     resources = (service.get("deploy") or {}).get("resources") or {}
     limit = service.get("mem_limit") or (resources.get("limits") or {}).get("memory")
     reservation = service.get("mem_reservation") or (resources.get("reservations") or {}).get("memory")
@@ -102,7 +102,7 @@ def memory(name: str, service: Mapping[str, Any], default: int, notes: Notes) ->
     if reservation and in_bytes(reservation) > 0:
         result["memoryReservation"] = _size(name, "memory reservation", reservation, notes)
     if not result:
-        result["memory"] = default
+        result.update(default)
         notes.defaulted.append(name)
     for key, value in result.items():
         if value < LEAST_MEMORY:

@@ -42,7 +42,8 @@ def version_2(project: Project, selection: Selection, options: Options) -> dict[
     Raises :class:`BerthError` for what ECS refuses: a link cycle, a value out of its limits.
     """
     notes, services = selection.notes, selection.services
-    mounts = Mounts(project, notes)
+    default = {"memoryReservation": options.default_reservation} if options.default_reservation else {"memory": options.default_memory}
+    mounts = Mounts(project, notes, delivered=options.delivered)
     wanted = topology.edges(services, selection.front_door, project.directory)
     links, remarks = topology.links(services, wanted)
     for remark in remarks:
@@ -53,7 +54,7 @@ def version_2(project: Project, selection: Selection, options: Options) -> dict[
     definitions = []
     for name, service in services.items():
         definition: dict[str, Any] = {"name": name, "image": selection.images[name], "essential": name not in one_shot}
-        definition.update(containers.settings(name, service, options.default_memory, notes))
+        definition.update(containers.settings(name, service, default, notes))
         if links.get(name):
             definition["links"] = links[name]
         _environment(definition, selection, name)
@@ -79,7 +80,12 @@ def version_2(project: Project, selection: Selection, options: Options) -> dict[
     if mounts.volumes:
         document["volumes"] = [mounts.volumes[name] for name in sorted(mounts.volumes)]
     document["containerDefinitions"] = definitions
-    if notes.defaulted:
+    if notes.defaulted and options.default_reservation:
+        notes.advise(
+            f"no memory limit is named for {listed(notes.defaulted)}: {options.default_reservation} MiB are reserved for each, and it may take what "
+            "the instance has; name one (mem_limit), so that none takes all of it"
+        )
+    elif notes.defaulted:
         notes.advise(
             f"no memory limit is named for {listed(notes.defaulted)}, and ECS asks for one: {options.default_memory} MiB given each (default_memory)"
         )

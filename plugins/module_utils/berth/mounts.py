@@ -42,9 +42,13 @@ VOLUMES = "/var/lib/berth/volumes"
 
 
 class Mounts:
-    """Collects the volumes of a document while its services' mount points are made."""
+    """Collects the volumes of a document while its services' mount points are made.
 
-    def __init__(self, project: Project, notes: Notes) -> None:
+    ``delivered``: whoever asks packs what is mounted from the source bundle; else the notes say what that is.
+    """
+
+    def __init__(self, project: Project, notes: Notes, *, delivered: bool = False) -> None:
+        self.delivered = delivered
         self.directory = project.directory
         self.declared = project.model.get("volumes") or {}
         self.repository = project.repository
@@ -146,7 +150,8 @@ class Mounts:
         self.notes.bundled.append(relative)
         place = placed(relative)
         shown = "." if relative == "." else f"./{relative}" if place == relative else f"{relative}, as ./{place},"
-        self.notes.advise(f"{name}: {shown} is mounted from the source bundle; pack it beside the Dockerrun.aws.json")
+        if not self.delivered:
+            self.notes.advise(f"{name}: {shown} is mounted from the source bundle; pack it beside the Dockerrun.aws.json")
         return self._declare("bundle" if relative == "." else f"bundle-{place}", os.path.normpath(f"{BUNDLE}/{place}"))
 
     def _named(self, name: str, source: str, setting: str) -> str | None:

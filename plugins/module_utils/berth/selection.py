@@ -35,6 +35,7 @@ class Options(NamedTuple):
     keep: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     default_memory: int = 128
+    default_reservation: int | None = None
     execution_role_arn: str | None = None
     authentication: Mapping[str, str] | None = None
     repository_credentials: str | None = None
@@ -42,6 +43,7 @@ class Options(NamedTuple):
     front_door: str | None = None
     environment: Mapping[str, Any] = {}
     awslogs: Mapping[str, str] | None = None
+    delivered: bool = False
 
 
 class Selection(NamedTuple):
