@@ -316,7 +316,7 @@ def test_an_object_store_that_is_full_or_gone_is_said_and_the_database_goes_on(d
     [
         "take",
         "backup",
-        "restore latest",
+        pytest.param("restore latest", marks=at_length("half a minute")),
         pytest.param("drill", marks=at_length("minutes")),
     ],
 )
@@ -341,7 +341,8 @@ def test_a_command_that_is_killed_leaves_the_data_whole_and_can_be_run_again(dat
     assert database.on("db-1", "ls /mnt/data").split() == ["postgres", "redis"]
 
 
-@pytest.mark.parametrize("command", ["backup --full", pytest.param("restore latest", marks=at_length("a minute"))])
+@at_length("two minutes")
+@pytest.mark.parametrize("command", ["backup --full", "restore latest"])
 def test_a_network_that_is_cut_leaves_the_database_serving_and_the_repository_sound(database: Database, command: str):
     before = database.written()
     machine, store = machines.name_of(database.droplet("db-1")["id"]), containers.gateway()
