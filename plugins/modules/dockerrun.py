@@ -172,7 +172,7 @@ options:
     type: str
   delivered:
     description:
-      - Whether whoever asks packs what RV(bundled) says, and RV(extension), so that nobody has to be told of it.
+      - Whether whoever asks packs what RV(bundled) and RV(files) say, so that nobody has to be told of it.
       - With O(format=2) only.
     type: bool
     default: false
@@ -204,7 +204,7 @@ notes:
   - The service that publishes the only port, or the proxy among several that do, is the front door. It is linked to what its
     configuration routes to, or to every other container where no configuration can be read.
   - Bind mounts of source code are left out, since the image holds it. Other paths of the project are mounted from the source bundle,
-    C(/var/app/current). Named volumes are kept in C(/var/lib/berth/volumes) on the instance, and end with it; RV(extension) opens them to
+    C(/var/app/current). Named volumes are kept in C(/var/lib/berth/volumes) on the instance, and end with it; RV(files) has what opens them to
     containers that do not run as root.
   - A volume called C(awseb-logs-<service>) makes Beanstalk collect and rotate what a container logs into it.
 seealso:
@@ -355,12 +355,13 @@ bundled:
   elements: str
   returned: success
   sample: [web/conf.d]
-extension:
+files:
   description:
-    - Content of a file C(.ebextensions/berth.config) of the source bundle, which makes the folders of named volumes on an instance such that
-      containers of any user may write there. Without it they are root's. An empty string where there are none.
-  type: str
+    - Further files of the source bundle, name to content - configs that the Compose file holds itself, and C(.ebextensions/berth.config), which makes
+      the folders of named volumes on an instance such that containers of any user may write there. Without it they are root's.
+  type: dict
   returned: success
+  sample: {".berth/configs/site": "server { listen 80; }"}
 health_path:
   description: The path that the front door's own health check asks for, or an empty string where it has none that asks over HTTP.
   type: str
@@ -529,7 +530,7 @@ def main() -> None:
         secrets=apart[1],
         bound_summary=summary(selection.bound),
         bundled=sorted(set(selection.notes.bundled)),
-        extension=ebextensions.folders(selection.notes.kept),
+        files=selection.notes.texts | ebextensions.folders(selection.notes.kept),
         front_door=selection.front_door,
         health_path=topology.health_path(project.services.get(selection.front_door or "", {})),
         **where,

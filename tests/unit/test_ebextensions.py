@@ -13,7 +13,7 @@ from berth import ebextensions
 def test_the_folders_of_volumes_are_open_to_containers_of_any_user_and_what_one_has_taken_for_itself_stays_so(tmp_path: Path):
     above = tmp_path / "volumes of the app"
     paths = [str(above / "uploads"), str(above / "it's")]
-    command = yaml.safe_load(ebextensions.folders([*paths, paths[0]]))["commands"]["berth_volumes"]["command"]
+    command = yaml.safe_load(ebextensions.folders([*paths, paths[0]])[ebextensions.PATH])["commands"]["berth_volumes"]["command"]
     command = command.replace("= 0:755", f"= {os.getuid()}:755")
     # As Docker made one of them before.
     (above / "uploads").mkdir(parents=True)
@@ -25,4 +25,4 @@ def test_the_folders_of_volumes_are_open_to_containers_of_any_user_and_what_one_
 
 
 def test_where_nothing_is_kept_nothing_is_done():
-    assert ebextensions.folders([]) == ""
+    assert ebextensions.folders([]) == {}

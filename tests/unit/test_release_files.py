@@ -346,9 +346,12 @@ secrets: {key: {file: key}}
     read = project(tmp_path)
     selection = select(read, Options())
     definition = dockerrun.version_2(read, selection, Options())["containerDefinitions"][0]
-    assert definition["mountPoints"] == [{"sourceVolume": "bundle-settings-ini", "containerPath": "/etc/app.ini", "readOnly": True}]
-    assert selection.notes.bundled == ["settings.ini"]
-    assert [each["setting"] for each in selection.notes.dropped] == ["config more", "secret key"]
+    assert definition["mountPoints"] == [
+        {"sourceVolume": "bundle-settings-ini", "containerPath": "/etc/app.ini", "readOnly": True},
+        {"sourceVolume": "config-more", "containerPath": "/more", "readOnly": True},
+    ]
+    assert selection.notes.bundled == ["settings.ini"] and selection.notes.texts == {".berth/configs/more": "x"}
+    assert [each["setting"] for each in selection.notes.dropped] == ["secret key"]
 
 
 def test_the_compose_format_names_secrets_beside_the_file(tmp_path):

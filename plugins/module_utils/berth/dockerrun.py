@@ -106,12 +106,18 @@ def _files(name: str, service: Mapping[str, Any], project: Project, mounts: Moun
     """The mount points of a service's configs; what of them, and of its secrets, cannot be carried is noted."""
     points = []
     for entry in service.get("configs") or []:
-        path = str(((project.model.get("configs") or {}).get(entry["source"]) or {}).get("file") or "")
-        volume = mounts.bundled(name, path) if path.startswith(project.directory + "/") else None
+        declared = (project.model.get("configs") or {}).get(entry["source"]) or {}
+        path = str(declared.get("file") or "")
+        if declared.get("content") is not None:
+            volume: str | None = mounts.text(name, entry["source"], str(declared["content"]))
+        else:
+            volume = mounts.bundled(name, path) if path.startswith(project.directory + "/") else None
         if volume:
             points.append({"sourceVolume": volume, "containerPath": target_of("configs", entry), "readOnly": True})
         else:
-            mounts.notes.lose(name, f"config {entry['source']}", "it is no file of the project; give it one (file:)")
+            mounts.notes.lose(
+                name, f"config {entry['source']}", "it is no file of the project; give it one (file:), or its content (content:)"
+            )
     for entry in service.get("secrets") or []:
         mounts.notes.lose(
             name,

@@ -15,8 +15,8 @@ from collections.abc import Iterable
 PATH = ".ebextensions/berth.config"
 
 
-def folders(paths: Iterable[str]) -> str:
-    """The content of a ``.config`` file that makes the folders of named volumes; an empty string where there are none.
+def folders(paths: Iterable[str]) -> dict[str, str]:
+    """The ``.config`` file that makes the folders of named volumes, its name to its content; nothing where there are none.
 
     Docker itself makes them when a container mounts them, as root's, and a container that runs as another user cannot write there. One
     that is there and is no longer as Docker makes it stays as it is: a database has taken its own for itself alone. Nobody but root comes
@@ -24,7 +24,7 @@ def folders(paths: Iterable[str]) -> str:
     """
     wanted = sorted(set(paths))
     if not wanted:
-        return ""
+        return {}
     made = [f"install -d -m 0711 {shlex.quote(each)}" for each in sorted({posixpath.dirname(path) for path in wanted})]
     made += [f'mkdir -p {path}; if [ "$(stat -c %u:%a {path})" = 0:755 ]; then chmod 1777 {path}; fi' for path in map(shlex.quote, wanted)]
-    return f"commands:\n  berth_volumes:\n    command: {json.dumps('; '.join(['set -e; umask 022', *made]))}\n"
+    return {PATH: f"commands:\n  berth_volumes:\n    command: {json.dumps('; '.join(['set -e; umask 022', *made]))}\n"}

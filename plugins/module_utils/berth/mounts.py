@@ -37,6 +37,8 @@ from .units import mebibytes
 # Where Beanstalk unpacks the source bundle on the instance:
 # https://docs.aws.amazon.com/elasticbeanstalk/latest/dg/create_deploy_docker_v2config.html
 BUNDLE = "/var/app/current"
+# Where configs lie in it that are no files of the project.
+_CONFIGS = ".berth/configs"
 # Where a named volume of Compose lives on the instance.
 VOLUMES = "/var/lib/berth/volumes"
 
@@ -153,6 +155,16 @@ class Mounts:
         if not self.delivered:
             self.notes.advise(f"{name}: {shown} is mounted from the source bundle; pack it beside the Dockerrun.aws.json")
         return self._declare("bundle" if relative == "." else f"bundle-{place}", os.path.normpath(f"{BUNDLE}/{place}"))
+
+    def text(self, name: str, config: str, content: str) -> str:
+        """The name of the volume that leads to what a config holds, which is a file of the source bundle alone."""
+        place = f"{_CONFIGS}/{config}"
+        self.notes.texts[place] = content
+        if not self.delivered:
+            self.notes.advise(
+                f"{name}: config {config} is mounted from the source bundle; pack it as ./{place} beside the Dockerrun.aws.json"
+            )
+        return self._declare(f"config-{config}", f"{BUNDLE}/{place}")
 
     def _named(self, name: str, source: str, setting: str) -> str | None:
         if source.startswith(LOGS):

@@ -11,7 +11,7 @@ class Notes:
     ``dropped``: {service, setting, reason} each, ``setting`` None where the whole service is left out; ``uncarried``: the messages
     of those that are a loss (an error under ``strict``); ``advice``: messages of the rest; ``defaulted``: services that were given
     the default memory; ``bundled``: paths of the project that are mounted from the source bundle; ``kept``: folders of an
-    instance that named volumes are kept in.
+    instance that named volumes are kept in; ``texts``: files of the source bundle that are none of the project, name to content.
     """
 
     def __init__(self) -> None:
@@ -21,6 +21,7 @@ class Notes:
         self.defaulted: list[str] = []
         self.bundled: list[str] = []
         self.kept: list[str] = []
+        self.texts: dict[str, str] = {}
 
     def leave_out(self, service: str, reason: str) -> None:
         """A whole service is left out, as asked or as intended."""
