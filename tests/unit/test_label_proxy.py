@@ -313,7 +313,7 @@ def test_what_guards_a_site_of_caddy_s_guards_it_for_all_who_have_it():
     assert "path /admin/* } handle @led0 { respond 403 }" in text and "reverse_proxy web:3000" in text
     assert "admin: the site shop.example.com is not carried: basic_auth may guard it, and is not carried" in notes.warnings
     # One container guards the whole site, and so what the other one has there.
-    admin["labels"]["caddy.import"] = "only-us"
+    admin["labels"] |= {"caddy": "https://Shop.example.com", "caddy.import": "only-us"}
     found, _text, notes = caddied({"web": web, "admin": admin})
     assert found["caddy"]["image"].startswith("lucaslorentz/")
     assert any("import may guard it" in each for each in notes.warnings)

@@ -57,9 +57,9 @@ def sites_of(service: Mapping[str, Any]) -> list[Site]:
 
 
 def guards_of(services: Services) -> dict[str, str]:
-    """Address of a site to the directive that guards it, or may, whomever it leads to: sites of one address are one."""
+    """Host of a site to the directive that guards it, or may, whomever it leads to: sites of one address are one."""
     return {
-        address: guard
+        _bare(address): guard
         for service in services.values()
         for site in sites_of(service)
         for guard in _guards(site.within(()))
@@ -70,7 +70,7 @@ def guards_of(services: Services) -> dict[str, str]:
 def routers_of(service: Mapping[str, Any], guards: Mapping[str, str]) -> Iterator[Router]:
     """What the container asks for. ``guards``: those of all containers."""
     for site in sites_of(service):
-        guard = next((guards[each] for each in site.addresses if each in guards), "")
+        guard = next((guards[each] for each in map(_bare, site.addresses) if each in guards), "")
         for place in site.directives:
             if _name(place[-1]) == "reverse_proxy" and len(place) < 3 and all(_name(each) in _BLOCKS for each in place[:-1]):
                 yield _router(site, place, guard)
@@ -116,6 +116,10 @@ def _router(site: Site, place: Path, guard: str) -> Router:
         return [], int(leads[3] or 80)
 
     return Router(f"the site {' '.join(site.addresses)}", len(where or own), rule, rest)
+
+
+def _bare(address: str) -> str:
+    return re.sub(r"^https?://", "", address).partition(":")[0].lower()
 
 
 def _host(address: str) -> str:
