@@ -750,6 +750,13 @@ def test_a_release_names_no_container_that_is_not_in_it_and_has_one_limit_of_eac
         assert f"{each} is not carried: that container is not among these" in told["warnings"]
 
 
+def test_a_service_whose_name_has_a_dot_is_refused_where_ecs_runs_it_alone(tmp_path):
+    model, _told = rendered(tmp_path, "services:\n  app.v1: {image: 'shop/web:1', ports: ['80:3000']}\n")
+    assert accepted(tmp_path, model) == (0, "")
+    with pytest.raises(BerthError, match="ECS takes letters"):
+        select(project(tmp_path), Options())
+
+
 def test_what_is_rendered_of_all_that_compose_knows_is_accepted_by_it(tmp_path):
     text = (Path(__file__).parent / "projects/everything/compose.yaml").read_text()
     for name in ("nginx.conf", "settings.ini"):

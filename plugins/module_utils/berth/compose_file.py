@@ -14,7 +14,20 @@ from . import accessories
 from .bound_files import KINDS
 from .compose import Project
 from .dockerrun import canonical
-from .mount_kinds import FOREIGN, INSTALLED, LOGS, as_folder, below, covers, is_anonymous, is_foreign, is_installed, machine_volume
+from .mount_kinds import (
+    FOREIGN,
+    GONE,
+    INSTALLED,
+    LOGS,
+    as_folder,
+    below,
+    covers,
+    is_anonymous,
+    is_foreign,
+    is_installed,
+    machine_volume,
+    taken_from,
+)
 from .mounts import Mounts
 from .problems import listed
 from .selection import Options, Selection
@@ -85,23 +98,23 @@ def production(project: Project, selection: Selection, *, delivered: bool = Fals
 
 def _among(name: str, service: dict[str, Any], selection: Selection) -> None:
     """Let a service name none that is not here: Compose would refuse the whole file for it."""
-    # What was linked to is found by its names, where it is now.
-    links = [each for each in service.pop("links", []) if str(each).split(":")[0] in selection.services]
-    if links:
-        service["links"] = links
-    volumes = service.pop("volumes_from", [])
-    for each in volumes:
-        if str(each).split(":")[0] not in selection.services:
-            selection.notes.lose(name, f"volumes_from {each}", "that container is not among these")
-    kept = [each for each in volumes if str(each).split(":")[0] in selection.services]
-    if kept:
-        service["volumes_from"] = kept
+    here, notes = selection.services, selection.notes
+    sources = taken_from(service)
+    kept = {
+        # What was linked to is found by its names, where it is now.
+        "links": [each for each in service.pop("links", []) if str(each).split(":")[0] in here],
+        "volumes_from": [each for each, source in sources.items() if source in here],
+    }
+    service.pop("volumes_from", None)
+    service.update({key: entries for key, entries in kept.items() if entries})
+    lost = [f"volumes_from {each}" for each, source in sources.items() if source not in here]
     for key in ("network_mode", "pid", "ipc"):
         kind, _colon, other = str(service.get(key) or "").partition(":")
-        if kind in ("service", "container") and (kind == "container" or other not in selection.services):
-            selection.notes.lose(name, f"{key} {service.pop(key)}", "that container is not among these")
-    for each in service.pop("external_links", []):
-        selection.notes.lose(name, f"external_links {each}", "that container is not among these")
+        if kind == "container" or (kind == "service" and other not in here):
+            lost.append(f"{key} {service.pop(key)}")
+    lost += [f"external_links {each}" for each in service.pop("external_links", [])]
+    for setting in lost:
+        notes.lose(name, setting, GONE)
 
 
 def _of_project(project: Project, declared: dict[str, Any]) -> dict[str, Any]:

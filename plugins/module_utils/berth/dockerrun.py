@@ -18,6 +18,7 @@ from . import accessories, containers, topology
 from .beanstalk_environment import STREAM_PREFIX
 from .bound_files import target_of
 from .compose import Project
+from .mount_kinds import GONE, taken_from
 from .mounts import Mounts
 from .problems import BerthError, listed
 from .references import read_url
@@ -182,12 +183,11 @@ def _environment(definition: dict[str, Any], selection: Selection, name: str) ->
 
 def _volumes_from(definition: dict[str, Any], service: dict[str, Any], services: dict[str, Any], notes: Any) -> None:
     found = []
-    for entry in service.get("volumes_from") or []:
-        source, _colon, mode = str(entry).partition(":")
+    for entry, source in taken_from(service).items():
         if source not in services:
-            notes.lose(definition["name"], f"volumes_from {entry}", "that container is not among these")
+            notes.lose(definition["name"], f"volumes_from {entry}", GONE)
         else:
-            found.append({"sourceContainer": source, "readOnly": True} if mode == "ro" else {"sourceContainer": source})
+            found.append({"sourceContainer": source, "readOnly": True} if entry.endswith(":ro") else {"sourceContainer": source})
     if found:
         definition["volumesFrom"] = found
 

@@ -16,8 +16,8 @@ from .label_rules import Match, matched
 from .problems import BerthError
 from .topology import Services
 
-SITE = re.compile(r"caddy(?:_[A-Za-z0-9]+)?")
-VIRTUAL = "virtual.host"
+_SITE = re.compile(r"caddy(?:_[A-Za-z0-9]+)?")
+_VIRTUAL = "virtual.host"
 # Directives without which a request is answered all the same, by the same container; what comes before the containers speaks TLS.
 _PASSING = frozenset("tls encode log log_append log_skip skip_log header request_body bind redir handle_errors".split())
 # Those that hold others, for some paths.
@@ -48,7 +48,7 @@ def sites_of(service: Mapping[str, Any]) -> list[Site]:
     found = []
     for label, text in labels.items():
         # What stands in parentheses is for others to import, and without an address it is for the whole proxy.
-        if not SITE.fullmatch(label) or not text.strip() or text.strip().startswith("("):
+        if not _SITE.fullmatch(label) or not text.strip() or text.strip().startswith("("):
             continue
         inner = {key.removeprefix(f"{label}."): value for key, value in labels.items() if key.startswith(f"{label}.")}
         addresses = tuple(filter(None, re.split(r"[\s,]+", text.strip())))
@@ -75,7 +75,7 @@ def routers_of(service: Mapping[str, Any], guards: Mapping[str, str]) -> Iterato
             if _name(place[-1]) == "reverse_proxy" and len(place) < 3 and all(_name(each) in _BLOCKS for each in place[:-1]):
                 yield _router(site, place, guard)
     labels = labels_of(service)
-    if labels.get(VIRTUAL):
+    if labels.get(_VIRTUAL):
         yield _generated(service, labels)
 
 
@@ -119,21 +119,23 @@ def _router(site: Site, place: Path, guard: str) -> Router:
 
 
 def _bare(address: str) -> str:
+    """A site's address without its scheme and port."""
     return re.sub(r"^https?://", "", address).partition(":")[0].lower()
 
 
 def _host(address: str) -> str:
     """The host of a site's address; an empty string where it is for all."""
-    if "{" in address or "/" in (rest := re.sub(r"^https?://", "", address)):
+    host = _bare(address)
+    if "{" in address or "/" in host:
         raise BerthError(f"the address {address} is not carried, hosts alone are")
-    return rest.partition(":")[0]
+    return host
 
 
 def _generated(service: Mapping[str, Any], labels: Mapping[str, str]) -> Router:
     """What caddy-gen reads."""
 
     def rule() -> tuple[list[Match], list[str]]:
-        hosts = f"{labels[VIRTUAL]} {labels.get('virtual.alias', '')}".replace(",", " ").split()
+        hosts = f"{labels[_VIRTUAL]} {labels.get('virtual.alias', '')}".replace(",", " ").split()
         return [matched("Host", [_host(each) for each in hosts])], []
 
     def rest() -> tuple[list[str], int | None]:
@@ -142,4 +144,4 @@ def _generated(service: Mapping[str, Any], labels: Mapping[str, str]) -> Router:
                 raise GuardError(f"{label} may guard it, and is not carried")
         return [], port_of(service, labels.get("virtual.port"))
 
-    return Router(VIRTUAL, 1, rule, rest)
+    return Router(_VIRTUAL, 1, rule, rest)

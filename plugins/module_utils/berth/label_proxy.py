@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from itertools import chain, count
 from typing import Any
 
 from . import edge_files
@@ -19,6 +18,7 @@ from .label_caddy import sites_of
 from .label_routes import Route, read_routes
 from .notes import Notes
 from .problems import listed
+from .release_model import free_name
 from .topology import VISITED, published
 
 _TOLD_BY_LABELS = frozenset({"traefik", "nginx-proxy", "nginx-proxy-alpine", "caddy-docker-proxy", "caddy-gen"})
@@ -42,7 +42,7 @@ def told_at_start(
     proxies = [name for name, service in services.items() if _reads_labels(name, service, services)]
     outside = not proxies and visited and not any(published(service, loopback=True) for service in services.values())
     if outside:
-        proxies = [next(name for name in chain(["proxy"], (f"proxy-{number}" for number in count(2))) if name not in services)]
+        proxies = [free_name("proxy", services)]
     if len(proxies) != 1 or proxies[0] in keep:
         return services
     proxy = proxies[0]

@@ -27,6 +27,7 @@ _NOTHING = (".gitkeep", ".gitignore", ".keep", ".placeholder")
 MADE = frozenset({"node_modules", "vendor", "dist", "build", "target", "out", "bin", "obj", "venv", "__pycache__", "coverage"})
 # What is there is written by who renews certificates.
 _RENEWED = re.compile(r"letsencrypt|acme|certbot")
+GONE = "that container is not among these"
 FOREIGN = "the path is of the developer's machine"
 # Where servers keep what containers write.
 _KEPT = ("/data/", "/home/", "/media/", "/mnt/", "/opt/", "/root/", "/srv/", "/storage/", "/var/", "/volumes/")
@@ -76,9 +77,14 @@ def is_anonymous(volume: Mapping[str, Any]) -> bool:
     return volume.get("type") == "volume" and not volume.get("source")
 
 
+def taken_from(service: Mapping[str, Any]) -> dict[str, str]:
+    """Whose volumes a service takes: each as it is written (``web:ro``), to the service's name."""
+    return {str(each): str(each).split(":")[0] for each in service.get("volumes_from") or []}
+
+
 def lent(services: Mapping[str, Mapping[str, Any]]) -> set[str]:
     """Those whose volumes others take (``volumes_from``)."""
-    return {str(each).split(":")[0] for service in services.values() for each in service.get("volumes_from") or []}
+    return {name for service in services.values() for name in taken_from(service).values()}
 
 
 def below(path: str, folders: Iterable[str]) -> bool:

@@ -61,6 +61,11 @@ def door_port(service: Mapping[str, Any]) -> int | None:
     return next((each for each in WEB_PORTS if each in targets), targets[0] if targets else None)
 
 
+def free_name(wish: str, taken: Collection[str]) -> str:
+    """A name that nothing of an app has: the one that is wished for, else that with a number."""
+    return next(each for each in chain([wish], (f"{wish}-{number}" for number in count(2))) if each not in taken)
+
+
 def beside(
     app: str,
     model: Mapping[str, Any],
@@ -82,7 +87,7 @@ def beside(
     result: dict[str, Any] = json.loads(json.dumps(model))
     lost: list[str] = []
     # The app may have a network of that name, of which each release has its own.
-    edge = next(each for each in chain(["edge"], (f"edge-{number}" for number in count(2))) if each not in (result.get("networks") or {}))
+    edge = free_name("edge", result.get("networks") or {})
     for name, service in result["services"].items():
         for port in service.pop("ports", None) or []:
             if name != door or int(port["target"]) != door_port(model["services"][name]):
