@@ -8,7 +8,7 @@ from berth.problems import BerthError
 from berth.references import read_url
 from berth.referring import Backing
 from berth.variables import hoist, override, summary
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 POSTGRES = {
@@ -300,6 +300,7 @@ PASSWORDS = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), 
 
 
 @given(PASSWORDS, st.sampled_from(["host=db password=old dbname=x", "Host=db;Password=old;Database=x"]))
+@example("://", "host=db password=old dbname=x")
 def test_any_password_survives_the_way_through_a_connection_string(password, old):
     connection = Connection("postgres", "10.0.0.8", 5432, database="shop", password=password)
     written = bind("api", {"DSN": old}, BACKING, {"postgres": connection}, literal=True).environment["DSN"]

@@ -71,8 +71,6 @@ def read_keywords(value: str) -> Keywords | None:
     before = found[0] if (found := _BEFORE.match(value.strip())) else ""
     text = value.strip()[len(before) :]
     separator = ";" if ";" in re.sub(_LIBPQ_QUOTED, "", text) or before else " "
-    if "://" in text:
-        return None
     pair = _LIBPQ if separator == " " else _PDO if before else _DOTNET_PAIR
     pairs, place = [], 0
     while place < len(text):
@@ -84,7 +82,8 @@ def read_keywords(value: str) -> Keywords | None:
         pairs.append((found["keyword"], _unquoted(found["value"], dotnet=pair is _DOTNET_PAIR)))
         place = found.end()
     result = Keywords(tuple(pairs), separator, before)
-    return result if result.field("host") is not None else None
+    # A URL is no host; a password may have the marks of one.
+    return result if "://" not in (result.field("host") or "://") else None
 
 
 def _unquoted(value: str, *, dotnet: bool) -> str:
