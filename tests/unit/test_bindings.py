@@ -294,9 +294,15 @@ def test_a_name_is_a_databases_beside_a_host_of_the_same_head():
 
 
 # What a password may be: no line ends, and nothing that is no text.
-PASSWORDS = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=20).filter(
-    lambda text: text == text.strip()
-)
+PASSWORDS = (
+    st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=20)
+    | st.text(r"""a1:/@?#&='"; \${}%,+|""", min_size=1, max_size=8)
+).filter(lambda text: text == text.strip())
+
+
+def test_a_password_with_a_comma_is_no_option_of_stackexchange_redis():
+    result = bound({"Redis__Configuration": "redis:6379"}, redis={"password": "a,ssl=false", "password_ref": None}, literal=True)
+    assert not result.environment and "has a comma" in result.unbound[0]["reason"]
 
 
 @given(PASSWORDS, st.sampled_from(["host=db password=old dbname=x", "Host=db;Password=old;Database=x"]))

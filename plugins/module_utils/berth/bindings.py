@@ -190,5 +190,8 @@ class _Writer:
         if apart or not connection.authenticated:
             return "value", string_for(connection, old, None)
         if connection.password and self.literal:
+            if isinstance(old, Options) and "," in connection.password:
+                # StackExchange.Redis parts its options at commas, and has no marks to quote them.
+                return "unbound", "its password has a comma, where this string ends a word; give it a password without one"
             return "value", string_for(connection, old, connection.password)
         return "unbound", "a connection string with its password is never written into this file; let the app take its password apart"
