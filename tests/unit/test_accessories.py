@@ -127,8 +127,8 @@ def shop(folder: Path, image: str = "mysql:8", volumes: str = "[]", **given: Any
 def test_they_are_no_part_of_the_release_which_finds_them_by_all_their_names(tmp_path):
     model, theirs = shop(tmp_path)
     assert list(model["services"]) == ["web"]
-    assert model["services"]["web"].items() >= {"depends_on": {}, "links": []}.items()
-    assert theirs["joins"] == {"db": {"default": ["db", "shop-db", "database"]}, "queue": {"default": ["queue"]}}
+    assert model["services"]["web"].items() >= {"depends_on": {}, "links": [], "external_links": ["db:database"]}.items()
+    assert theirs["joins"] == {"db": {"default": ["db", "shop-db"]}, "queue": {"default": ["queue"]}}
     assert theirs["told"]["accessories"] == ["db", "queue"]
     assert (
         "db (mysql) and queue (rabbitmq) keep data, so they run on over all releases; their volumes are backed up where backup_bucket is set"

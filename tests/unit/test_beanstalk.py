@@ -223,7 +223,7 @@ def test_credentials_that_name_nothing_have_no_effect():
     assert found.errors == [] and ["has no effect" in each.message for each in found.warnings] == [True]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_no_value_anywhere_makes_it_stumble(data):
     """One place of a sound file holds anything at all."""

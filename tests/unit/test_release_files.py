@@ -750,6 +750,37 @@ def test_a_release_names_no_container_that_is_not_in_it_and_has_one_limit_of_eac
         assert f"{each} is not carried: that container is not among these" in told["warnings"]
 
 
+ALIKE = """
+services:
+  web:
+    image: shop/web:1
+    ports: ["80:3000"]
+    links: ["web_db:postgres"]
+    environment: {PGHOST: postgres, PGUSER: app, PGPASSWORD: secret, PGDATABASE: app}
+  geo: {image: shop/geo:1, links: ["geo_db:postgres"], environment: {PGHOST: postgres, PGUSER: geo, PGPASSWORD: old, PGDATABASE: geo}}
+  web_db: {image: "postgres:17"}
+  geo_db: {image: "postgres:17"}
+"""
+
+
+def test_two_services_that_call_two_stores_alike_are_each_led_to_their_own(tmp_path):
+    model, _told = rendered(tmp_path, ALIKE, connections={"web_db": STORE}, keep=["geo_db"])
+    assert accepted(tmp_path, model) == (0, "")
+    web, geo = model["services"]["web"], model["services"]["geo"]
+    assert web["environment"]["PGHOST"] == "10.1.0.2" and "postgres:10.1.0.2" in web["extra_hosts"]
+    assert geo["environment"] == {"PGHOST": "postgres", "PGUSER": "geo", "PGPASSWORD": "old", "PGDATABASE": "geo"}
+    assert geo["external_links"] == ["geo_db:postgres"] and geo["extra_hosts"] == ["web_db:10.1.0.2"]
+    led = release_model.led(model, {**model[release_model.ACCESSORIES], "address": "10.1.0.9"})["services"]["geo"]
+    assert set(led["extra_hosts"]) == {"web_db:10.1.0.2", "geo_db:10.1.0.9", "postgres:10.1.0.9"} and "external_links" not in led
+
+
+def test_two_stores_that_are_kept_are_called_alike_by_those_who_are_linked_so(tmp_path):
+    model, _told = rendered(tmp_path, ALIKE, keep=["geo_db", "web_db"])
+    assert accepted(tmp_path, model) == (0, "")
+    assert [model["services"][each]["external_links"] for each in ("web", "geo")] == [["web_db:postgres"], ["geo_db:postgres"]]
+    assert model[release_model.ACCESSORIES]["joins"] == {"geo_db": {"default": ["geo_db"]}, "web_db": {"default": ["web_db"]}}
+
+
 def test_a_service_whose_name_has_a_dot_is_refused_where_ecs_runs_it_alone(tmp_path):
     model, _told = rendered(tmp_path, "services:\n  app.v1: {image: 'shop/web:1', ports: ['80:3000']}\n")
     assert accepted(tmp_path, model) == (0, "")

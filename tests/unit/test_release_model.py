@@ -125,7 +125,9 @@ def test_a_store_that_each_machine_leads_to_itself_is_the_machine_that_a_contain
 
 def test_docker_takes_no_hosts_for_who_shares_another_ones_network():
     given = {"services": {"vpn": {"image": "a"}, "web": {"image": "a", "network_mode": "service:vpn"}}}
-    services = release_model.beside("shop", given, None, trust=[], on_machine=["berth-redis"], hosts={"db": "10.1.0.2"})[0]["services"]
+    services = release_model.beside("shop", given, None, trust=[], on_machine=["berth-redis"], hosts={"vpn": {"db": "10.1.0.2"}})[0][
+        "services"
+    ]
     assert services["vpn"]["extra_hosts"] == ["berth-redis:host-gateway", "db:10.1.0.2"]
     assert "extra_hosts" not in services["web"]
 

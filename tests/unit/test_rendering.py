@@ -327,7 +327,7 @@ SERVICE = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.sampled_from(["a", "b", "c-1", "d_2"]), SERVICE, min_size=1))
 def test_any_project_is_rendered_to_what_ecs_takes_or_refused_in_words(tmp_path, services):
     folder = write(tmp_path, yaml.safe_dump({"services": services}))

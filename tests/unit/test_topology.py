@@ -4,7 +4,7 @@ import pytest
 from berth.compose import Project
 from berth.images import engine_of, parse
 from berth.overview import overview
-from berth.topology import backing_services, front_door, health_path, neighbours
+from berth.topology import backing_of, backing_services, front_door, health_path, neighbours
 from berth.units import mebibytes, seconds
 from hypothesis import given
 from hypothesis import strategies as st
@@ -143,3 +143,14 @@ def test_visitors_are_not_led_to_a_database_nor_to_what_developers_look_at_it_wi
     other = {"image": image, "ports": [{"target": port, "published": "9000"}]}
     assert front_door({"app": APP, "other": other}, {}) == "app"
     assert front_door({"app": {**APP, "ports": []}, "other": other}, {}) == (None if port in (3306, 27017, 15672) else "other")
+
+
+def test_what_two_stores_are_called_alike_is_the_name_of_neither():
+    services = {
+        "one": {"networks": {"left": {"aliases": ["db", "two"]}}},
+        "two": {"networks": {"right": {"aliases": ["db"]}}},
+        "web": {"links": ["two:db"]},
+    }
+    backing = backing_of(services, {"one": "postgres", "two": "postgres"})
+    assert backing.names == {"one": "one", "two": "two"}
+    assert backing.seen_by(services["web"]).names == {"one": "one", "two": "two", "db": "two"}

@@ -30,7 +30,9 @@ def part(app: str, model: Mapping[str, Any], names: Collection[str], ports: Mapp
     for name, service in theirs.items():
         networks = sorted((service.pop("networks", None) or {}).items())
         joins[name] = {network: [name, *((how or {}).get("aliases") or [])] for network, how in networks if network in there}
-        service.pop("links", None)
+        links = [str(each) for each in service.pop("links", None) or [] if str(each).split(":")[0] in theirs]
+        if links:
+            service["links"] = links
         service["labels"] = {key: text for key, text in service["labels"].items() if key not in (APP_LABEL, RELEASE_LABEL)}
         files = _with_needs(model, {name: service}).get(FILES)
         # Another content of what is mounted is not read unless it begins anew.
@@ -59,15 +61,18 @@ def _open(number: int, address: str) -> dict[str, Any]:
 
 
 def _let_go(service: dict[str, Any], joins: Mapping[str, Mapping[str, list[str]]]) -> None:
-    """Let a service of the release neither wait for accessories nor be linked with them: they are there before it, under all their names."""
+    """Let a service of the release neither wait for accessories nor be linked with them: they are there before it, under all their names.
+
+    A link's other name stays the service's own (``external_links``): two may call two of them alike, as ``postgres``.
+    """
     if "depends_on" in service:
         service["depends_on"] = {other: how for other, how in service["depends_on"].items() if other not in joins}
-    for link in [str(each) for each in service.get("links") or []]:
-        target, _, alias = link.partition(":")
-        if target in joins:
-            service["links"] = [each for each in service["links"] if each != link]
-            for names in joins[target].values():
-                names += [alias] if alias and alias not in names else []
+    links = [str(each) for each in service.get("links") or []]
+    let_go = [each for each in links if each.split(":")[0] in joins]
+    if let_go:
+        service["links"] = [each for each in links if each not in let_go]
+    if own := [each for each in let_go if ":" in each]:
+        service["external_links"] = own
 
 
 def _with_needs(model: Mapping[str, Any], services: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def _asked(service: Mapping[str, Any], store: Mapping[str, Any], name: str, back
     """The databases of a store that a service asks for, each once."""
     environment, theirs = service.get("environment") or {}, store.get("environment") or {}
     asked = set()
-    for variable, reference in references(environment, backing).items():
+    for variable, reference in references(environment, backing.seen_by(service)).items():
         value = environment[variable] or ""
         # What is there for the store's image alone, by a file that both read.
         if reference.backing == name and theirs.get(variable) != value:

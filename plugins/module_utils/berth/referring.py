@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .connection_strings import is_dotnet, read_keywords, read_options
 from .connections import ENGINE_PORTS
@@ -40,6 +40,15 @@ class Backing(NamedTuple):
     engines: Mapping[str, str]
     names: Mapping[str, str]
     others: frozenset[str] = frozenset()
+
+    def seen_by(self, service: Mapping[str, Any]) -> Backing:
+        """These as one service finds them: the names under which it is linked to another (``links: [db:postgres]``) are its own."""
+        linked = {alias: target for target, _colon, alias in (str(each).partition(":") for each in service.get("links") or []) if alias}
+        theirs = {alias for alias, target in linked.items() if target not in self.engines}
+        names = {**self.names, **{alias: target for alias, target in linked.items() if target in self.engines}}
+        return Backing(
+            self.engines, {alias: name for alias, name in names.items() if alias not in theirs}, self.others - set(linked) | theirs
+        )
 
 
 def references(environment: Mapping[str, str | None], backing: Backing) -> dict[str, Reference]:

@@ -73,15 +73,15 @@ def beside(
     *,
     trust: Sequence[str],
     on_machine: Sequence[str] = (),
-    hosts: Mapping[str, str] | None = None,
+    hosts: Mapping[str, Mapping[str, str]] | None = None,
     accessories: Collection[str] = (),
     led_out: Collection[str] = (),
 ) -> tuple[dict[str, Any], list[str]]:
     """The model of a release, and what of the app it does not carry, as warnings.
 
     ``trust``: the certificates of those who sign what the stores show. Where there are some, containers are given the machine's authorities and
-    those of the stores. ``on_machine``: host names that lead to the machine that a container runs on. ``hosts``: names by which
-    containers knew the backing services, to where these live now: programs that never asked their environment find them there.
+    those of the stores. ``on_machine``: host names that lead to the machine that a container runs on. ``hosts``: service to names by which
+    it knew the backing services to where these live now: programs that never asked their environment find them there.
     ``accessories``: services that a new authority does not begin anew; ``led_out``: those that had a store beside them which is elsewhere now.
     """
     result: dict[str, Any] = json.loads(json.dumps(model))
@@ -120,7 +120,7 @@ def beside(
         _bound(service)
         # Who shares another one's network has its hosts.
         if not str(service.get("network_mode") or "").startswith(("none", "service:", "container:")):
-            _add_hosts(service, {**dict.fromkeys(on_machine, _MACHINE), **_addresses(hosts or {}, on_machine)})
+            _add_hosts(service, {**dict.fromkeys(on_machine, _MACHINE), **_addresses((hosts or {}).get(name, {}), on_machine)})
         if name == door and not service.get("network_mode"):
             service["networks"][edge] = {"aliases": ["FRONT"]}
     for name, volume in (result.get("volumes") or {}).items():
@@ -252,6 +252,8 @@ def led(model: dict[str, Any], accessories: Mapping[str, Any]) -> dict[str, Any]
             if network in networks
             for name in joins[network]
         }
+        # Docker knows by no name of its own what is on another machine.
+        found |= {str(each).partition(":")[2] for each in service.pop("external_links", [])}
         _add_hosts(service, dict.fromkeys(found, accessories.get("address") or ""))
     return model
 

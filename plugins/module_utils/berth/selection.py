@@ -49,8 +49,8 @@ class Options(NamedTuple):
 class Selection(NamedTuple):
     """The services that stay containers, in alphabetical order, each with its image and bindings, and the one visitors reach.
 
-    ``files``: service to path in the container to content, of its secrets and configs where these were read. ``hosts``: each name by which
-    the services knew a backing service, to the host where it lives now.
+    ``files``: service to path in the container to content, of its secrets and configs where these were read. ``hosts``: service to each name by which
+    it knew a backing service to the host where that lives now.
     """
 
     services: dict[str, dict[str, Any]]
@@ -59,7 +59,7 @@ class Selection(NamedTuple):
     front_door: str | None
     notes: Notes
     files: dict[str, dict[str, str]]
-    hosts: dict[str, str]
+    hosts: dict[str, dict[str, str]]
 
     @property
     def bound(self) -> list[dict[str, str]]:
@@ -112,18 +112,19 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
     bindings: dict[str, Bindings] = {}
     contents: dict[str, dict[str, str]] = {}
     of_store = of_stores(services, backing)
+    seen = {name: backing.seen_by(service) for name, service in stays.items()}
     for name, service in stays.items():
         environment, brought = service.get("environment") or {}, mounted(service, texts or {})
-        bindings[name] = bind(name, environment, backing, connections, literal=literal, files=brought)
-        contents[name] = bind_files(name, environment, brought, of_store, backing, connections, bindings[name])
+        bindings[name] = bind(name, environment, seen[name], connections, literal=literal, files=brought)
+        contents[name] = bind_files(name, environment, brought, of_store, seen[name], connections, bindings[name])
     bindings = {name: override(each, _given(options.environment, name, services), literal=literal) for name, each in bindings.items()}
     for name, service in stays.items():
         service["environment"] = bindings[name].environment
         for key in ("command", "entrypoint"):
             if service.get(key):
-                service[key] = led_words([str(word) for word in service[key]], backing, connections)
-        advice.mentions(name, service, contents[name], backing, notes)
-        advice.unread(name, bindings[name], backing, notes)
+                service[key] = led_words([str(word) for word in service[key]], seen[name], connections)
+        advice.mentions(name, service, contents[name], seen[name], notes)
+        advice.unread(name, bindings[name], seen[name], notes)
         advice.own_machine(name, service, bindings[name], notes)
         advice.as_file(name, service, backing, notes)
         advice.without_password(name, bindings[name], connections, notes, literal=literal)
@@ -137,7 +138,10 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
     _one_per_port(stays, door, notes)
     for entry in (entry for each in bindings.values() for entry in each.unbound):
         notes.advise(f"{entry['service']}: {entry['variable']} is unbound: {entry['reason']}; {entry['remedy']}")
-    hosts = {alias: connections[target].host for alias, target in backing.names.items() if target in connections}
+    hosts = {
+        name: {alias: connections[target].host for alias, target in theirs.names.items() if target in connections}
+        for name, theirs in seen.items()
+    }
     return Selection(stays, images, bindings, door, notes, contents, hosts)
 
 

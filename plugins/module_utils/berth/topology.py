@@ -78,13 +78,17 @@ def names_of(name: str, service: Mapping[str, Any]) -> list[str]:
 
 
 def backing_of(services: Services, engines: Mapping[str, str]) -> Backing:
-    """The backing services by all their names, but for those that a service which stays has too. ``engines``: service to engine."""
+    """The backing services by the names that all know, but for those that a service which stays has too, or another of them.
+
+    ``engines``: service to engine.
+    """
     others = frozenset(alias for name in services if name not in engines for alias in names_of(name, services[name]))
-    names = {alias: name for name in engines for alias in names_of(name, services[name])}
-    for service in services.values():
-        for target, _colon, alias in (str(each).partition(":") for each in service.get("links") or []):
-            if alias and target in engines:
-                names.setdefault(alias, target)
+    owners: dict[str, list[str]] = {}
+    for name in engines:
+        for alias in names_of(name, services[name]):
+            owners.setdefault(alias, []).append(name)
+    # In networks of their own two may have one alias. A service's own name is its alone.
+    names = {alias: alias if alias in named else named[0] for alias, named in owners.items() if alias in named or len(named) == 1}
     return Backing(engines, {alias: name for alias, name in names.items() if alias not in others}, others)
 
 
