@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 from berth.compose import read_project
+from berth.compose_source import Source, explain
 from berth.problems import BerthError
 
 from tests.unit.rendering import run, write
@@ -71,6 +72,15 @@ def test_files_are_merged_variables_filled_and_dollars_come_back_single(tmp_path
 
 
 def test_a_missing_plugin_is_said():
-    from berth.compose import explain
-
     assert "Compose plugin" in explain("docker: 'compose' is not a docker command.", [])
+
+
+def test_what_is_too_new_for_the_compose_that_is_here_is_told_as_that(tmp_path):
+    path = tmp_path / "compose.yaml"
+    path.write_text("services:\n  db:\n    provider: {type: cloud}\n")
+    said = "validating compose.yaml: services.db Additional property provider is not allowed"
+    assert explain(said, [Source(str(path))]).startswith(
+        f"{path}:3: services.db has 'provider', which the Docker Compose of this machine is too old"
+    )
+    said = "validating compose.yaml: services.db.build Additional property ports is not allowed"
+    assert explain(said, [Source(str(path))]).endswith("services.db.build has an unknown key 'ports'")

@@ -137,12 +137,14 @@ def explain(stderr: str, documents: Sequence[Source]) -> str:
         where = unknown["where"] or "(root)"
         top = where == "(root)"
         path = unknown["key"] if top else f"{where}.{unknown['key']}"
-        known = TOP_KEYS if top else SERVICE_KEYS
+        known = TOP_KEYS if top else SERVICE_KEYS if re.fullmatch(r"services\.[^.]+", where) else ()
         place = _first(documents, lambda source: source.line_of(path))
         meant = suggestion(unknown["key"], known)
         if top and not meant and not any(source.line_of("services") for source in documents):
             return f"{place}: {unknown['key']!r} stands at the file's top, as in Compose's first format, which it reads no more; write services: above them all, and indent what is there"
         inside = "the file" if top else where
+        if unknown["key"] in known:
+            return f"{place}: {inside} has {unknown['key']!r}, which the Docker Compose of this machine is too old to know; update it, or leave that out"
         return f"{place}: {inside} has an unknown key {unknown['key']!r}{meant if top else _FIRST_FORMAT.get(unknown['key'], meant)}"
     bare = re.match(r'service "(?P<service>[^"]+)" has neither an image nor a build context', message)
     if bare:
