@@ -34,6 +34,13 @@ options:
       - Profiles whose services belong to the project, beside those that belong to none.
     type: list
     elements: str
+  dockerfiles:
+    description:
+      - For images that are built for production, service to its Dockerfile, relative to its build's context. A service that is not named,
+        and whose Dockerfile or stage is for development by its name (C(Dockerfile.dev), the stage C(dev)), is built from the one for
+        production beside it, where there is one.
+      - Without this option, and not with an empty one, images are built as the Compose file says.
+    type: dict
 """
 
     # A release of one, built and pushed.

@@ -149,7 +149,7 @@ def main() -> None:
     client = module.client("ecr", retry_decorator=AWSRetry.jittered_backoff())
     try:
         project = compose.project_of(module)
-        name = release.name_of(project.directory, module.run_command, params["release"], project.services)
+        name = release.name_of(project.directory, module.run_command, params["release"], project.services, project.builds)
         repositories = repositories_of(project, params)
         backing = {each["name"] for each in overview.overview(project, None)["services"] if each["backing"]}
         loose = floating.floating(project.services, backing | set(params["exclude"]))

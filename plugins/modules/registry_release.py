@@ -124,7 +124,7 @@ def converge(module: Any) -> dict[str, Any]:
     """Build and push what the registry has not."""
     params = module.params
     project = compose.project_of(module)
-    name = release.name_of(project.directory, module.run_command, params["release"], project.services)
+    name = release.name_of(project.directory, module.run_command, params["release"], project.services, project.builds)
     found = overview.overview(project, None)["services"]
     without = {each["name"] for each in found if each["backing"]} | set(params["exclude"])
     services = [each["name"] for each in found if each["built"] and each["name"] not in without]

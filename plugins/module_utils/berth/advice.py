@@ -1,6 +1,6 @@
 # Copyright: Berth contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What deserves a look in the services that stay containers, by how they speak of the stores that leave and of the developer's machine."""
+"""What deserves a look in the services that stay containers, by how they speak of the stores that leave, of the developer's machine and of development."""
 
 from __future__ import annotations
 
@@ -17,7 +17,32 @@ from .references import read_name
 from .referring import VENDORS, Backing
 
 _EXAMPLES = {"postgres": "DATABASE_URL or PGHOST", "redis": "REDIS_URL or REDIS_HOST"}
+_ON = frozenset({"1", "true", "yes", "on"})
 _LOCAL = re.compile(r"(?:https?|wss?)://(?:localhost|127\.0\.0\.1)(?![\w.-])")
+
+_STAGE = re.compile(r"(?:(?:^|_)ENV(?:IRONMENT)?|SPRING_PROFILES_ACTIVE)$", re.IGNORECASE)
+_DEBUG = re.compile(r"(?:^|_)DEBUG$", re.IGNORECASE)
+# What begins again when its source changes, or says so of itself.
+_FOR_DEVELOPMENT = re.compile(
+    r"\bnodemon\b|\b(?:npm|yarn|pnpm|bun) (?:run )?(?:dev|watch|start:dev)\b|\bmanage\.py runserver\b|\bflask (?:\S+ \S+ )?run\b|--reload\b"
+    r"|\bng serve\b|\bvite(?: --\S+)*$|\bwebpack(?:-dev-server| serve)\b|\bdotnet watch\b|\bnext dev\b|\btsx watch\b|\bts-node-dev\b|\bartisan serve\b"
+)
+
+
+def for_development(stays: Mapping[str, Mapping[str, Any]], bindings: Mapping[str, Bindings], notes: Notes) -> None:
+    """Warn of what is for development by what it says: variables (``NODE_ENV=development``, ``DEBUG=1``) and commands (``npm run dev``)."""
+    found: dict[str, list[str]] = {}
+    for name, service in stays.items():
+        for variable, value in bindings[name].environment.items():
+            text = value.strip().lower()
+            if (_STAGE.search(variable) and text in ("dev", "development", "local")) or (_DEBUG.search(variable) and text in _ON):
+                found.setdefault(f"{variable}={value.strip()}", []).append(name)
+        command = " ".join(str(word) for key in ("entrypoint", "command") for word in service.get(key) or [])
+        if how := _FOR_DEVELOPMENT.search(command):
+            found.setdefault(f"the command {how[0]!r}", []).append(name)
+    for what, names in found.items():
+        place = "a production Compose file" if what.startswith("the ") else "app_env, or in a production Compose file"
+        notes.advise(f"{listed(names)}: {what} is for development; say what is for production in {place}")
 
 
 def without_password(name: str, bindings: Bindings, connections: Mapping[str, Connection], notes: Notes, *, literal: bool) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .compose_source import Source, explain, warnings
 from .problems import BerthError
+from .production_builds import for_production
 
 DEFAULT_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 
@@ -43,7 +44,8 @@ class Project(NamedTuple):
 
     ``model`` is the parsed output of ``docker compose config`` (strings unescaped), ``directory`` the absolute project directory,
     ``files`` the absolute Compose files, ``warnings`` what Compose remarked, with file and line where they could be found. ``repository``:
-    the git repository that the directory is in, where that was asked and there is one.
+    the git repository that the directory is in, where that was asked and there is one. ``builds``: service to what of its build is another than
+    the Compose files say, for production, and ``advice`` what is to be told of that.
     """
 
     model: dict[str, Any]
@@ -51,6 +53,8 @@ class Project(NamedTuple):
     files: list[str]
     warnings: list[str]
     repository: Repository | None = None
+    builds: Mapping[str, Mapping[str, str]] = {}
+    advice: Sequence[str] = ()
 
     @property
     def services(self) -> dict[str, dict[str, Any]]:
@@ -97,6 +101,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "files": {"type": "list", "elements": "path"},
     "env_files": {"type": "list", "elements": "path"},
     "profiles": {"type": "list", "elements": "str"},
+    "dockerfiles": {"type": "dict"},
 }
 
 
@@ -104,7 +109,16 @@ def project_of(module: Any) -> Project:
     """The project that a module's options (:data:`ARGUMENTS`) name. Raises :class:`BerthError`, also where there is no client to ask."""
     if module.get_bin_path("docker") is None:
         raise BerthError(NO_CLIENT)
-    return read_project(module.run_command, *(module.params[name] for name in ARGUMENTS))
+    params = module.params
+    project = read_project(module.run_command, params["project_src"], params["files"], params["env_files"], params["profiles"])
+    return project if params["dockerfiles"] is None else built_for_production(project, params["dockerfiles"])
+
+
+def built_for_production(project: Project, given: Mapping[str, Any]) -> Project:
+    """A project as it is built in production (:func:`production_builds.for_production`)."""
+    builds = for_production(project.services, project.directory, given)
+    model = {**project.model, "services": builds.services}
+    return project._replace(model=model, builds=builds.changed, advice=builds.advice)
 
 
 def read_project(

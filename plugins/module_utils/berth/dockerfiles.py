@@ -108,9 +108,38 @@ def _brings(rest: str, folder: str, target: str) -> bool:
 
 def exposed_port(build: Mapping[str, Any]) -> int | None:
     """The lowest port that a Dockerfile says is exposed, or None."""
-    found = re.findall(r"(?im)^\s*EXPOSE\s+(.*?)\s*$", _text(build) or "")
-    numbers = [each.removesuffix("/tcp") for line in found for each in line.split()]
-    return min((int(each) for each in numbers if each.isdigit()), default=None)
+    return min(_ports(_text(build) or ""), default=None)
+
+
+def exposed_ports(build: Mapping[str, Any]) -> set[int]:
+    """The ports that a build's last stage says are exposed, and those before it that it is FROM."""
+    found = _stages(build)
+    name = str(build.get("target") or "").lower() or next(reversed(found), "")
+    ports: set[int] = set()
+    while name in found:
+        name, text = found.pop(name)
+        ports |= _ports(text)
+    return ports
+
+
+def stages(build: Mapping[str, Any]) -> set[str]:
+    """The names of a Dockerfile's stages, in lower case."""
+    return set(_stages(build))
+
+
+def _stages(build: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Each stage, by its name or else its number, in order: what it is FROM, and what it says; names in lower case."""
+    found: dict[str, tuple[str, str]] = {}
+    for text in re.split(r"(?im)^\s*(?=FROM\s)", _text(build) or ""):
+        names = re.match(r"(?i)FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", text)
+        if names:
+            found[str(names[2] or len(found)).lower()] = (names[1].lower(), text)
+    return found
+
+
+def _ports(text: str) -> set[int]:
+    lines = re.findall(r"(?im)^\s*EXPOSE\s+(.*?)\s*$", text)
+    return {int(number) for line in lines for each in line.split() if (number := each.removesuffix("/tcp")).isdigit()}
 
 
 def read_text(path: str) -> str | None:

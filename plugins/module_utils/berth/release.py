@@ -21,12 +21,18 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _IGNORED = frozenset({".git", "node_modules", "__pycache__", ".venv", ".cache", ".pytest_cache"})
 
 
-def name_of(directory: str, run: Run, given: str | None, services: Mapping[str, Mapping[str, Any]] | None = None) -> str:
+def name_of(
+    directory: str,
+    run: Run,
+    given: str | None,
+    services: Mapping[str, Mapping[str, Any]] | None = None,
+    builds: Mapping[str, Mapping[str, str]] | None = None,
+) -> str:
     """The release's name, which is its images' tag: as given; else the commit that last changed the directory, with a digest of the
     content behind it where something is not committed; else, outside git, that digest alone.
 
     What ``services`` are built from elsewhere, such as ``build: ..``, counts like the directory, and the arguments of their builds, which may
-    come from the environment, are in the digest. Raises :class:`BerthError` for a name that is no tag.
+    come from the environment, are in the digest; so is ``builds``, what of them is another than the Compose file says. Raises :class:`BerthError` for a name that is no tag.
     """
     if given:
         if not _TAG.fullmatch(given):
@@ -40,7 +46,8 @@ def name_of(directory: str, run: Run, given: str | None, services: Mapping[str, 
     commit = out.strip() if code == 0 else ""
     code, out, _err = run(["git", "-C", directory, "status", "--porcelain", "--", *folders])
     changed = not commit or code != 0 or bool(out.strip())
-    found = [*([digest(each) for each in folders] if changed else []), *([json.dumps(arguments, sort_keys=True)] if arguments else [])]
+    found = [digest(each) for each in folders] if changed else []
+    found += [json.dumps(each, sort_keys=True) for each in (arguments, builds) if each]
     # Of one folder alone its own, as ever.
     mark = found[0] if len(found) == 1 and changed else hashlib.sha256("\0".join(found).encode()).hexdigest() if found else ""
     if not commit:
@@ -93,9 +100,10 @@ def built(services: Mapping[str, Mapping[str, Any]], wanted: Iterable[str] | Non
     return names if wanted is None else [name for name in names if name in set(wanted)]
 
 
-def override(images: Mapping[str, str]) -> dict[str, Any]:
-    """A Compose file, merged over the project's own, that gives each built service the image it is pushed as."""
-    return {"services": {name: {"image": image} for name, image in sorted(images.items())}}
+def override(images: Mapping[str, str], builds: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """A Compose file, merged over the project's own, that gives each built service the image it is pushed as, and what of its build is another."""
+    how = {name: {"build": build} for name, build in builds.items()}
+    return {"services": {name: {"image": image, **how.get(name, {})} for name, image in sorted(images.items())}}
 
 
 def build_command(
@@ -122,7 +130,7 @@ def build_and_push(
     ``environment``: what the command sees beside its own, such as where credentials are. Raises :class:`BerthError`.
     """
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="berth-", suffix=".json") as file:
-        json.dump(override(images), file)
+        json.dump(override(images, project.builds), file)
         file.flush()
         env_files = [os.path.join(project.directory, name) for name in params["env_files"] or ()]
         command = build_command(project.directory, [*project.files, file.name], env_files, params["profiles"] or (), sorted(images))

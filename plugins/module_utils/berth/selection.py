@@ -80,6 +80,8 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
     not there, for unusable images and names, and where nothing is left.
     """
     services, notes = project.services, Notes()
+    for told in project.advice:
+        notes.advise(told)
     for option, given in (("images", options.images), ("keep", options.keep), ("exclude", options.exclude)):
         check_names(option, given, services)
     for name, image in options.images.items():
@@ -128,6 +130,7 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
         advice.own_machine(name, service, bindings[name], notes)
         advice.as_file(name, service, backing, notes)
         advice.without_password(name, bindings[name], connections, notes, literal=literal)
+    advice.for_development(stays, bindings, notes)
     advice.unled(stays, bindings, connections, _all_given(options.environment), notes)
     door = (
         _asked_door(stays, options.front_door)

@@ -185,10 +185,8 @@ def _hosts_in(variable: str, value: str) -> list[str]:
 
 def _routes(service: Mapping[str, Any], names: set[str], directory: str) -> list[str]:
     """The names that a front door's configuration files route to, in alphabetical order."""
-    roots = [str(service["build"].get("context"))] if service.get("build") else []
-    roots += [str(volume.get("source")) for volume in service.get("volumes") or [] if volume.get("type") == "bind"]
     found = set()
-    for path in _configuration_files([root for root in roots if root.startswith(directory) and root != directory]):
+    for path in _configuration_files(_own_folders(service, directory)):
         text = re.sub(r"(?m)#.*$", "", read_text(path) or "")
         for host in re.findall(r"(?:://|\bserver\s+|\breverse_proxy\s+|\bproxy_pass\s+|\s)([A-Za-z0-9][A-Za-z0-9._-]*)(?=[:;/\s}])", text):
             if host in names and re.search(
@@ -196,6 +194,24 @@ def _routes(service: Mapping[str, Any], names: set[str], directory: str) -> list
             ):
                 found.add(host)
     return sorted(found)
+
+
+def asked_ports(name: str, services: Services, directory: str) -> set[int]:
+    """The ports at which a service is asked for: those that it publishes, and those by which others' variables and configuration name it."""
+    found = {int(port["target"]) for port in services[name].get("ports") or []}
+    texts = [str(value) for other in services.values() for value in (other.get("environment") or {}).values() if value]
+    for other in services.values():
+        texts += [read_text(path) or "" for path in _configuration_files(_own_folders(other, directory))]
+    for alias in names_of(name, services[name]):
+        found |= {int(number) for text in texts for number in re.findall(rf"(?<![\w.-]){re.escape(alias)}:(\d{{2,5}})\b", text)}
+    return found
+
+
+def _own_folders(service: Mapping[str, Any], directory: str) -> list[str]:
+    """What of the project a service is built from, and mounts."""
+    roots = [str(service["build"].get("context"))] if service.get("build") else []
+    roots += [str(volume.get("source")) for volume in service.get("volumes") or [] if volume.get("type") == "bind"]
+    return [root for root in roots if root.startswith(directory) and root != directory]
 
 
 def _configuration_files(roots: Sequence[str]) -> list[str]:

@@ -1,0 +1,166 @@
+"""What images are built from in production, of projects whose Compose file builds them for development."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from berth import compose, release
+from berth.dockerfiles import exposed_ports, stages
+from berth.problems import BerthError
+from berth.production_builds import Builds, for_production
+from berth.selection import Options, select
+
+from tests.unit.rendering import project, run, write
+
+NODE = "FROM node:22\nWORKDIR /app\nCOPY . .\nCMD npm run {script}\n"
+PAGE = "FROM node:22 AS builder\nWORKDIR /app\nCOPY . .\nEXPOSE 9000\nRUN npm run build\nFROM nginx\nEXPOSE {port}\nCOPY --from=builder /app/build /usr/share/nginx/html\n"
+COMPOSE = """
+services:
+  nginx:
+    build: {context: ./nginx, dockerfile: Dockerfile.dev}
+    ports: ["3050:80"]
+  api:
+    build: {context: ./server, dockerfile: Dockerfile.dev}
+    volumes: [/app/node_modules, "./server:/app"]
+    environment: {PGHOST: postgres, PGPASSWORD: postgres_password}
+  client:
+    build: {context: ./client, dockerfile: Dockerfile.dev}
+    volumes: [/app/node_modules, "./client:/app", "uploads:/app/uploads"]
+  postgres: {image: "postgres:17"}
+volumes: {uploads: {}}
+"""
+
+
+def laid_out(folder: Path, port: int = 3000) -> Path:
+    """A page's server for development and for production, an API, and an nginx before both."""
+    files = {
+        "compose.yaml": COMPOSE,
+        "nginx/default.conf": "upstream client { server client:3000; }\nupstream api { server api:5000; }\n",
+        "nginx/Dockerfile.dev": "FROM nginx\nCOPY ./default.conf /etc/nginx/conf.d/default.conf\n",
+        "server/Dockerfile.dev": NODE.format(script="dev"),
+        "server/Dockerfile": NODE.format(script="start"),
+        "client/Dockerfile.dev": NODE.format(script="start"),
+        "client/Dockerfile": PAGE.format(port=port),
+    }
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def built(folder: Path, given: dict[str, Any] | None = None) -> Builds:
+    read = compose.read_project(run, str(folder))
+    return for_production(read.services, read.directory, given or {})
+
+
+@pytest.mark.compose
+def test_what_is_built_for_development_is_built_for_production_where_that_lies_beside_it(tmp_path):
+    found = built(laid_out(tmp_path))
+    assert found.changed == {"api": {"dockerfile": "Dockerfile"}, "client": {"dockerfile": "Dockerfile"}}
+    assert found.advice == [
+        "nginx is built from Dockerfile.dev, which is for development by its name, and none for production is beside it",
+        "api and client are built from Dockerfile, and not from Dockerfile.dev, which is for development by its name; app_dockerfiles says otherwise",
+    ]
+    mounted = {name: [each["target"] for each in found.services[name].get("volumes") or []] for name in ("api", "client")}
+    # What lay over the page's source would be delivered to an nginx that has none.
+    assert mounted == {"api": ["/app/node_modules", "/app"], "client": ["/app/uploads"]}
+
+
+@pytest.mark.compose
+def test_a_port_at_which_nobody_would_answer_is_told_of(tmp_path):
+    found = built(laid_out(tmp_path, port=80))
+    assert "client" not in found.changed
+    assert found.advice[0].startswith(
+        "client is built from Dockerfile.dev, which is for development by its name, and not from Dockerfile: that one shows port 80, and others ask for 3000;"
+    )
+
+
+@pytest.mark.compose
+def test_a_command_of_the_compose_file_may_be_for_development_as_well(tmp_path):
+    laid_out(tmp_path)
+    path = tmp_path / "compose.yaml"
+    path.write_text(COMPOSE.replace("  api:\n", "  api:\n    command: npm run dev\n"))
+    found = built(tmp_path)
+    assert list(found.changed) == ["client"]
+    assert "api is built from Dockerfile.dev, which is for development by its name, and not from Dockerfile: the command" in found.advice[0]
+
+
+@pytest.mark.compose
+def test_who_names_one_has_that_one(tmp_path):
+    laid_out(tmp_path)
+    found = built(tmp_path, {"api": "Dockerfile.dev", "client": "Dockerfile"})
+    assert found.changed == {"client": {"dockerfile": "Dockerfile"}}
+    assert len(found.advice) == 1
+    for given, words in (
+        ({"apu": "Dockerfile"}, "no service of the project .*did you mean 'api'"),
+        ({"postgres": "Dockerfile"}, "postgres is not built"),
+        ({"api": "Dockerfile.slim"}, "there is no Dockerfile.slim in .*/server"),
+        ({"api": None}, "there is no None in"),
+    ):
+        with pytest.raises(BerthError, match=words):
+            built(tmp_path, given)
+
+
+@pytest.mark.parametrize(
+    ("named", "beside", "taken"),
+    [
+        ("Dockerfile.dev", ["Dockerfile", "Dockerfile.prod"], "Dockerfile.prod"),
+        ("Dockerfile.local", ["Dockerfile.production"], "Dockerfile.production"),
+        ("dev.Dockerfile", ["Dockerfile"], "Dockerfile"),
+        ("Dockerfile-development", ["Dockerfile"], "Dockerfile"),
+        ("docker/dev/Dockerfile", ["docker/Dockerfile", "docker/prod/Dockerfile"], "docker/prod/Dockerfile"),
+        ("docker/dev/Dockerfile", ["docker/Dockerfile"], "docker/Dockerfile"),
+        ("Dockerfile.dev", [], None),
+        ("Dockerfile.device", ["Dockerfile"], None),
+        ("Dockerfile", ["Dockerfile.prod"], None),
+    ],
+)
+def test_which_one_that_is(tmp_path, named, beside, taken):
+    for name in (named, *beside):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("FROM node:22\n")
+    found = for_production({"web": {"build": {"context": str(tmp_path), "dockerfile": named}}}, str(tmp_path), {})
+    assert found.changed == ({"web": {"dockerfile": taken}} if taken else {})
+    assert found.services["web"]["build"]["dockerfile"] == taken or named
+
+
+def test_a_stage_for_development_gives_way_to_the_one_for_production(tmp_path):
+    path = tmp_path / "Dockerfile"
+    path.write_text("FROM node AS base\nEXPOSE 3000\nFROM base AS dev\nEXPOSE 9229\nFROM base AS production\nFROM nginx\n")
+    build = {"context": str(tmp_path), "dockerfile": "Dockerfile", "target": "dev"}
+    assert for_production({"web": {"build": build}}, str(tmp_path), {}).changed == {"web": {"target": "production"}}
+    assert stages(build) == {"base", "dev", "production", "3"}
+    assert exposed_ports(build) == {3000, 9229} and exposed_ports({**build, "target": "production"}) == {3000}
+    assert exposed_ports({**build, "target": ""}) == set()
+    with pytest.raises(BerthError, match=r"has the target dev, which is no stage of other"):
+        (tmp_path / "other").write_text("FROM node\n")
+        for_production({"web": {"build": build}}, str(tmp_path), {"web": "other"})
+
+
+@pytest.mark.compose
+def test_what_says_that_it_is_for_development_is_told(tmp_path):
+    text = "services:\n  web: {image: 'shop/web:1', command: npm run dev, environment: {NODE_ENV: development, DEBUG: 'shop:*', APP_ENV: production}}\n"
+    selection = select(
+        project(write(tmp_path, text + "  job: {image: 'shop/web:1', environment: {NODE_ENV: development, FLASK_DEBUG: 1}}\n")), Options()
+    )
+    assert [each for each in selection.notes.warnings if "development" in each] == [
+        "job: FLASK_DEBUG=1 is for development; say what is for production in app_env, or in a production Compose file",
+        "job and web: NODE_ENV=development is for development; say what is for production in app_env, or in a production Compose file",
+        "web: the command 'npm run dev' is for development; say what is for production in a production Compose file",
+    ]
+    given = {"NODE_ENV": "production", "FLASK_DEBUG": None}
+    selection = select(project(tmp_path), Options(environment=given))
+    assert len([each for each in selection.notes.warnings if "development" in each]) == 1
+
+
+@pytest.mark.compose
+def test_another_build_makes_another_release_and_is_what_compose_builds(tmp_path):
+    read = compose.built_for_production(compose.read_project(run, str(laid_out(tmp_path))), {})
+    names = [release.name_of(read.directory, run, None, read.services, builds) for builds in ({}, read.builds)]
+    assert names[0] != names[1]
+    (tmp_path / "over.json").write_text(json.dumps(release.override({"client": "r/client:1"}, read.builds)))
+    merged = compose.read_project(run, str(tmp_path), ["compose.yaml", "over.json"]).services["client"]
+    assert (merged["image"], merged["build"]["dockerfile"]) == ("r/client:1", "Dockerfile")
