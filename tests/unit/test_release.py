@@ -126,3 +126,10 @@ def test_the_cause_of_a_failed_build_is_found_among_its_progress():
     out = "#1 [api 1/3] FROM node\n#2 CACHED\n"
     err = "#7 ERROR: process npm ci did not complete\nfailed to solve: exit code 1\n"
     assert release.failure(out, err) == "#7 ERROR: process npm ci did not complete\nfailed to solve: exit code 1"
+
+
+def test_a_build_that_fails_shows_the_step_and_what_it_said():
+    out = "#8 [api 4/4] RUN npm ci\n#8 0.2 resolving\n#8 ERROR: process did not complete\n"
+    err = "------\n > [api 4/4] RUN npm ci:\n0.230 resolving\n0.231 npm ERR! 404 no such package\n------\nDockerfile:4\n-----\n   4 | RUN npm ci\n-----\n"
+    said = release.failure(out, err + "failed to solve: exit code: 1\n")
+    assert said == "[api 4/4] RUN npm ci:\n  resolving\n  npm ERR! 404 no such package\nfailed to solve: exit code: 1"

@@ -10,6 +10,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from .compose import Project, Repository
@@ -140,7 +141,12 @@ def build_and_push(
 
 
 def failure(out: str, err: str) -> str:
-    """What of a build's output says why it failed: its last lines, without progress."""
+    """What of a build's output says why it failed: the step that failed with what it said last, or else its last lines, without progress."""
     lines = [line for line in [*out.splitlines(), *err.splitlines()] if line.strip()]
+    # BuildKit repeats that step, between two rules.
+    starts = [number for number, line in enumerate(lines) if line.startswith(" > [")]
+    if starts:
+        step, *said = takewhile(lambda line: not line.startswith("---"), lines[starts[0] :])
+        return "\n".join([step.removeprefix(" > "), *[re.sub(r"^\d+\.\d+ ", "  ", line) for line in said][-12:], lines[-1]])
     errors = [line for line in lines if re.search(r"error|ERROR|failed|denied|not found", line)]
     return "\n".join((errors or lines)[-8:])
