@@ -240,7 +240,24 @@ def test_a_service_that_never_named_a_password_is_warned_of(tmp_path):
         tmp_path, "services:\n  a: {image: 'x/a:1', environment: {DB_URL: 'jdbc:postgresql://db/x'}}\n  db: {image: 'postgres:17'}\n"
     )
     _document, selection = version_2(folder, connections={"db": POSTGRES})
-    assert any("db asks for a password now" in warning for warning in selection.notes.warnings)
+    assert any("a: db asks for a password now" in warning for warning in selection.notes.warnings)
+
+
+def test_a_service_that_knows_redis_by_its_host_alone_is_told_what_to_read(tmp_path):
+    text = "services:\n  a: {{image: 'x/a:1', environment: {{CACHE_HOST: cache, CACHE_PORT: 6379{}}}}}\n  cache: {{image: 'redis:8'}}\n"
+    connections = {"cache": {**REDIS, "password_ref": "arn:aws:secretsmanager:eu-central-1:1:secret:cache"}}
+    told = version_2(write(tmp_path, text.format("")), connections=connections)[1].notes.warnings
+    assert (
+        "a: cache asks for TLS and a password now, of which no variable of the service tells; let it read such as CACHE_PASSWORD and CACHE_TLS, "
+        'and name them in the Compose file (CACHE_PASSWORD: "", CACHE_TLS: "false"): what holds here is put there'
+    ) in told
+    told = version_2(write(tmp_path, text.format(", CACHE_PASSWORD: ''")), connections=connections)[1].notes.warnings
+    assert any("a: cache asks for TLS now," in each and "let it read such as CACHE_TLS, and name it" in each for each in told)
+    more = ", CACHE_PASSWORD: '', CACHE_TLS: 'false'"
+    document, selection = version_2(write(tmp_path, text.format(more)), connections=connections)
+    assert not any("cache asks for" in each for each in selection.notes.warnings)
+    found = document["containerDefinitions"][0]
+    assert {"name": "CACHE_TLS", "value": "true"} in found["environment"] and found["secrets"][0]["name"] == "CACHE_PASSWORD"
 
 
 @pytest.mark.parametrize(

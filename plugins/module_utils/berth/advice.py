@@ -46,15 +46,34 @@ def for_development(stays: Mapping[str, Mapping[str, Any]], bindings: Mapping[st
 
 
 def without_password(name: str, bindings: Bindings, connections: Mapping[str, Connection], notes: Notes, *, literal: bool) -> None:
-    """Warn where a service is led to a store that asks for a password, and no variable of it was ever one for a password."""
+    """Warn where a service is led to a store that asks for a password, and no variable of it was ever one for a password; of Redis, for TLS too."""
     named = {entry["backing"] for entry in [*bindings.bound, *bindings.unbound]}
+    # What holds a URL or a connection string says there whether it is TLS; so does libpq of itself.
+    whole = {entry["backing"] for entry in bindings.bound if entry["field"] in ("url", "tls", "sslmode")}
     given = {entry["backing"] for entry in bindings.bound if entry["field"] == "password" or entry["variable"] in bindings.secrets}
     given |= {entry["backing"] for entry in bindings.unbound} | (
         {entry["backing"] for entry in bindings.bound if entry["field"] == "url"} if literal else set()
     )
-    for target in sorted(named - given):
-        if target in connections and connections[target].authenticated:
-            notes.advise(f"{name}: {target} asks for a password now, and no variable of the service names one; let it read one")
+    for target in sorted(named & connections.keys()):
+        connection, lacks = connections[target], []
+        if connection.authenticated and target not in given:
+            lacks.append(("a password", "PASSWORD", '""'))
+        if connection.family == "redis" and connection.encrypted and target not in whole:
+            lacks.append(("TLS", "TLS", '"false"'))
+        if lacks:
+            head, it = _head(target, connection, bindings), "them" if len(lacks) > 1 else "it"
+            written = ", ".join(f"{head}{field}: {value}" for _what, field, value in lacks)
+            notes.advise(
+                f"{name}: {target} asks for {listed(what for what, _field, _value in lacks)} now, of which no variable of the service tells; let it read "
+                f"such as {listed(head + field for _what, field, _value in lacks)}, and name {it} in the Compose file ({written}): what holds here is put there"
+            )
+
+
+def _head(target: str, connection: Connection, bindings: Bindings) -> str:
+    """How variables begin that speak of a store, as far as the one for its place tells: ``CACHE_`` of ``CACHE_HOST``."""
+    places = [entry["variable"] for entry in bindings.bound if entry["backing"] == target and entry["field"] in ("host", "url")]
+    heads = [each[: -len(end)] for end in ("HOST", "URL") for each in places if each.endswith(end) and each != end]
+    return heads[0] if heads else {"postgres": "PG", "redis": "REDIS_"}[connection.family]
 
 
 def mentions(name: str, service: Mapping[str, Any], files: Mapping[str, str], backing: Backing, notes: Notes) -> None:
