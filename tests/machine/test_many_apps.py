@@ -25,7 +25,8 @@ pytestmark = pytest.mark.docker
 
 
 # The counter as others lay it out: the Compose file in a folder of its own, what is built and what is mounted beside that, the store
-# found by its container's name, and a volume that one container writes into, as nobody in particular, and another serves.
+# found by its container's name, a volume that one container writes into, as nobody in particular, and another serves, and a Dockerfile for
+# development by which nobody would answer.
 LAID_OUT = """
 services:
   front:
@@ -40,7 +41,7 @@ services:
     volumes: ["diary:/var/tmp"]
     command: [sh, -c, "date >> /var/tmp/days && exec sleep infinity"]
   web:
-    build: ../app
+    build: {context: ../app, dockerfile: Dockerfile.dev}
     environment: {REDIS_URL: "redis://counter-store:6379/0"}
     depends_on: [store]
   store:
@@ -55,6 +56,7 @@ FRONT = "server { listen 80; location / { proxy_pass http://web:8000; } location
 def laid_out(folder: Path) -> Path:
     """Lays the counter out in a git repository. Returns the folder of its Compose file."""
     shutil.copytree(ROOT / "examples" / "counter" / "app", folder / "app")
+    (folder / "app" / "Dockerfile.dev").write_text("FROM debian:trixie-slim\nCMD sleep infinity\n")
     for path, text in (("docker/compose.yaml", LAID_OUT), ("front/default.conf", FRONT)):
         (folder / path).parent.mkdir()
         (folder / path).write_text(text)
@@ -132,6 +134,7 @@ def test_a_program_on_the_jvm_finds_its_database_by_a_jdbc_url(apps: dict[str, E
 def test_one_whose_files_lie_beside_its_compose_file_counts_in_its_redis(apps: dict[str, Example]):
     first = apps["counter"].call("/")["visits"]
     assert apps["counter"].call("/")["visits"] == first + 1
+    assert "web is built from Dockerfile, and not from Dockerfile.dev" in " ".join(apps["counter"].output.split())
 
 
 def test_a_container_that_is_not_root_writes_into_its_volume_and_another_serves_that(apps: dict[str, Example]):
