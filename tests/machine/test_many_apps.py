@@ -111,7 +111,7 @@ def apps(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dic
         thread.join()
     for name, app in found.items():
         assert done[name].returncode == 0, done[name].stdout
-        app.output = done[name].stdout
+        app.output = done[name].stdout + done[name].stderr
     yield found
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda app: app.playbook("destroy.yml", "-e", f"destroy={app.name}"), found.values()))
