@@ -17,12 +17,18 @@ SYSTEM_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 _DAYS = 365
 
 
-def authority() -> Path:
-    """The authority's certificate, made where it is missing."""
-    path = state.folder("certificates") / "ca.pem"
+# Who signs for the rehearsed RDS: an authority that no client knows of itself, as Amazon's.
+RDS = "rds-ca"
+
+
+def authority(called: str = "ca") -> Path:
+    """An authority's certificate, made where it is missing: by default of the one that stands for those that everybody trusts."""
+    path = state.folder("certificates") / f"{called}.pem"
     if not path.is_file():
         key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Berth's rehearsal")])
+        name = x509.Name(
+            [x509.NameAttribute(NameOID.COMMON_NAME, "Berth's rehearsal" if called == "ca" else f"Berth's rehearsal {called}")]
+        )
         builder = _builder(name, name, key, key).add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         builder = builder.add_extension(_usage(authority=True), critical=True)
         _write_key(path.with_suffix(".key"), key)
@@ -40,10 +46,10 @@ def bundle() -> Path:
     return path
 
 
-def issue(host: str, addresses: list[str], *, named: bool = False) -> tuple[bytes, bytes]:
-    """A certificate for a host name and IP addresses (``named``: further host names), and its private key, both PEM."""
-    ca = x509.load_pem_x509_certificate(authority().read_bytes())
-    ca_key = serialization.load_pem_private_key(authority().with_suffix(".key").read_bytes(), password=None)
+def issue(host: str, addresses: list[str], *, named: bool = False, by: str = "ca") -> tuple[bytes, bytes]:
+    """A certificate for a host name and IP addresses (``named``: further host names), and its private key, both PEM. ``by``: the authority."""
+    ca = x509.load_pem_x509_certificate(authority(by).read_bytes())
+    ca_key = serialization.load_pem_private_key(authority(by).with_suffix(".key").read_bytes(), password=None)
     assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
     key = ec.generate_private_key(ec.SECP256R1())
     # Names of AWS's endpoints exceed the 64 characters of a common name; clients read the alternative names.

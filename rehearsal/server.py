@@ -56,6 +56,7 @@ def environment() -> dict[str, str]:
         "DIGITALOCEAN_TOKEN": api.TOKEN,
         "DIGITALOCEAN_API_URL": str(found["digitalocean"]),
         "REQUESTS_CA_BUNDLE": str(certificates.bundle()),
+        "BERTH_RDS_AUTHORITIES": str(certificates.authority(certificates.RDS)),
         "BERTH_RELAY_FROM": f"{containers.gateway()}/32",
         "BERTH_SSH_KEY": str(state.FOLDER / "ssh" / "id_ed25519"),
         "BERTH_KNOWN_HOSTS": str(state.FOLDER / "ssh" / "known_hosts"),

@@ -48,7 +48,7 @@ def create(
     volumes = _volumes(owner)
     if rewound:
         _rewind(image(version), volumes, *rewound)
-    certificate, key = certificates.issue(f"{identifier}.rds.amazonaws.com", [address])
+    certificate, key = certificates.issue(f"{identifier}.rds.amazonaws.com", [address], by=certificates.RDS)
     folder = {
         f"{_FOLDER}/server.pem": (certificate, 0o644, _UID),
         f"{_FOLDER}/server.key": (key, 0o600, _UID),

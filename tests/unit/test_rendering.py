@@ -243,6 +243,27 @@ def test_a_service_that_never_named_a_password_is_warned_of(tmp_path):
     assert any("a: db asks for a password now" in warning for warning in selection.notes.warnings)
 
 
+def test_who_is_led_to_a_store_is_given_who_signs_for_it(tmp_path):
+    text = (
+        "services:\n  a: {image: 'x/a:1', environment: {PGHOST: db}}\n  b: {image: 'x/b:1'}\n"
+        "  c: {image: 'x/c:1', environment: {PGHOST: db, NODE_EXTRA_CA_CERTS: /own.pem}}\n  db: {image: 'postgres:17'}\n"
+    )
+    document, selection = version_2(write(tmp_path, text), connections={"db": {**POSTGRES, "tls": {"mode": "require", "ca": "PEM\n"}}})
+    assert selection.notes.texts == {".berth/configs/berth-authorities": "PEM\n"}
+    assert document["volumes"] == [
+        {"name": "config-berth-authorities", "host": {"sourcePath": "/var/app/current/.berth/configs/berth-authorities"}}
+    ]
+    told = {
+        each["name"]: {entry["name"]: entry["value"] for entry in each.get("environment", [])} for each in document["containerDefinitions"]
+    }
+    assert told["a"].items() >= {"NODE_EXTRA_CA_CERTS": "/etc/berth/authorities.pem", "PGSSLROOTCERT": "/etc/berth/authorities.pem"}.items()
+    assert told["c"]["NODE_EXTRA_CA_CERTS"] == "/own.pem" and not told["b"]
+    mounted = {each["name"]: [point["containerPath"] for point in each.get("mountPoints", [])] for each in document["containerDefinitions"]}
+    assert mounted == {"a": ["/etc/berth/authorities.pem"], "b": [], "c": ["/etc/berth/authorities.pem"]}
+    for tls in ("require", {"mode": "disable", "ca": "PEM\n"}):
+        assert "volumes" not in version_2(tmp_path, connections={"db": {**POSTGRES, "tls": tls}})[0]
+
+
 def test_a_service_that_knows_redis_by_its_host_alone_is_told_what_to_read(tmp_path):
     text = "services:\n  a: {{image: 'x/a:1', environment: {{CACHE_HOST: cache, CACHE_PORT: 6379{}}}}}\n  cache: {{image: 'redis:8'}}\n"
     connections = {"cache": {**REDIS, "password_ref": "arn:aws:secretsmanager:eu-central-1:1:secret:cache"}}

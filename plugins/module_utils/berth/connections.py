@@ -20,7 +20,7 @@ _KEYS = ("engine", "host", "port", "database", "databases", "username", "passwor
 class Connection(NamedTuple):
     """Where a backing service lives now. ``sslmode`` is libpq's word for ``tls`` (for redis: anything but None or disable is TLS).
 
-    ``databases``: those beside ``database`` in the same server, which keep their names; ``unkept``: names that the app has for others, which
+    ``ca``: the certificates of who signs what the server shows, PEM. ``databases``: those beside ``database`` in the same server, which keep their names; ``unkept``: names that the app has for others, which
     are not there.
     """
 
@@ -35,6 +35,7 @@ class Connection(NamedTuple):
     sslmode: str | None = None
     databases: tuple[str, ...] = ()
     unkept: tuple[str, ...] = ()
+    ca: str = ""
 
     def database_for(self, old: str) -> str | None:
         """The database that stands for one of the Compose file's."""
@@ -98,6 +99,7 @@ def read_connection(name: str, given: Mapping[str, Any], engine: str | None) -> 
         raise BerthError(f"{where}.databases: {others!r} is no list of names")
     databases = tuple(each for each in others if each != text.get("database"))
     more: dict[str, Any] = {**text, "databases": databases, "sslmode": _sslmode(where, given.get("tls"))}
+    more["ca"] = str(given["tls"].get("ca") or "") if isinstance(given.get("tls"), Mapping) else ""
     return Connection(kind, host, port, **more)
 
 

@@ -22,12 +22,16 @@ from .mount_kinds import GONE, taken_from
 from .mounts import Mounts
 from .problems import BerthError, listed
 from .references import read_url
+from .release_model import AUTHORITIES
 from .selection import Options, Selection
 from .standing import one_shots
 
 # The order in which a reader looks for things; ECS does not mind.
 _ORDER = """name image repositoryCredentials essential memory memoryReservation cpu hostname portMappings links entryPoint command
 workingDirectory user environment secrets mountPoints volumesFrom healthCheck stopTimeout logConfiguration""".split()
+
+# How Node, beside those that it has, and libpq are told of who signs what the stores show.
+_TRUST = ("NODE_EXTRA_CA_CERTS", "PGSSLROOTCERT")
 
 _SECRET = re.compile(r"(SECRET|PASSWORD|PASSWD|TOKEN|PRIVATE_KEY|API_?KEY|ACCESS_KEY)(?!.*(_FILE|_ID|_NAME|_URL|_EXPIR\w*|_TTL)$)")
 
@@ -58,9 +62,10 @@ def version_2(project: Project, selection: Selection, options: Options) -> dict[
         definition.update(containers.settings(name, service, default, notes))
         if links.get(name):
             definition["links"] = links[name]
+        trust = _trust(name, selection, mounts)
         _environment(definition, selection, name)
         points, tmpfs = mounts.of(name, service)
-        points += _files(name, service, project, mounts)
+        points += trust + _files(name, service, project, mounts)
         if points:
             definition["mountPoints"] = points
         if tmpfs:
@@ -101,6 +106,16 @@ def version_2(project: Project, selection: Selection, options: Options) -> dict[
     else:
         _port_80(selection)
     return document
+
+
+def _trust(name: str, selection: Selection, mounts: Mounts) -> list[dict[str, Any]]:
+    """The mount point of who signs what a service's stores show, which its runtime is told of where the service says nothing of that."""
+    if name not in selection.trusted:
+        return []
+    for variable in _TRUST:
+        selection.bindings[name].environment.setdefault(variable, AUTHORITIES)
+    volume = mounts.text(name, "berth-authorities", selection.trusted[name])
+    return [{"sourceVolume": volume, "containerPath": AUTHORITIES, "readOnly": True}]
 
 
 def _files(name: str, service: Mapping[str, Any], project: Project, mounts: Mounts) -> list[dict[str, Any]]:

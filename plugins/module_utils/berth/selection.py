@@ -50,7 +50,8 @@ class Selection(NamedTuple):
     """The services that stay containers, in alphabetical order, each with its image and bindings, and the one visitors reach.
 
     ``files``: service to path in the container to content, of its secrets and configs where these were read. ``hosts``: service to each name by which
-    it knew a backing service to the host where that lives now.
+    it knew a backing service to the host where that lives now. ``trusted``: service to the certificates of who signs what stores
+    show, PEM, where it is led to one of these.
     """
 
     services: dict[str, dict[str, Any]]
@@ -60,6 +61,7 @@ class Selection(NamedTuple):
     notes: Notes
     files: dict[str, dict[str, str]]
     hosts: dict[str, dict[str, str]]
+    trusted: dict[str, str]
 
     @property
     def bound(self) -> list[dict[str, str]]:
@@ -145,7 +147,10 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
         name: {alias: connections[target].host for alias, target in theirs.names.items() if target in connections}
         for name, theirs in seen.items()
     }
-    return Selection(stays, images, bindings, door, notes, contents, hosts)
+    signers = {target: each.ca for target, each in connections.items() if each.ca and each.encrypted}
+    trusting = [name for name, each in bindings.items() if any(entry["backing"] in signers for entry in each.bound)]
+    trusted = dict.fromkeys(trusting, "".join(dict.fromkeys(signers.values())))
+    return Selection(stays, images, bindings, door, notes, contents, hosts, trusted)
 
 
 def _asked_door(stays: dict[str, dict[str, Any]], name: str | None) -> str | None:
