@@ -116,6 +116,26 @@ def test_an_index_is_computed_and_stored_in_the_database_that_the_api_shows(app:
     assert app.sql("SELECT count(*) FROM indices WHERE index = 20") == "1"
 
 
+# Asks Postgres for TLS, and verifies who answers, as node-postgres does.
+VERIFY = """
+const socket = require("net").connect(process.env.PGPORT, process.env.PGHOST);
+socket.write(Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]));
+socket.once("data", () => {
+  const secure = require("tls").connect({ socket, host: process.env.PGHOST }, () => { console.log(secure.authorized); process.exit(0); });
+  secure.on("error", (error) => { console.log(error.code); process.exit(1); });
+});
+"""
+
+
+@pytest.mark.usefixtures("app")
+def test_a_client_that_verifies_who_answers_takes_rds_for_who_it_is():
+    api = next(each for each in containers.find("beanstalk") if FULL in each.name and each.name.endswith("-api"))
+    assert api.exec_run(["node", "-e", VERIFY]).output.decode().strip() == "true"
+    assert (
+        api.exec_run(["node", "-e", VERIFY], environment={"NODE_EXTRA_CA_CERTS": ""}).output.decode().strip().startswith("UNABLE_TO_VERIFY")
+    )
+
+
 @pytest.mark.usefixtures("app")
 def test_only_the_apps_containers_run_on_the_instances():
     names = [each.name for each in containers.find("beanstalk") if FULL in each.name]
