@@ -82,6 +82,10 @@ options:
       url_ref:
         description: ARN of a secret that holds the whole URL, for variables such as C(DATABASE_URL).
         type: str
+      celery_ref:
+        description:
+          - ARN of a secret that holds the whole URL of a Redis with C(ssl_cert_reqs=required) in its query, without which Celery takes none under TLS.
+        type: str
       tls:
         description:
           - Whether clients speak TLS. V(true), one of libpq's modes (V(require), V(verify-ca), V(verify-full)), or a dictionary with

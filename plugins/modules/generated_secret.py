@@ -56,6 +56,10 @@ options:
       query:
         description: Query string, such as C(sslmode=require).
         type: str
+      variants:
+        description: The same URL with another query string - the name that it is kept as to that, such as C(celery_url) to C(ssl_cert_reqs=required).
+        type: dict
+        default: {}
   scram_verifier:
     description: Whether what PostgreSQL keeps instead of the password is kept too, as C(scram_verifier).
     type: bool
@@ -204,6 +208,7 @@ def current_version(there: dict[str, Any]) -> str:
 def main() -> None:
     """Run the module as Ansible calls it."""
     url = {"scheme": {"required": True}, "host": {"required": True}, "port": {"type": "int", "required": True}, "database": {}, "query": {}}
+    url["variants"] = {"type": "dict", "default": {}}
     module = AnsibleAWSModule(
         argument_spec={
             "name": {"type": "str", "required": True},
@@ -232,7 +237,7 @@ def main() -> None:
         there = describe(module, client)
     current = None if deleted and module.check_mode else content(module, client, there)
     wanted = credentials.desired(current, params["fields"], params["length"], params["url"], params["scram_verifier"])
-    module.no_log_values.update(wanted[key] for key in _CONFIDENTIAL if key in wanted)
+    module.no_log_values.update(wanted[key] for key in (*_CONFIDENTIAL, *((params["url"] or {}).get("variants") or {})) if key in wanted)
     keys = credentials.changed_keys(current, wanted)
     tags = tag_difference({each["Key"]: each["Value"] for each in (there or {}).get("Tags", [])}, params["tags"])
     changed = bool(keys or tags or deleted or there is None)

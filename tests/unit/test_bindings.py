@@ -57,7 +57,7 @@ def test_the_course_app_where_host_user_and_database_have_one_text():
             "jdbc:postgresql://pg.example.com:5433/shop?currentSchema=kc&sslmode=require",
         ),
         ("REDIS_URL", "redis://redis:6379", "rediss://cache.example.com:6379"),
-        ("CELERY_BROKER_URL", "redis://redis:6379/1", "rediss://cache.example.com:6379/1"),
+        ("CELERY_BROKER_URL", "redis://redis:6379/1", "rediss://cache.example.com:6379/1?ssl_cert_reqs=required"),
         ("REDIS_URL", "redis:6379", "cache.example.com:6379"),
         ("CACHE_ADDR", "redis:6379", "cache.example.com:6379"),
         ("SPRING_REDIS_HOST", "redis", "cache.example.com"),
@@ -135,12 +135,13 @@ def test_a_prefix_is_shared_and_a_port_of_the_app_is_not_taken_for_the_databases
         "DJANGO_DB_NAME": "shop",
         "DJANGO_PORT": "8000",
         "DJANGO_NAME": "shop-frontend",
+        "PGSSLMODE": "require",
     }
 
 
 def test_a_databases_name_is_led_to_the_new_one_also_where_it_is_called_as_a_vendor():
     result = bound({"DB_HOST": "db", "DB_NAME": "postgres", "DATABASE": "postgres"})
-    assert result.environment == {"DB_HOST": "pg.example.com", "DB_NAME": "shop", "DATABASE": "postgres"}
+    assert result.environment == {"DB_HOST": "pg.example.com", "DB_NAME": "shop", "DATABASE": "postgres", "PGSSLMODE": "require"}
 
 
 def test_variables_without_a_prefix_are_of_the_one_host_that_there_is():
@@ -148,15 +149,21 @@ def test_variables_without_a_prefix_are_of_the_one_host_that_there_is():
         "HOST": "pg.example.com",
         "USER": "shop",
         "PORT": "5433",
+        "PGSSLMODE": "require",
     }
     own = {"HOST": "0.0.0.0", "USER": "node", "PASSWORD": "x", "PORT": "5432"}
     assert bound(own).environment == own
-    assert bound({"HOST": "db", "PORT": "3000", "NAME": "web"}).environment == {"HOST": "pg.example.com", "PORT": "3000", "NAME": "web"}
+    assert bound({"HOST": "db", "PORT": "3000", "NAME": "web"}).environment == {
+        "HOST": "pg.example.com",
+        "PORT": "3000",
+        "NAME": "web",
+        "PGSSLMODE": "require",
+    }
 
 
 def test_words_that_are_written_as_one_are_read_behind_an_apps_name_too():
     result = bound({"PAPERLESS_DBHOST": "db", "PAPERLESS_DBNAME": "paperless"})
-    assert result.environment == {"PAPERLESS_DBHOST": "pg.example.com", "PAPERLESS_DBNAME": "shop"}
+    assert result.environment == {"PAPERLESS_DBHOST": "pg.example.com", "PAPERLESS_DBNAME": "shop", "PGSSLMODE": "require"}
 
 
 def test_names_alone_bind_where_there_is_one_store_they_can_mean():
@@ -290,7 +297,58 @@ def test_the_user_of_redis_that_every_password_has_is_named_where_one_was():
 
 def test_a_name_is_a_databases_beside_a_host_of_the_same_head():
     result = bound({"SHOP_HOST": "db", "SHOP_NAME": "old", "SHOP_DATABASE": "postgres", "SHOP_DRIVER_NAME": "pg"})
-    assert result.environment == {"SHOP_HOST": "pg.example.com", "SHOP_NAME": "shop", "SHOP_DATABASE": "shop", "SHOP_DRIVER_NAME": "pg"}
+    assert result.environment == {
+        "SHOP_HOST": "pg.example.com",
+        "SHOP_NAME": "shop",
+        "SHOP_DATABASE": "shop",
+        "SHOP_DRIVER_NAME": "pg",
+        "PGSSLMODE": "require",
+    }
+
+
+@pytest.mark.parametrize(
+    ("environment", "celery", "query"),
+    [
+        ({"CELERY_RESULT_BACKEND": "redis://redis:6379/0"}, False, "?ssl_cert_reqs=required"),
+        ({"CELERY_BROKER_URL": "redis://redis:6379/1?health_check_interval=9"}, False, "?health_check_interval=9&ssl_cert_reqs=required"),
+        ({"CELERY_BROKER_URL": "redis://redis:6379/0?ssl_cert_reqs=CERT_NONE"}, True, "?ssl_cert_reqs=CERT_NONE"),
+        ({"REDIS_URL": "redis://redis:6379/0"}, True, "?ssl_cert_reqs=required"),
+        ({"REDIS_URL": "redis://redis:6379/0"}, False, ""),
+        ({"CACHE_URL": "redis://redis:6379/0"}, True, ""),
+    ],
+)
+def test_celery_is_told_how_it_verifies(environment, celery, query):
+    connection = Connection("redis", "10.0.0.8", 6379, password="n", sslmode="require", url_ref="arn:url", celery_ref="arn:celery")
+    ((variable, old),) = environment.items()
+    written = bind("api", environment, BACKING, {"redis": connection}, literal=True, celery=celery).environment[variable]
+    assert written == f"rediss://:n@10.0.0.8:6379/{read_url(old).path}{query}"
+    plain = connection._replace(sslmode=None)
+    assert "required" not in bind("api", environment, BACKING, {"redis": plain}, literal=True, celery=celery).environment[variable]
+    apart = connection._replace(password=None)
+    if read_url(old).path == "0":
+        given = bind("api", environment, BACKING, {"redis": apart}, literal=False, celery=celery).secrets
+        assert given == {variable: "arn:celery" if "ssl_cert_reqs" in query else "arn:url"}
+        if query:
+            unbound = bind("api", environment, BACKING, {"redis": apart._replace(celery_ref=None)}, literal=False, celery=celery).unbound
+            assert "Celery takes no URL under TLS without" in unbound[0]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        ({"DB_HOST": "db", "DB_PASSWORD": "x"}, "require"),
+        ({"PG_ADDRESS": "db:5432"}, "require"),
+        ({"DB_HOST": "db", "DB_SSLMODE": "disable"}, None),
+        ({"DB_HOST": "db", "PGSSLMODE": "disable"}, "require"),
+        ({"DATABASE_URL": "postgres://db/x"}, None),
+        ({"REDIS_HOST": "redis"}, None),
+    ],
+)
+def test_who_knows_postgres_by_its_host_is_told_of_tls_where_libpq_reads_it(environment, told):
+    connection = Connection("postgres", "10.0.0.8", 5432, password="n", sslmode="require")
+    redis = Connection("redis", "10.0.0.9", 6379, sslmode="require")
+    found = bind("api", environment, BACKING, {"postgres": connection, "redis": redis}, literal=True).environment
+    assert found.get("PGSSLMODE") == told
 
 
 # What a password may be: no line ends, and nothing that is no text.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from berth.commands import led_words
+from berth.commands import led_words, run_celery
 from berth.connections import read_connection
 from berth.referring import Backing
 from hypothesis import given
@@ -69,3 +69,14 @@ def test_a_container_on_aws_waits_for_the_managed_store(tmp_path: Path):
     document, selection = version_2(write(tmp_path, text), connections={"db": POSTGRES})
     assert container(document, "web")["command"] == ["./wait-for-it.sh", f"{POSTGRES['host']}:5432", "--", "npm", "start"]
     assert not any("its command names" in each for each in selection.notes.advice)
+
+
+def test_who_runs_celery_and_who_is_of_the_same_program():
+    services = {
+        "web": {"build": {"context": "/app"}, "command": ["gunicorn", "shop.wsgi"]},
+        "worker": {"build": {"context": "/app"}, "command": ["sh", "-c", "celery -A shop worker"]},
+        "node": {"build": {"context": "/node"}, "command": ["node", "celery.js"]},
+        "flower": {"image": "mher/flower", "command": ["celery", "flower"]},
+        "page": {"image": "nginx"},
+    }
+    assert run_celery(services) == {"web", "worker", "flower"}

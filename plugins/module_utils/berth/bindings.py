@@ -13,6 +13,11 @@ from .connections import Connection, field_value, url_for
 from .references import POSTGRES_SCHEMES, REDIS_SCHEMES, Url, read_url
 from .referring import Backing, Reference, references
 
+# Celery's result backend begins with no URL under TLS that does not say how it verifies, in words that redis-py has too:
+# https://docs.celeryq.dev/en/stable/userguide/configuration.html#redis-backend-settings
+_CELERY = re.compile(r"CELERY|(?:^|_)RESULT_BACKEND$", re.IGNORECASE)
+_VERIFIED = "ssl_cert_reqs=required"
+
 
 class Bindings(NamedTuple):
     """A service's environment after binding.
@@ -35,11 +40,13 @@ def bind(
     *,
     literal: bool,
     files: Collection[str] = (),
+    celery: bool = False,
 ) -> Bindings:
     """Bind one service's environment.
 
     ``literal``: a plain password may be written into values (a file that only root reads); otherwise passwords travel only as the
     references that the connection gives, and what cannot be had so is unbound. ``files``: paths of the container whose content is bound.
+    ``celery``: the service runs Celery, or is of the same program.
     """
     result = Bindings({}, {}, [], [])
     found = references(environment, backing)
@@ -55,7 +62,9 @@ def bind(
             result.environment[variable] = value or ""
             continue
         apart = reference.backing in passwords
-        kind, text = led(result, service, variable, reference, value or "", connections, literal=literal, password_apart=apart)
+        kind, text = led(
+            result, service, variable, reference, value or "", connections, literal=literal, password_apart=apart, celery=celery
+        )
         if kind == "value":
             result.environment[variable] = text
         elif kind == "secret":
@@ -75,6 +84,7 @@ def led(
     literal: bool,
     password_apart: bool,
     in_file: bool = False,
+    celery: bool = False,
 ) -> tuple[str, str]:
     """What a variable, or a file, gets that refers to a backing service, as :meth:`_Writer.write` says; noted in ``result``, also why it gets nothing.
 
@@ -87,7 +97,8 @@ def led(
     elif reference.shape == "list":
         kind, text = _list(reference, connections)
     else:
-        kind, text = _Writer(connections[reference.backing], literal, password_apart).write(reference, old)
+        for_celery = _CELERY.search(variable) is not None or (celery and "CACHE" not in variable.upper())
+        kind, text = _Writer(connections[reference.backing], literal, password_apart, for_celery).write(reference, old)
     if kind == "secret" and in_file:
         kind, text = "unbound", "its connection refers to a password, which nobody looks up for a file; let the app read a variable"
     entry = {"service": service, "variable": variable, "backing": reference.backing}
@@ -112,21 +123,25 @@ def _list(reference: Reference, connections: Mapping[str, Connection]) -> tuple[
 
 
 def _add_sslmode(service: str, found: Mapping[str, Reference], connections: Mapping[str, Connection], result: Bindings) -> None:
-    # libpq and its kin read PGSSLMODE beside PGHOST: without it they would go on in plain text, or be refused.
-    host = found.get("PGHOST")
-    connection = connections.get(host.backing) if host else None
-    if host and connection and connection.sslmode and "PGSSLMODE" not in {*result.environment, *result.secrets}:
-        result.environment["PGSSLMODE"] = connection.sslmode
-        result.bound.append({"service": service, "variable": "PGSSLMODE", "field": "sslmode", "backing": host.backing})
+    # libpq and its kin, node-postgres too, read PGSSLMODE whoever told them the host: without it they would go on in plain text, or be refused.
+    told = {reference.backing for reference in found.values() if reference.field in ("tls", "sslmode")}
+    hosts = [reference.backing for reference in found.values() if reference.field in ("host", "address") and reference.backing not in told]
+    for backing in hosts:
+        connection = connections.get(backing)
+        mode = connection.sslmode if connection and connection.family == "postgres" else None
+        if mode and "PGSSLMODE" not in {*result.environment, *result.secrets}:
+            result.environment["PGSSLMODE"] = mode
+            result.bound.append({"service": service, "variable": "PGSSLMODE", "field": "sslmode", "backing": backing})
 
 
 class _Writer:
     """Writes what one variable gets, as ("value", text), ("secret", reference) or ("unbound", "reason; remedy")."""
 
-    def __init__(self, connection: Connection, literal: bool, password_apart: bool) -> None:
+    def __init__(self, connection: Connection, literal: bool, password_apart: bool, for_celery: bool) -> None:
         self.connection = connection
         self.literal = literal
         self.password_apart = password_apart  # the service reads its password from another variable
+        self.for_celery = for_celery and connection.family == "redis" and connection.encrypted
 
     def write(self, reference: Reference, old: str) -> tuple[str, str]:
         connection = self.connection
@@ -172,14 +187,22 @@ class _Writer:
             return "unbound", f"{old.scheme} is no scheme of {connection.engine}; set the variable in a production Compose file"
         in_query = old.is_nocodb or re.search(r"(^|&)password=", old.query) is not None
         jdbc = old.scheme.lower().startswith("jdbc:")
+        if self.for_celery and "ssl_cert_reqs" not in old.query:
+            old = old._replace(query=f"{old.query}&{_VERIFIED}".lstrip("&"))
         apart = (jdbc and not in_query) or (self.password_apart and old.password is None and not in_query)
         if not connection.authenticated or apart:
             return "value", url_for(connection, old, None)
         if connection.password and self.literal:
             return "value", url_for(connection, old, connection.password)
         own = old.path not in connection.databases if connection.family == "postgres" else old.path in ("", "0")
-        if connection.url_ref and not jdbc and "+" not in old.scheme and not old.is_nocodb and own:
-            return "secret", connection.url_ref
+        whole = connection.celery_ref if self.for_celery else connection.url_ref
+        if whole and not jdbc and "+" not in old.scheme and not old.is_nocodb and own:
+            return "secret", whole
+        if self.for_celery and not whole:
+            return (
+                "unbound",
+                f"Celery takes no URL under TLS without {_VERIFIED}, which the one that url_ref holds has not; give celery_ref to the connection",
+            )
         if connection.url_ref:
             return "unbound", "the URL that url_ref holds has another form; let the app take host, port and password apart"
         return "unbound", "a URL with its password is never written into this file; give url_ref to the connection"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from .connections import ENGINE_PORTS, Connection
 from .referring import Backing
@@ -14,6 +15,20 @@ from .referring import Backing
 _APART = "\0"
 # Not the host of a URL with a user in it, whose password would have to be written with it.
 _BEFORE, _AFTER = r"(?<![\w.@-])", r"(?![\w.-])"
+
+
+def run_celery(services: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """The services whose command runs Celery, and those that are of the same image or build: what one of them reads, the other may, too."""
+
+    def program(service: Mapping[str, Any]) -> tuple[Any, ...]:
+        build = service.get("build") or {}
+        return (build.get("context"), build.get("dockerfile"), build.get("target")) if build else (service.get("image"),)
+
+    commands = {
+        name: " ".join(str(word) for key in ("entrypoint", "command") for word in each.get(key) or []) for name, each in services.items()
+    }
+    programs = {program(services[name]) for name, text in commands.items() if re.search(r"(?:^|[\s/;&|])celery(?:\s|$)", text)}
+    return {name for name, each in services.items() if program(each) in programs}
 
 
 def led_words(words: Sequence[str], backing: Backing, connections: Mapping[str, Connection]) -> list[str]:

@@ -14,12 +14,15 @@ from .references import Url, percent_encoded
 
 ENGINE_PORTS = {"postgres": 5432, "redis": 6379, "valkey": 6379}
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-_KEYS = ("engine", "host", "port", "database", "databases", "username", "password", "password_ref", "url_ref", "tls")
+_KEYS = ("engine", "host", "port", "database", "databases", "username", "password", "password_ref", "url_ref", "celery_ref", "tls")
+
+_TEXTS = ("database", "username", "password", "password_ref", "url_ref", "celery_ref")
 
 
 class Connection(NamedTuple):
     """Where a backing service lives now. ``sslmode`` is libpq's word for ``tls`` (for redis: anything but None or disable is TLS).
 
+    ``celery_ref``: as ``url_ref``, of a URL that Celery begins with under TLS.
     ``ca``: the certificates of who signs what the server shows, PEM. ``databases``: those beside ``database`` in the same server, which keep their names; ``unkept``: names that the app has for others, which
     are not there.
     """
@@ -32,6 +35,7 @@ class Connection(NamedTuple):
     password: str | None = None
     password_ref: str | None = None
     url_ref: str | None = None
+    celery_ref: str | None = None
     sslmode: str | None = None
     databases: tuple[str, ...] = ()
     unkept: tuple[str, ...] = ()
@@ -91,9 +95,7 @@ def read_connection(name: str, given: Mapping[str, Any], engine: str | None) -> 
         port = 0
     if not 0 < port < 65536:
         raise BerthError(f"{where}.port: {given.get('port')!r} is not a port number")
-    text = {
-        key: str(given[key]) for key in ("database", "username", "password", "password_ref", "url_ref") if given.get(key) not in (None, "")
-    }
+    text = {key: str(given[key]) for key in _TEXTS if given.get(key) not in (None, "")}
     others = given.get("databases") or ()
     if isinstance(others, (str, Mapping)) or not all(isinstance(each, str) and each for each in others):
         raise BerthError(f"{where}.databases: {others!r} is no list of names")

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from . import advice
 from .bindings import Bindings, bind
 from .bound_files import bind_files, mounted, of_stores
-from .commands import led_words
+from .commands import led_words, run_celery
 from .compose import Project
 from .connections import Connection, read_connection
 from .databases import beside
@@ -117,9 +117,10 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
     contents: dict[str, dict[str, str]] = {}
     of_store = of_stores(services, backing)
     seen = {name: backing.seen_by(service) for name, service in stays.items()}
+    celery = run_celery(stays)
     for name, service in stays.items():
         environment, brought = service.get("environment") or {}, mounted(service, texts or {})
-        bindings[name] = bind(name, environment, seen[name], connections, literal=literal, files=brought)
+        bindings[name] = bind(name, environment, seen[name], connections, literal=literal, files=brought, celery=name in celery)
         contents[name] = bind_files(name, environment, brought, of_store, seen[name], connections, bindings[name])
     bindings = {name: override(each, _given(options.environment, name, services), literal=literal) for name, each in bindings.items()}
     for name, service in stays.items():
