@@ -82,10 +82,11 @@ options:
       url_ref:
         description: ARN of a secret that holds the whole URL, for variables such as C(DATABASE_URL).
         type: str
-      celery_ref:
+      url_refs:
         description:
-          - ARN of a secret that holds the whole URL of a Redis with C(ssl_cert_reqs=required) in its query, without which Celery takes none under TLS.
-        type: str
+          - As O(connections.url_ref), for URLs of other forms - a scheme such as C(postgresql+asyncpg) to the ARN, and C(celery) to that of a URL with
+            C(ssl_cert_reqs=required), without which Celery takes none under TLS.
+        type: dict
       tls:
         description:
           - Whether clients speak TLS. V(true), one of libpq's modes (V(require), V(verify-ca), V(verify-full)), or a dictionary with

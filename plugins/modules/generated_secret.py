@@ -57,7 +57,7 @@ options:
         description: Query string, such as C(sslmode=require).
         type: str
       variants:
-        description: The same URL with another query string - the name that it is kept as to that, such as C(celery_url) to C(ssl_cert_reqs=required).
+        description: The same URL in other forms - the name that each is kept as to a dictionary of what is another, C(scheme) or C(query).
         type: dict
         default: {}
   scram_verifier:

@@ -186,12 +186,34 @@ def test_a_url_with_a_password_becomes_the_secret_that_holds_the_url():
     assert result.environment == {}
 
 
-@pytest.mark.parametrize("layers", ["vertx-reactive", "r2dbc:pool", "r2dbc"])
-def test_layers_before_the_scheme_stay_and_the_user_is_named_where_the_password_comes_apart(layers):
+@pytest.mark.parametrize(("layers", "word"), [("vertx-reactive", "sslmode"), ("r2dbc:pool", "sslMode"), ("r2dbc", "sslMode")])
+def test_layers_before_the_scheme_stay_and_the_user_is_named_where_the_password_comes_apart(layers, word):
     environment = {"DB_URL": f"{layers}:postgresql://db/old", "DB_PASSWORD": "old"}
     result = bound(environment)
-    assert result.environment == {"DB_URL": f"{layers}:postgresql://shop@pg.example.com:5433/shop?sslmode=require"}
+    assert result.environment == {"DB_URL": f"{layers}:postgresql://shop@pg.example.com:5433/shop?{word}=require"}
     assert result.secrets == {"DB_PASSWORD": "arn:password"}
+
+
+@pytest.mark.parametrize(
+    ("scheme", "query"),
+    [
+        ("postgresql+asyncpg", "ssl=require"),
+        ("postgresql+psycopg", "sslmode=require"),
+        ("db+postgresql", "sslmode=require"),
+        ("ecto", "ssl=true"),
+    ],
+)
+def test_tls_is_said_in_the_words_of_who_reads_the_url(scheme, query):
+    given = {"password": "n", "password_ref": None, "url_ref": None}
+    result = bound({"DATABASE_URL": f"{scheme}://a:b@db/old?sslmode=disable&ssl=false"}, postgres=given, literal=True)
+    assert result.environment == {"DATABASE_URL": f"{scheme}://shop:n@pg.example.com:5433/shop?{query}"}
+
+
+def test_a_url_of_another_form_is_that_of_the_secret_for_it():
+    refs = {"postgresql+asyncpg": "arn:asyncpg", "ecto": "arn:ecto"}
+    for scheme, ref in (("postgresql+asyncpg", "arn:asyncpg"), ("ecto", "arn:ecto"), ("postgres", "arn:url")):
+        result = bound({"DATABASE_URL": f"{scheme}://postgres:p4ssw0rd@db/old"}, postgres={"url_ref": "arn:url", "url_refs": refs})
+        assert result.secrets == {"DATABASE_URL": ref}
 
 
 def test_a_url_that_the_secret_cannot_stand_for_is_unbound():
@@ -318,7 +340,9 @@ def test_a_name_is_a_databases_beside_a_host_of_the_same_head():
     ],
 )
 def test_celery_is_told_how_it_verifies(environment, celery, query):
-    connection = Connection("redis", "10.0.0.8", 6379, password="n", sslmode="require", url_ref="arn:url", celery_ref="arn:celery")
+    connection = Connection(
+        "redis", "10.0.0.8", 6379, password="n", sslmode="require", url_ref="arn:url", url_refs={"celery": "arn:celery"}
+    )
     ((variable, old),) = environment.items()
     written = bind("api", environment, BACKING, {"redis": connection}, literal=True, celery=celery).environment[variable]
     assert written == f"rediss://:n@10.0.0.8:6379/{read_url(old).path}{query}"
@@ -329,7 +353,7 @@ def test_celery_is_told_how_it_verifies(environment, celery, query):
         given = bind("api", environment, BACKING, {"redis": apart}, literal=False, celery=celery).secrets
         assert given == {variable: "arn:celery" if "ssl_cert_reqs" in query else "arn:url"}
         if query:
-            unbound = bind("api", environment, BACKING, {"redis": apart._replace(celery_ref=None)}, literal=False, celery=celery).unbound
+            unbound = bind("api", environment, BACKING, {"redis": apart._replace(url_refs={})}, literal=False, celery=celery).unbound
             assert "Celery takes no URL under TLS without" in unbound[0]["reason"]
 
 

@@ -274,6 +274,9 @@ def test_a_service_that_knows_redis_by_its_host_alone_is_told_what_to_read(tmp_p
     ) in told
     told = version_2(write(tmp_path, text.format(", CACHE_PASSWORD: ''")), connections=connections)[1].notes.warnings
     assert any("a: cache asks for TLS now," in each and "let it read such as CACHE_TLS, and name it" in each for each in told)
+    spring = text.replace("CACHE_", "SPRING_DATA_REDIS_").format("")
+    told = version_2(write(tmp_path, spring), connections=connections)[1].notes.warnings
+    assert any("let it read such as SPRING_DATA_REDIS_PASSWORD and SPRING_DATA_REDIS_SSL_ENABLED," in each for each in told)
     more = ", CACHE_PASSWORD: '', CACHE_TLS: 'false'"
     document, selection = version_2(write(tmp_path, text.format(more)), connections=connections)
     assert not any("cache asks for" in each for each in selection.notes.warnings)

@@ -62,6 +62,9 @@ def without_password(name: str, bindings: Bindings, connections: Mapping[str, Co
             lacks.append(("TLS", "TLS", '"false"'))
         if lacks:
             head, it = _head(target, connection, bindings), "them" if len(lacks) > 1 else "it"
+            # Spring reads these itself.
+            ssl = "SSL_ENABLED" if head.startswith("SPRING_DATA") else "SSL"
+            lacks = [(what, ssl if field == "TLS" and head.startswith("SPRING") else field, value) for what, field, value in lacks]
             written = ", ".join(f"{head}{field}: {value}" for _what, field, value in lacks)
             notes.advise(
                 f"{name}: {target} asks for {listed(what for what, _field, _value in lacks)} now, of which no variable of the service tells; let it read "

@@ -195,16 +195,21 @@ class _Writer:
         if connection.password and self.literal:
             return "value", url_for(connection, old, connection.password)
         own = old.path not in connection.databases if connection.family == "postgres" else old.path in ("", "0")
-        whole = connection.celery_ref if self.for_celery else connection.url_ref
-        if whole and not jdbc and "+" not in old.scheme and not old.is_nocodb and own:
+        whole = connection.url_refs.get("celery" if self.for_celery else old.scheme.lower())
+        if not whole and not (jdbc or self.for_celery or "+" in old.scheme or old.is_nocodb or old.base == "ecto"):
+            whole = connection.url_ref
+        if whole and own:
             return "secret", whole
         if self.for_celery and not whole:
             return (
                 "unbound",
-                f"Celery takes no URL under TLS without {_VERIFIED}, which the one that url_ref holds has not; give celery_ref to the connection",
+                f"Celery takes no URL under TLS without {_VERIFIED}, which the one that url_ref holds has not; give url_refs.celery to the connection",
             )
         if connection.url_ref:
-            return "unbound", "the URL that url_ref holds has another form; let the app take host, port and password apart"
+            return (
+                "unbound",
+                "the URL that url_ref holds has another form; let the app take host, port and password apart, or give url_refs",
+            )
         return "unbound", "a URL with its password is never written into this file; give url_ref to the connection"
 
     def _string(self, old: Keywords | Options) -> tuple[str, str]:

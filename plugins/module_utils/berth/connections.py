@@ -14,15 +14,15 @@ from .references import Url, percent_encoded
 
 ENGINE_PORTS = {"postgres": 5432, "redis": 6379, "valkey": 6379}
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-_KEYS = ("engine", "host", "port", "database", "databases", "username", "password", "password_ref", "url_ref", "celery_ref", "tls")
+_KEYS = ("engine", "host", "port", "database", "databases", "username", "password", "password_ref", "url_ref", "url_refs", "tls")
 
-_TEXTS = ("database", "username", "password", "password_ref", "url_ref", "celery_ref")
+_TEXTS = ("database", "username", "password", "password_ref", "url_ref")
 
 
 class Connection(NamedTuple):
     """Where a backing service lives now. ``sslmode`` is libpq's word for ``tls`` (for redis: anything but None or disable is TLS).
 
-    ``celery_ref``: as ``url_ref``, of a URL that Celery begins with under TLS.
+    ``url_refs``: as ``url_ref``, by form: the scheme of the URL, or celery.
     ``ca``: the certificates of who signs what the server shows, PEM. ``databases``: those beside ``database`` in the same server, which keep their names; ``unkept``: names that the app has for others, which
     are not there.
     """
@@ -35,7 +35,7 @@ class Connection(NamedTuple):
     password: str | None = None
     password_ref: str | None = None
     url_ref: str | None = None
-    celery_ref: str | None = None
+    url_refs: Mapping[str, str] = {}
     sslmode: str | None = None
     databases: tuple[str, ...] = ()
     unkept: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ class Connection(NamedTuple):
     @property
     def authenticated(self) -> bool:
         """Whether the store asks for a password."""
-        return bool(self.password or self.password_ref or self.url_ref)
+        return bool(self.password or self.password_ref or self.url_ref or self.url_refs)
 
     @property
     def address(self) -> str:
@@ -101,6 +101,7 @@ def read_connection(name: str, given: Mapping[str, Any], engine: str | None) -> 
         raise BerthError(f"{where}.databases: {others!r} is no list of names")
     databases = tuple(each for each in others if each != text.get("database"))
     more: dict[str, Any] = {**text, "databases": databases, "sslmode": _sslmode(where, given.get("tls"))}
+    more["url_refs"] = {str(form): str(ref) for form, ref in (given.get("url_refs") or {}).items()}
     more["ca"] = str(given["tls"].get("ca") or "") if isinstance(given.get("tls"), Mapping) else ""
     return Connection(kind, host, port, **more)
 
@@ -132,6 +133,17 @@ def field_value(connection: Connection, field: str, old: str) -> str | None:
     return {"host": connection.host, "port": str(connection.port), "username": connection.username}.get(field)
 
 
+def _tls_word(url: Url, mode: str) -> tuple[str, str]:
+    """How a URL says that it is TLS: libpq's way, but for who ends with an error at that, or does not know it."""
+    scheme = url.scheme.lower()
+    if url.base == "ecto":
+        return "ssl", "true"
+    if scheme.endswith("+asyncpg"):
+        # SQLAlchemy hands it on as an argument, which asyncpg calls so.
+        return "ssl", mode
+    return ("sslMode" if scheme.startswith("r2dbc:") else "sslmode"), mode
+
+
 def url_for(connection: Connection, old: Url, password: str | None) -> str:
     """A URL like ``old`` that leads to ``connection``, with ``password`` in it where one is given.
 
@@ -149,9 +161,9 @@ def url_for(connection: Connection, old: Url, password: str | None) -> str:
     else:
         database = connection.database_for(unquote(old.path))
         path = percent_encoded(database) if database else old.path
-        query = [(key, value) for key, value in query if key not in ("sslmode", "ssl", "sslrootcert", "host", "port", "dbname")]
+        query = [(key, value) for key, value in query if key not in ("sslmode", "sslMode", "ssl", "sslrootcert", "host", "port", "dbname")]
         if connection.sslmode:
-            query.append(("ssl", "true") if old.base == "ecto" else ("sslmode", connection.sslmode))
+            query.append(_tls_word(old, connection.sslmode))
     replaced = {"user": connection.username, "username": connection.username, "password": password}
     if old.is_nocodb:
         asked = dict(query).get("d", "")

@@ -64,8 +64,8 @@ def desired(
         result["scram_verifier"] = scram_verifier(password)
     if url:
         result["url"] = url_of(url, result.get("username"), password)
-        for name, query in (url.get("variants") or {}).items():
-            result[name] = url_of({**url, "query": query}, result.get("username"), password)
+        for name, other in (url.get("variants") or {}).items():
+            result[name] = url_of({**url, **other}, result.get("username"), password)
     return result
 
 
