@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 from berth.bindings import Bindings, bind
 from berth.connection_strings import read_keywords
@@ -207,6 +209,21 @@ def test_tls_is_said_in_the_words_of_who_reads_the_url(scheme, query):
     given = {"password": "n", "password_ref": None, "url_ref": None}
     result = bound({"DATABASE_URL": f"{scheme}://a:b@db/old?sslmode=disable&ssl=false"}, postgres=given, literal=True)
     assert result.environment == {"DATABASE_URL": f"{scheme}://shop:n@pg.example.com:5433/shop?{query}"}
+
+
+@pytest.mark.parametrize(("layer", "words"), [("jdbc", "sslmode={}&sslrootcert={}"), ("r2dbc", "sslMode={}&sslRootCert={}")])
+def test_a_driver_of_the_jvm_that_verifies_is_told_whom_to_believe(layer, words):
+    environment = {"DB_URL": f"{layer}:postgresql://db/old?sslrootcert=/mine", "DB_USERNAME": "a", "DB_PASSWORD": "old"}
+    for tls, query in (
+        ({"mode": "verify-full", "ca": "PEM"}, words.format("verify-full", quote("/etc/berth/authorities.pem", safe=""))),
+        ({"mode": "require", "ca": "PEM"}, words.split("&")[0].format("require")),
+        ("verify-full", words.split("&")[0].format("verify-full")),
+    ):
+        assert (
+            bound(environment, postgres={"tls": tls})
+            .environment["DB_URL"]
+            .endswith(f"@pg.example.com:5433/shop?{query}" if layer == "r2dbc" else f"//pg.example.com:5433/shop?{query}")
+        )
 
 
 def test_a_url_of_another_form_is_that_of_the_secret_for_it():

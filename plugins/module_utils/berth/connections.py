@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlencode
 
 from .problems import BerthError, suggestion
 from .references import Url, percent_encoded
+from .release_model import AUTHORITIES
 
 ENGINE_PORTS = {"postgres": 5432, "redis": 6379, "valkey": 6379}
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -133,15 +134,23 @@ def field_value(connection: Connection, field: str, old: str) -> str | None:
     return {"host": connection.host, "port": str(connection.port), "username": connection.username}.get(field)
 
 
-def _tls_word(url: Url, mode: str) -> tuple[str, str]:
-    """How a URL says that it is TLS: libpq's way, but for who ends with an error at that, or does not know it."""
+def _tls_words(url: Url, mode: str, authorities: str) -> list[tuple[str, str]]:
+    """How a URL says that it is TLS: libpq's way, but for who ends with an error at that, or does not know it.
+
+    ``authorities``: the file of those that are believed, for who reads no variable that names it; the empty string where there is none.
+    """
     scheme = url.scheme.lower()
     if url.base == "ecto":
-        return "ssl", "true"
+        return [("ssl", "true")]
     if scheme.endswith("+asyncpg"):
         # SQLAlchemy hands it on as an argument, which asyncpg calls so.
-        return "ssl", mode
-    return ("sslMode" if scheme.startswith("r2dbc:") else "sslmode"), mode
+        return [("ssl", mode)]
+    r2dbc = scheme.startswith("r2dbc:")
+    words = [("sslMode" if r2dbc else "sslmode", mode)]
+    if authorities and mode.startswith("verify-") and (r2dbc or scheme.startswith("jdbc:")):
+        # https://jdbc.postgresql.org/documentation/ssl/
+        words.append(("sslRootCert" if r2dbc else "sslrootcert", authorities))
+    return words
 
 
 def url_for(connection: Connection, old: Url, password: str | None) -> str:
@@ -161,9 +170,13 @@ def url_for(connection: Connection, old: Url, password: str | None) -> str:
     else:
         database = connection.database_for(unquote(old.path))
         path = percent_encoded(database) if database else old.path
-        query = [(key, value) for key, value in query if key not in ("sslmode", "sslMode", "ssl", "sslrootcert", "host", "port", "dbname")]
+        query = [
+            (key, value)
+            for key, value in query
+            if key not in ("sslmode", "sslMode", "ssl", "sslrootcert", "sslRootCert", "host", "port", "dbname")
+        ]
         if connection.sslmode:
-            query.append(_tls_word(old, connection.sslmode))
+            query += _tls_words(old, connection.sslmode, AUTHORITIES if connection.ca else "")
     replaced = {"user": connection.username, "username": connection.username, "password": password}
     if old.is_nocodb:
         asked = dict(query).get("d", "")
