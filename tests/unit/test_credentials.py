@@ -81,3 +81,12 @@ def test_a_password_that_was_taken_out_is_made_anew_with_its_verifier():
     second = credentials.desired({key: value for key, value in first.items() if key != "password"}, {}, 32, None, True)
     assert second["password"] != first["password"]
     assert second["scram_verifier"] != first["scram_verifier"]
+
+
+def test_a_url_is_kept_in_the_forms_that_its_readers_ask_for():
+    url = {"scheme": "postgresql", "host": "db", "port": 5432, "database": "shop", "query": "sslmode=require"}
+    variants = {"asyncpg_url": {"scheme": "postgresql+asyncpg", "query": "ssl=require"}, "psycopg_url": {"scheme": "postgresql+psycopg"}}
+    wanted = credentials.desired({"password": "p w"}, {"username": "shop"}, 32, {**url, "variants": variants}, verifier=False)
+    assert wanted["url"] == "postgresql://shop:p%20w@db:5432/shop?sslmode=require"
+    assert wanted["asyncpg_url"] == "postgresql+asyncpg://shop:p%20w@db:5432/shop?ssl=require"
+    assert wanted["psycopg_url"] == "postgresql+psycopg://shop:p%20w@db:5432/shop?sslmode=require"
