@@ -47,7 +47,7 @@ def test_a_role_publishes_what_its_slot_promises(slot: str, role: str):
         if slot in KEYS:
             assert set(each) >= KEYS[slot]
             assert {"password", "password_ref"} & set(each)
-            plain = {**each, "host": "10.0.0.1", "port": 5432, "engine": slot, "tls": "require", "databases": []}
+            plain = {**each, "host": "10.0.0.1", "port": 5432, "engine": slot, "tls": "require", "databases": [], "url_refs": {}}
             assert read_connection(slot, plain, slot).authenticated
 
 

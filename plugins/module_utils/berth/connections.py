@@ -102,7 +102,10 @@ def read_connection(name: str, given: Mapping[str, Any], engine: str | None) -> 
         raise BerthError(f"{where}.databases: {others!r} is no list of names")
     databases = tuple(each for each in others if each != text.get("database"))
     more: dict[str, Any] = {**text, "databases": databases, "sslmode": _sslmode(where, given.get("tls"))}
-    more["url_refs"] = {str(form): str(ref) for form, ref in (given.get("url_refs") or {}).items()}
+    forms = given.get("url_refs") or {}
+    if not isinstance(forms, Mapping):
+        raise BerthError(f"{where}.url_refs: {forms!r} is no dictionary of a URL's form to an ARN")
+    more["url_refs"] = {str(form): str(ref) for form, ref in forms.items()}
     more["ca"] = str(given["tls"].get("ca") or "") if isinstance(given.get("tls"), Mapping) else ""
     return Connection(kind, host, port, **more)
 
