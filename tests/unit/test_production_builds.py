@@ -27,7 +27,7 @@ services:
     volumes: [/app/node_modules, "./server:/app"]
     environment: {PGHOST: postgres, PGPASSWORD: postgres_password}
   client:
-    build: {context: ./client, dockerfile: Dockerfile.dev}
+    build: {context: ./client, dockerfile: Dockerfile.dev, args: {API: /api}}
     volumes: [/app/node_modules, "./client:/app", "uploads:/app/uploads"]
   postgres: {image: "postgres:17"}
 volumes: {uploads: {}}

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from .dockerfiles import base_image, exposed_ports, stages, working_folder
 from .images import basename
-from .problems import BerthError, listed, suggestion
-from .topology import asked_ports
+from .problems import BerthError, listed
+from .topology import asked_ports, check_names
 
 _DEVELOPMENT = re.compile(r"(?:(?<=^)|(?<=[._/-]))(?:dev|devel|develop|development|local)(?=$|[._/-])", re.IGNORECASE)
 _PRODUCTION = ("production", "prod")
@@ -40,8 +40,9 @@ def for_production(services: Mapping[str, Mapping[str, Any]], directory: str, gi
     changed: dict[str, dict[str, str]] = {}
     taken: dict[str, list[str]] = {}
     advice = []
+    check_names("app_dockerfiles", given, services)
     for name, dockerfile in given.items():
-        changed[name] = _given(name, dockerfile, services)
+        changed[name] = _given(name, dockerfile, services[name].get("build") or {})
     for name, service in sorted(services.items()):
         build = service.get("build") or {}
         meant = _development(build)
@@ -65,13 +66,10 @@ def for_production(services: Mapping[str, Mapping[str, Any]], directory: str, gi
         advice.append(f"{listed(names)} {are} built {how}, which is for development by its name; app_dockerfiles says otherwise")
     for name, other in changed.items():
         result[name] = _built(result[name], {**result[name]["build"], **other})
-    return Builds(result, {name: other for name, other in changed.items() if other.items() - services[name]["build"].items()}, advice)
+    return Builds(result, {name: other for name, other in changed.items() if result[name]["build"] != services[name]["build"]}, advice)
 
 
-def _given(name: str, dockerfile: Any, services: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    if name not in services:
-        raise BerthError(f"app_dockerfiles: {name!r} is no service of the project ({listed(services)}){suggestion(name, services)}")
-    build = services[name].get("build") or {}
+def _given(name: str, dockerfile: Any, build: Mapping[str, Any]) -> dict[str, str]:
     if not build:
         raise BerthError(f"app_dockerfiles: {name} is not built, so no Dockerfile counts; give it build: in the Compose file")
     context = str(build.get("context") or "")
