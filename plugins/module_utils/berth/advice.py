@@ -55,20 +55,20 @@ def without_password(name: str, bindings: Bindings, connections: Mapping[str, Co
         {entry["backing"] for entry in bindings.bound if entry["field"] == "url"} if literal else set()
     )
     for target in sorted(named & connections.keys()):
-        connection, lacks = connections[target], []
+        connection, head = connections[target], _head(target, connections[target], bindings)
+        lacks = {}
         if connection.authenticated and target not in given:
-            lacks.append(("a password", "PASSWORD", '""'))
+            lacks["a password"] = (f"{head}PASSWORD", '""')
         if connection.family == "redis" and connection.encrypted and target not in whole:
-            lacks.append(("TLS", "TLS", '"false"'))
+            # Spring reads its own itself.
+            word = "SSL_ENABLED" if head.startswith("SPRING_DATA") else "SSL" if head.startswith("SPRING") else "TLS"
+            lacks["TLS"] = (f"{head}{word}", '"false"')
         if lacks:
-            head, it = _head(target, connection, bindings), "them" if len(lacks) > 1 else "it"
-            # Spring reads these itself.
-            ssl = "SSL_ENABLED" if head.startswith("SPRING_DATA") else "SSL"
-            lacks = [(what, ssl if field == "TLS" and head.startswith("SPRING") else field, value) for what, field, value in lacks]
-            written = ", ".join(f"{head}{field}: {value}" for _what, field, value in lacks)
+            written = ", ".join(f"{variable}: {value}" for variable, value in lacks.values())
             notes.advise(
-                f"{name}: {target} asks for {listed(what for what, _field, _value in lacks)} now, of which no variable of the service tells; let it read "
-                f"such as {listed(head + field for _what, field, _value in lacks)}, and name {it} in the Compose file ({written}): what holds here is put there"
+                f"{name}: {target} asks for {listed(lacks)} now, of which no variable of the service tells; let it read such as "
+                f"{listed(variable for variable, _value in lacks.values())}, and name {'them' if len(lacks) > 1 else 'it'} in the Compose file ({written}): "
+                "what holds here is put there"
             )
 
 
