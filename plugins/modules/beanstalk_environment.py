@@ -168,7 +168,7 @@ from typing import Any
 from ansible.module_utils.berth import beanstalk_environment as environments
 from ansible.module_utils.berth.aws import AWS_ERRORS, error_code, fail_aws, made, tag_difference, tag_list
 from ansible.module_utils.berth.beanstalk_served import noted, rollback_target
-from ansible.module_utils.berth.problems import BerthError
+from ansible.module_utils.berth.problems import BerthError, with_log
 from ansible.module_utils.common.dict_transformations import camel_dict_to_snake_dict
 from ansible.module_utils.urls import open_url
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
@@ -355,8 +355,7 @@ def finish(keeper: Keeper, since: datetime, *, changed: bool, diff: dict[str, An
         problem = environments.verdict(there, version, events)
         if problem:
             logs = keeper.container_logs(since) or keeper.logs()
-            tail = "\n".join(logs[-_LOG_LINES:])
-            module.fail_json(msg=f"{problem}\nLast log lines:\n{tail}", logs=logs, **answer)
+            module.fail_json(msg=with_log(problem, logs[-_LOG_LINES:]), logs=logs, **answer)
     arrived = bool(params["wait"] and through and version and there and there.get("VersionLabel") == version)
     if arrived and version and (changed or params["since"] or not params["noted"]):
         keeper.note(version, left)

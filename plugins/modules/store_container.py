@@ -170,9 +170,7 @@ def start(docker: Docker, params: dict[str, Any]) -> None:
 
 def fail(docker: Docker, params: dict[str, Any], what: str) -> NoReturn:
     """Say what is wrong with the container, and what it said last. Raises :class:`BerthError`."""
-    _code, logs, more = docker("logs", "--tail", "15", params["container"])
-    tail = "\n".join((logs + more).splitlines()[-15:])
-    raise BerthError(f"{params['container']} {what}\nLast log lines:\n{tail}")
+    raise BerthError(docker.with_log(f"{params['container']} {what}", "logs", "--tail", "15", params["container"], lines=15))
 
 
 def await_ready(docker: Docker, params: dict[str, Any]) -> None:

@@ -110,6 +110,21 @@ def test_what_ended_comes_back_after_a_restart_as_its_release_says(machine: rele
     ]
 
 
+def test_what_ended_by_itself_is_started_at_once_and_counted_anew(machine: release_machine.Machine):
+    machine.file("r4").write_text(json.dumps({"services": {"web": {"restart": "always"}, "api": {"restart": "always"}}}))
+    states = {"web": "running\tUp 5 minutes", "api": "restarting\tRestarting (1) 50 seconds ago"}
+    asked = []
+
+    def run(words: list[str], **_more: Any) -> tuple[int, str, str]:
+        asked.append(words[1:])
+        shown = [f"shop-r4-{name}-1\t{state}\tr4\tshop-r4\t{name}" for name, state in states.items()]
+        return 0, "\n".join(shown) if words[1] == "ps" else "", ""
+
+    machine.docker.run = run
+    machine.keep_up()
+    assert asked[2:] == [["restart", "shop-r4-api-1"]]
+
+
 def test_what_is_ending_stays_until_it_has_ended(machine: release_machine.Machine):
     machine.endings.begin("r0", lambda wanted: time.sleep(1.5) if wanted() else None)
     assert kept(machine) == {"r4", "r3", "r2", "r1", "r0"}

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from .problems import BerthError
+from .problems import BerthError, with_log
 
 Run = Callable[..., tuple[int, str, str]]
 # The kernel's names to Docker's, of what droplets have; others are asked of Docker.
@@ -57,6 +57,11 @@ class Docker:
 
     def __init__(self, run: Run, environment: Mapping[str, str] | None = None) -> None:
         self.run, self._environment = run, dict(environment or {})
+
+    def with_log(self, problem: str, *words: str, lines: int) -> str:
+        """A problem, and the last lines of what a command such as ``logs`` shows."""
+        _code, out, err = self(*words)
+        return with_log(problem, (out + err).splitlines()[-lines:])
 
     def __call__(self, *words: str, data: str | None = None) -> tuple[int, str, str]:
         """Run a command. Returns its code and what it said."""

@@ -5,8 +5,12 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import NoReturn
+
+# ECMA-48's control sequences, and the strings that set a title.
+_TO_A_TERMINAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 
 
 class BerthError(Exception):
@@ -38,6 +42,11 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     """``; did you mean 'memory'?``, or the empty string when nothing known is close."""
     meant = closest(word, known)
     return f"; did you mean {meant!r}?" if meant else ""
+
+
+def with_log(problem: str, lines: Iterable[str]) -> str:
+    """A problem, and what a log says last, without colours and other orders to a terminal."""
+    return "\n".join([problem, "Last log lines:", *(_TO_A_TERMINAL.sub("", each) for each in lines)])
 
 
 def listed(words: Iterable[str]) -> str:

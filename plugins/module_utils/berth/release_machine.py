@@ -166,15 +166,20 @@ class Machine:
         return self.project(release), self.wanted_accessories(release).get("joins") or {}, read(self.file(release)).get("networks") or {}
 
     def keep_up(self) -> None:
-        """Let what comes back after a restart of the machine be as the wanted release says: for containers of it that ended, or were about to."""
+        """Let what comes back after a restart of the machine be as the wanted release says: for containers of it that ended, or were about to.
+
+        Those that ended by themselves, and wait ever longer to be started again, are started now, and counted anew: what they lacked may be there.
+        """
         release = self.params["release"]
         services = self.services(release)
         named: dict[str, list[str]] = {}
-        for each in self.found().get(release, []):
-            if each["service"] in services:
-                named.setdefault(services[each["service"]].get("restart") or "no", []).append(each["name"])
+        mine = [each for each in self.found().get(release, []) if each["service"] in services]
+        for each in mine:
+            named.setdefault(services[each["service"]].get("restart") or "no", []).append(each["name"])
         for policy, names in named.items():
             self.docker.check(f"{listed(names)} cannot be kept up", "update", "--restart", policy, *names)
+        if ended := [each["name"] for each in mine if each["state"] == "restarting"]:
+            self.docker.check(f"{listed(ended)} cannot be started again", "restart", *ended)
 
     def end(self, release: str) -> None:
         """Stop a release once nothing is in flight to it, and forget what nobody will go back to, beside what is done next."""

@@ -15,7 +15,7 @@ from .release_machine import Machine, images_of
 from .release_up import come_up
 from .writing import write
 
-_TAIL = "20"
+_LINES = 30
 _DOOR_KEYS = ("front_door", "port", "health_path", "images", "once")
 _SYSTEM_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -45,11 +45,9 @@ def start(machine: Machine, *, begun: bool) -> None:
     let_find(machine)
     if begun:
         machine.keep_up()
-    problem = come_up(machine)
-    if problem:
-        _code, logs, more = machine.docker(*machine.compose(release, "logs", "--no-color", "--tail", _TAIL))
-        tail = "\n".join((logs + more).splitlines()[-30:])
-        raise BerthError(f"{problem}\nLast log lines:\n{tail}")
+    if obstacle := come_up(machine):
+        logs = machine.compose(release, "logs", "--no-color", "--tail", str(_LINES), *obstacle.services)
+        raise BerthError(machine.docker.with_log(obstacle.said, *logs, lines=_LINES))
 
 
 def bring_images(machine: Machine) -> str:

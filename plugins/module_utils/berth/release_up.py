@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import standing
 from .machine_docker import reason
@@ -23,10 +23,17 @@ _ONCE = '; if it is to run once, say so with restart: "no" in the Compose file'
 _KILLED = (124, 137)
 
 
-def come_up(machine: Machine) -> str:
+class Obstacle(NamedTuple):
+    """What keeps a release from coming up, and the services that it is of, where that is known."""
+
+    said: str
+    services: tuple[str, ...] = ()
+
+
+def come_up(machine: Machine) -> Obstacle | None:
     """Start the wanted release's containers, and wait until they are up and its front door answers.
 
-    Returns what stands in the way of that, or the empty string.
+    Returns what stands in the way of that, or None.
     """
     release, seconds, door = machine.params["release"], machine.params["wait_timeout"], machine.params["front_door"]
     end = time.monotonic() + seconds
@@ -34,20 +41,21 @@ def come_up(machine: Machine) -> str:
     bound = ("timeout", "--kill-after", "10", str(seconds), "docker")
     code, out, err = machine.run([*bound, *machine.compose(release, "up", "--detach", "--no-build")])
     if code not in (0, *_KILLED):
-        return reason(out, err)
+        return Obstacle(reason(out, err))
     services = machine.services(release)
     while True:
         mine = machine.found().get(release, [])
         missing, failed = standing.look(services, mine, door, machine.params["settle"])
         failed = failed or _hopeless(machine, mine)
         if failed:
-            return _told(failed)
+            return Obstacle(_told(failed), tuple(failed))
         if not missing and door:
             missing = _closed(machine, door, [each["name"] for each in mine if each["service"] == door])
         if not missing:
-            return ""
+            return None
         if time.monotonic() > end:
-            return f"within {seconds} s (app_compose_timeout) it did not come up: {_told(missing | _unsteady(machine, missing, mine))}"
+            missing |= _unsteady(machine, missing, mine)
+            return Obstacle(f"within {seconds} s (app_compose_timeout) it did not come up: {_told(missing)}", tuple(missing))
         time.sleep(_WAIT_SECONDS)
 
 
