@@ -92,6 +92,11 @@ options:
           - Whether clients speak TLS. V(true), one of libpq's modes (V(require), V(verify-ca), V(verify-full)), or a dictionary with
             C(mode) and C(ca).
         type: raw
+      relaxed_by:
+        description:
+          - The setting that lets in clients that speak no TLS and give no password, such as C(redis_elasticache_tls=preferred). A warning of a service
+            that has no variable for either names it.
+        type: str
   keep:
     description:
       - Backing services that stay containers.

@@ -348,7 +348,7 @@ def main() -> None:
             }
     except AWS_ERRORS as error:
         fail_aws(module, error, f"Looking at replication group {module.params['name']}")
-    change = replication_group.difference(current, wanted, own, tags, token is not None)
+    change = replication_group.difference(current, wanted, own, tags, bool(module.params["auth_token_secret"]))
     if change.refused:
         module.fail_json(msg=change.refused)
     if change and not module.check_mode:

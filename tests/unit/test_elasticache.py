@@ -106,6 +106,14 @@ def test_what_can_be_changed_in_place_is(other, modify, replicas):
     assert (found.modify, found.replicas, found.refused) == (modify, replicas, "")
 
 
+def test_a_password_is_not_taken_away():
+    current = replication_group.current_state({**GROUP, "AuthTokenEnabled": True}, CLUSTER)
+    wanted = replication_group.desired_state({**PARAMS, "transit_encryption": "preferred"})
+    refused = replication_group.difference(current, wanted, {}, {}, False).refused
+    assert refused.startswith("auth_token_secret: berth-shop asks for a password, and AWS takes none away")
+    assert not replication_group.difference(current, wanted, {}, {}, True).refused
+
+
 # The same with two shards.
 SHARDED = {
     **GROUP,

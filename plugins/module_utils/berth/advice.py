@@ -69,6 +69,7 @@ def without_password(name: str, bindings: Bindings, connections: Mapping[str, Co
                 f"{name}: {target} asks for {listed(lacks)} now, of which no variable of the service tells; let it read such as "
                 f"{listed(variable for variable, _value in lacks.values())}, and name {'them' if len(lacks) > 1 else 'it'} in the Compose file ({written}): "
                 "what holds here is put there"
+                + (f". If it cannot, {connection.relaxed_by} lets it in as it is" if connection.relaxed_by else "")
             )
 
 

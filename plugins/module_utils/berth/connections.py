@@ -15,9 +15,22 @@ from .release_model import AUTHORITIES
 
 ENGINE_PORTS = {"postgres": 5432, "redis": 6379, "valkey": 6379}
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-_KEYS = ("engine", "host", "port", "database", "databases", "username", "password", "password_ref", "url_ref", "url_refs", "tls")
+_KEYS = (
+    "engine",
+    "host",
+    "port",
+    "database",
+    "databases",
+    "username",
+    "password",
+    "password_ref",
+    "url_ref",
+    "url_refs",
+    "tls",
+    "relaxed_by",
+)
 
-_TEXTS = ("database", "username", "password", "password_ref", "url_ref")
+_TEXTS = ("database", "username", "password", "password_ref", "url_ref", "relaxed_by")
 
 
 class Connection(NamedTuple):
@@ -25,7 +38,7 @@ class Connection(NamedTuple):
 
     ``url_refs``: as ``url_ref``, by form: the scheme of the URL, or celery.
     ``ca``: the certificates of who signs what the server shows, PEM. ``databases``: those beside ``database`` in the same server, which keep their names; ``unkept``: names that the app has for others, which
-    are not there.
+    are not there. ``relaxed_by``: the setting that lets in clients that speak no TLS and give no password, such as ``redis_container_tls=preferred``.
     """
 
     engine: str
@@ -41,6 +54,7 @@ class Connection(NamedTuple):
     databases: tuple[str, ...] = ()
     unkept: tuple[str, ...] = ()
     ca: str = ""
+    relaxed_by: str = ""
 
     def database_for(self, old: str) -> str | None:
         """The database that stands for one of the Compose file's."""

@@ -138,6 +138,7 @@ def current_state(group: Mapping[str, Any], cluster: Mapping[str, Any] | None) -
         "Port": port,
         "TransitEncryptionEnabled": bool(group.get("TransitEncryptionEnabled")),
         "TransitEncryptionMode": group.get("TransitEncryptionMode"),
+        "AuthTokenEnabled": bool(group.get("AuthTokenEnabled")),
         "AtRestEncryptionEnabled": bool(group.get("AtRestEncryptionEnabled")),
         "KmsKeyId": group.get("KmsKeyId"),
         "SnapshotRetentionLimit": group.get("SnapshotRetentionLimit"),
@@ -166,7 +167,7 @@ _FIXED = {
 def difference(
     current: Mapping[str, Any] | None, wanted: Mapping[str, Any], tags: Mapping[str, str], wanted_tags: Mapping[str, str], token: bool
 ) -> Change:
-    """Compare. ``tags`` are the group's; ``token``: whether the group has a password from a secret, whose digest is in the tags."""
+    """Compare. ``tags`` are the group's; ``token``: whether the group is to have a password from a secret, whose digest is in the tags."""
     if current is None:
         create = {key: value for key, value in wanted.items() if key not in ("replicas", "shards")}
         if wanted["shards"]:
@@ -185,7 +186,7 @@ def difference(
     before, after = {key: current.get(key) for key in differing}, {key: wanted[key] for key in differing}
     for key in [key for key in differing if key in EFFECTS]:
         after[f"{key} (effect)"] = EFFECTS[key]
-    refused = _refused(current, wanted, differing)
+    refused = _refused(current, wanted, differing, token)
     modify = {key: wanted[key] for key in differing if key not in ("replicas", "shards", *_FIXED)}
     new_tags = {key: value for key, value in sorted(wanted_tags.items()) if tags.get(key) != value}
     if token and TOKEN_TAG in new_tags:
@@ -201,9 +202,12 @@ def difference(
     return Change(None, modify, replicas, shards, new_tags, refused, before, after)
 
 
-def _refused(current: Mapping[str, Any], wanted: Mapping[str, Any], differing: list[str]) -> str:
+def _refused(current: Mapping[str, Any], wanted: Mapping[str, Any], differing: list[str], token: bool) -> str:
     name = wanted["ReplicationGroupId"]
     instead = "make a group of another name from a snapshot of this one, point the app to it, and delete this one"
+    if current.get("AuthTokenEnabled") and not token:
+        # DELETE, of AuthTokenUpdateStrategy, is for what goes on to RBAC.
+        return f"auth_token_secret: {name} asks for a password, and AWS takes none away from a data store; {instead} (docs/aws.md)"
     for key in [key for key in differing if key in _FIXED]:
         if key == "TransitEncryptionEnabled" and wanted[key]:
             return f"transit_encryption: {name} has none, and gets it in two steps; set preferred by hand first, then required"
