@@ -13,8 +13,9 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -397,6 +398,16 @@ def test_who_connects_in_the_moment_in_which_the_edge_is_led_elsewhere_is_not_se
     with Load(f"http://{app.address('app-1')}/", rate=900) as load:
         app.on("app-1", LED_ELSEWHERE)
     assert (load.lost, load.asked > 500) == ({}, True)
+
+
+def test_services_that_end_at_the_same_moment_are_asked_where_they_come_back(app: Droplets):
+    """nginx looked their addresses up when it started."""
+    ends = "kill -9 $(docker inspect --format '{{.State.Pid}}' $(docker ps --quiet --filter name=-api- --filter name=-worker-))"
+    here = replace(app, url=f"http://{app.address('app-1')}")
+    for _time in range(4):
+        app.on("app-1", ends)
+        time.sleep(1)
+        eventually(here.ready, 20)
 
 
 @at_length("a minute")

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from . import brought_files, registries, release_model
 from .accompanied import accompany, let_find
+from .fixed_addresses import of_its_own
 from .machine_docker import Docker
 from .problems import BerthError
-from .release_machine import Machine, images_of
+from .release_machine import Machine, images_of, read
 from .release_up import come_up
 from .writing import write
 
@@ -27,12 +28,13 @@ def start(machine: Machine, *, begun: bool) -> None:
     """
     params = machine.params
     release = params["release"]
-    model = json.loads(params["definition"])
+    model, before = json.loads(params["definition"]), read(machine.file(release))
     # There already where a release is taken up again.
     brought_files.place(machine.file(release).parent, model.pop(brought_files.KEY, {}))
     model = accompany(machine, model)
     if params["once_elsewhere"]:
         model = release_model.without(model, params["once"])
+    model = of_its_own(machine, model, before)
     write(machine.file(release), json.dumps(model))
     write(machine.door_file(release), json.dumps({key: params[key] for key in _DOOR_KEYS}))
     if params["authorities"]:
