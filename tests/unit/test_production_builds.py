@@ -157,6 +157,29 @@ def test_what_says_that_it_is_for_development_is_told(tmp_path):
 
 
 @pytest.mark.compose
+def test_express_that_is_not_told_of_production_is_told_of(tmp_path):
+    package = json.dumps({"dependencies": {"express": "^5.0.0"}})
+    scripts = json.dumps({"scripts": {"start": "NODE_ENV=production node ."}, "dependencies": {"express": "^5.0.0"}})
+    folders = {
+        "api": ("FROM node:22\nCOPY . .\n", package),
+        "set": ("FROM node:22 AS base\nENV PORT=80 \\\n    NODE_ENV=production\nFROM base\n", package),
+        "other": ("FROM node:22 AS build\nENV NODE_ENV=production\nFROM node:22\n", package),
+        "script": ("FROM node:22\n", scripts),
+        "plain": ("FROM node:22\n", "{}"),
+        "given": ("FROM node:22\n", package),
+        "called": ("FROM node:22\n", package),
+    }
+    more = {"given": {"environment": {"NODE_ENV": "production"}}, "called": {"command": "env NODE_ENV=production node ."}}
+    for name, (dockerfile, text) in folders.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "Dockerfile").write_text(dockerfile)
+        (tmp_path / name / "package.json").write_text(text)
+    services = {name: {"build": f"./{name}", "image": f"shop/{name}:1", **more.get(name, {})} for name in folders}
+    told = select(project(write(tmp_path, json.dumps({"services": services}))), Options()).notes.warnings
+    assert [each.split(":")[0] for each in told if "NODE_ENV" in each] == ["api and other"]
+
+
+@pytest.mark.compose
 def test_another_build_makes_another_release_and_is_what_compose_builds(tmp_path):
     read = compose.built_for_production(compose.read_project(run, str(laid_out(tmp_path))), {})
     names = [release.name_of(read.directory, run, None, read.services, builds) for builds in ({}, read.builds)]

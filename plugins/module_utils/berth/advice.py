@@ -11,6 +11,7 @@ from typing import Any
 
 from .bindings import Bindings
 from .connections import Connection
+from .dockerfiles import read_text, sets
 from .notes import Notes
 from .problems import listed
 from .references import read_name
@@ -43,6 +44,25 @@ def for_development(stays: Mapping[str, Mapping[str, Any]], bindings: Mapping[st
     for what, names in found.items():
         place = "a production Compose file" if what.startswith("the ") else "app_env, or in a production Compose file"
         notes.advise(f"{listed(names)}: {what} is for development; say what is for production in {place}")
+
+
+def express(stays: Mapping[str, Mapping[str, Any]], bindings: Mapping[str, Bindings], notes: Notes) -> None:
+    """Warn where Express runs as in development since nobody says what else: it shows visitors its errors then, and reads its templates for each request.
+
+    Source: https://expressjs.com/en/advanced/best-practice-performance.html#set-node_env-to-production
+    """
+    names = []
+    for name, service in stays.items():
+        build = service.get("build")
+        package = read_text(os.path.join(str(build.get("context") or "."), "package.json")) if build else None
+        said = [package or "", *bindings[name].environment, *(str(service.get(key)) for key in ("entrypoint", "command"))]
+        if build and package and '"express"' in package and not sets(build, "NODE_ENV") and not any("NODE_ENV" in each for each in said):
+            names.append(name)
+    if names:
+        notes.advise(
+            f"{listed(names)}: nothing says NODE_ENV, so Express shows visitors its errors, and what asks whether it is in production is told no; "
+            "NODE_ENV: production in a production Compose file or in app_env says so"
+        )
 
 
 def without_password(name: str, bindings: Bindings, connections: Mapping[str, Connection], notes: Notes, *, literal: bool) -> None:

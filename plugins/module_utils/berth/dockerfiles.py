@@ -38,30 +38,21 @@ def _text(build: Mapping[str, Any]) -> str | None:
 
 def working_folder(build: Mapping[str, Any]) -> str | None:
     """The absolute path where the image that is built has its program, as far as its Dockerfile says so, or None."""
-    found: dict[str, str] = {}
-    stage = ""
-    for word, rest in re.findall(r"(?im)^\s*(FROM|WORKDIR)\s+(.*?)\s*$", _text(build) or ""):
-        if word.upper() == "WORKDIR":
-            found[stage] = os.path.normpath(os.path.join(found.get(stage, "/"), rest.strip("\"'")))
-            continue
-        names = re.match(r"(?i)(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", rest)
-        stage, before = str(names and (names[2] or names[1])).lower(), str(names and names[1]).lower()
-        if before in found:
-            found[stage] = found[before]
-    folder = found.get(str(build.get("target") or "").lower() or stage)
+    folder = ""
+    for rest in re.findall(r"(?im)^\s*WORKDIR\s+(.*?)\s*$", "".join(_line_of_stages(build)[1])):
+        folder = os.path.normpath(os.path.join(folder or "/", rest.strip("\"'")))
     return folder if folder and "$" not in folder else None
 
 
 def base_image(build: Mapping[str, Any]) -> str | None:
     """What a build's last stage is FROM, or None when no Dockerfile can be read."""
-    text = _text(build)
-    stages: dict[str, str] = {}
-    last = None
-    for image, alias in re.findall(r"(?im)^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", text or ""):
-        last = stages.get(image.lower(), image)
-        if alias:
-            stages[alias.lower()] = last
-    return stages.get(str(build.get("target") or "").lower(), last)
+    return _line_of_stages(build)[0]
+
+
+def sets(build: Mapping[str, Any], variable: str) -> bool:
+    """Whether a Dockerfile sets a variable for what runs in its image."""
+    texts = (re.sub(r"\\\s*\n", " ", each) for each in _line_of_stages(build)[1])
+    return any(re.search(rf"(?im)^\s*ENV\s.*\b{variable}\b", each) for each in texts)
 
 
 def holds_program(build: Mapping[str, Any], target: str = "") -> bool:
@@ -75,15 +66,16 @@ def holds_program(build: Mapping[str, Any], target: str = "") -> bool:
     publisher = base.name.rpartition("/")[0] if base else ""
     if text is None or not base or base.basename not in _BARE or not re.fullmatch(r"|docker\.io|(.*/)?library", publisher):
         return True
-    folder = ""
-    for word, rest in re.findall(r"(?im)^\s*(FROM|WORKDIR|COPY|ADD|RUN|ONBUILD)\s+(.*?)\s*$", re.sub(r"\\\s*\n", " ", text)):
-        word = word.upper()
-        if word == "ONBUILD" or (word == "RUN" and re.search(r"\bgit\b.*\bclone\b|create-project", rest)):
-            return True
-        if word in ("FROM", "WORKDIR"):
-            folder = "" if word == "FROM" else os.path.join(folder, rest.strip("\"'"))
-        if word in ("COPY", "ADD") and _brings(rest, folder, target):
-            return True
+    for _image, stage in _stages(build).values():
+        folder = ""
+        for word, rest in re.findall(r"(?im)^\s*(WORKDIR|COPY|ADD|RUN|ONBUILD)\s+(.*?)\s*$", re.sub(r"\\\s*\n", " ", stage)):
+            word = word.upper()
+            if word == "ONBUILD" or (word == "RUN" and re.search(r"\bgit\b.*\bclone\b|create-project", rest)):
+                return True
+            if word == "WORKDIR":
+                folder = os.path.join(folder, rest.strip("\"'"))
+            if word in ("COPY", "ADD") and _brings(rest, folder, target):
+                return True
     return False
 
 
@@ -113,13 +105,7 @@ def exposed_port(build: Mapping[str, Any]) -> int | None:
 
 def exposed_ports(build: Mapping[str, Any]) -> set[int]:
     """The ports that a build's last stage says are exposed, and those before it that it is FROM."""
-    found = _stages(build)
-    name = str(build.get("target") or "").lower() or next(reversed(found), "")
-    ports: set[int] = set()
-    while name in found:
-        name, text = found.pop(name)
-        ports |= _ports(text)
-    return ports
+    return {port for text in _line_of_stages(build)[1] for port in _ports(text)}
 
 
 def stages(build: Mapping[str, Any]) -> set[str]:
@@ -127,13 +113,26 @@ def stages(build: Mapping[str, Any]) -> set[str]:
     return set(_stages(build))
 
 
+def _line_of_stages(build: Mapping[str, Any]) -> tuple[str | None, list[str]]:
+    """The image that the wanted stage is FROM in the end, and what this stage and those that it is FROM say, the first one first."""
+    found = _stages(build)
+    name, image = str(build.get("target") or "").lower(), None
+    texts: list[str] = []
+    name = name if name in found else next(reversed(found), "")
+    while name in found:
+        image, text = found.pop(name)
+        name = image.lower()
+        texts.insert(0, text)
+    return image, texts
+
+
 def _stages(build: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """Each stage, by its name or else its number, in order: what it is FROM, and what it says; names in lower case."""
+    """Each stage, by its name in lower case or else its number, in order: what it is FROM, and what it says."""
     found: dict[str, tuple[str, str]] = {}
     for text in re.split(r"(?im)^\s*(?=FROM\s)", _text(build) or ""):
         names = re.match(r"(?i)FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", text)
         if names:
-            found[str(names[2] or len(found)).lower()] = (names[1].lower(), text)
+            found[str(names[2] or len(found)).lower()] = (names[1], text)
     return found
 
 

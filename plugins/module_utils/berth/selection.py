@@ -134,6 +134,7 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
         advice.as_file(name, service, backing, notes)
         advice.without_password(name, bindings[name], connections, notes, literal=literal)
     advice.for_development(stays, bindings, notes)
+    advice.express(stays, bindings, notes)
     advice.unled(stays, bindings, connections, _all_given(options.environment), notes)
     door = (
         _asked_door(stays, options.front_door)
