@@ -94,9 +94,9 @@ options:
         type: raw
       relaxed_by:
         description:
-          - The setting that lets in clients that speak no TLS and give no password, such as C(redis_elasticache_tls=preferred). A warning of a service
-            that has no variable for either names it.
-        type: str
+          - Settings that let in clients that speak no TLS (C(tls)) and give no password (C(password)), such as C(redis_elasticache_tls=preferred). A warning
+            of a service that has no variable for either names them.
+        type: dict
   keep:
     description:
       - Backing services that stay containers.

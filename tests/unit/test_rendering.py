@@ -272,9 +272,15 @@ def test_a_service_that_knows_redis_by_its_host_alone_is_told_what_to_read(tmp_p
         "a: cache asks for TLS and a password now, of which no variable of the service tells; let it read such as CACHE_PASSWORD and CACHE_TLS, "
         'and name them in the Compose file (CACHE_PASSWORD: "", CACHE_TLS: "false"): what holds here is put there'
     ) in told
-    relaxed = {"cache": {**connections["cache"], "relaxed_by": "redis_elasticache_tls=preferred"}}
-    told = version_2(write(tmp_path, text.format("")), connections=relaxed)[1].notes.warnings
-    assert any(each.endswith("is put there. If it cannot, redis_elasticache_tls=preferred lets it in as it is") for each in told)
+    for settings, words in (
+        ({"tls": "plain=on", "password": "plain=on"}, "plain=on lets it in as it is"),
+        ({"tls": "plain=on", "password": "open=on"}, "open=on and plain=on let it in as it is"),
+    ):
+        relaxed = {"cache": {**connections["cache"], "relaxed_by": settings}}
+        told = version_2(write(tmp_path, text.format("")), connections=relaxed)[1].notes.warnings
+        assert any(each.endswith(f"is put there. If it cannot, {words}") for each in told)
+    told = version_2(write(tmp_path, text.format(", CACHE_PASSWORD: ''")), connections=relaxed)[1].notes.warnings
+    assert any(each.endswith("is put there. If it cannot, plain=on lets it in as it is") for each in told)
     told = version_2(write(tmp_path, text.format(", CACHE_PASSWORD: ''")), connections=connections)[1].notes.warnings
     assert any("a: cache asks for TLS now," in each and "let it read such as CACHE_TLS, and name it" in each for each in told)
     spring = text.replace("CACHE_", "SPRING_DATA_REDIS_").format("")

@@ -78,18 +78,19 @@ def without_password(name: str, bindings: Bindings, connections: Mapping[str, Co
         connection, head = connections[target], _head(target, connections[target], bindings)
         lacks = {}
         if connection.authenticated and target not in given:
-            lacks["a password"] = (f"{head}PASSWORD", '""')
+            lacks["a password"] = (f"{head}PASSWORD", '""', "password")
         if connection.family == "redis" and connection.encrypted and target not in whole:
             # Spring reads its own itself.
             word = "SSL_ENABLED" if head.startswith("SPRING_DATA") else "SSL" if head.startswith("SPRING") else "TLS"
-            lacks["TLS"] = (f"{head}{word}", '"false"')
+            lacks["TLS"] = (f"{head}{word}", '"false"', "tls")
         if lacks:
-            written = ", ".join(f"{variable}: {value}" for variable, value in lacks.values())
+            written = ", ".join(f"{variable}: {value}" for variable, value, _what in lacks.values())
+            relaxed = {connection.relaxed_by[what] for _variable, _value, what in lacks.values() if what in connection.relaxed_by}
             notes.advise(
                 f"{name}: {target} asks for {listed(lacks)} now, of which no variable of the service tells; let it read such as "
-                f"{listed(variable for variable, _value in lacks.values())}, and name {'them' if len(lacks) > 1 else 'it'} in the Compose file ({written}): "
-                "what holds here is put there"
-                + (f". If it cannot, {connection.relaxed_by} lets it in as it is" if connection.relaxed_by else "")
+                f"{listed(variable for variable, _value, _what in lacks.values())}, and name {'them' if len(lacks) > 1 else 'it'} in the Compose file "
+                f"({written}): what holds here is put there"
+                + (f". If it cannot, {listed(relaxed)} {'let' if len(relaxed) > 1 else 'lets'} it in as it is" if relaxed else "")
             )
 
 

@@ -30,7 +30,7 @@ _KEYS = (
     "relaxed_by",
 )
 
-_TEXTS = ("database", "username", "password", "password_ref", "url_ref", "relaxed_by")
+_TEXTS = ("database", "username", "password", "password_ref", "url_ref")
 
 
 class Connection(NamedTuple):
@@ -38,7 +38,8 @@ class Connection(NamedTuple):
 
     ``url_refs``: as ``url_ref``, by form: the scheme of the URL, or celery.
     ``ca``: the certificates of who signs what the server shows, PEM. ``databases``: those beside ``database`` in the same server, which keep their names; ``unkept``: names that the app has for others, which
-    are not there. ``relaxed_by``: the setting that lets in clients that speak no TLS and give no password, such as ``redis_container_tls=preferred``.
+    are not there. ``relaxed_by``: the settings that let in clients that speak no TLS (``tls``) and give no password (``password``), such as
+    ``redis_container_tls=preferred``.
     """
 
     engine: str
@@ -54,7 +55,7 @@ class Connection(NamedTuple):
     databases: tuple[str, ...] = ()
     unkept: tuple[str, ...] = ()
     ca: str = ""
-    relaxed_by: str = ""
+    relaxed_by: Mapping[str, str] = {}
 
     def database_for(self, old: str) -> str | None:
         """The database that stands for one of the Compose file's."""
@@ -120,6 +121,10 @@ def read_connection(name: str, given: Mapping[str, Any], engine: str | None) -> 
     if not isinstance(forms, Mapping):
         raise BerthError(f"{where}.url_refs: {forms!r} is no dictionary of a URL's form to an ARN")
     more["url_refs"] = {str(form): str(ref) for form, ref in forms.items()}
+    relaxed = given.get("relaxed_by") or {}
+    if not isinstance(relaxed, Mapping):
+        raise BerthError(f"{where}.relaxed_by: {relaxed!r} is no dictionary of tls and password to a setting")
+    more["relaxed_by"] = {str(what): str(setting) for what, setting in relaxed.items()}
     more["ca"] = str(given["tls"].get("ca") or "") if isinstance(given.get("tls"), Mapping) else ""
     return Connection(kind, host, port, **more)
 
