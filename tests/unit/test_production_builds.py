@@ -166,6 +166,7 @@ def test_express_that_is_not_told_of_production_is_told_of(tmp_path):
         "other": ("FROM node:22 AS build\nENV NODE_ENV=production\nFROM node:22\n", package),
         "script": ("FROM node:22\n", scripts),
         "plain": ("FROM node:22\n", "{}"),
+        "odd": ("FROM node:22\n", '["express"]'),
         "given": ("FROM node:22\n", package),
         "called": ("FROM node:22\n", package),
     }

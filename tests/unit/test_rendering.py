@@ -272,11 +272,11 @@ def test_a_service_that_knows_redis_by_its_host_alone_is_told_what_to_read(tmp_p
         "a: cache asks for TLS and a password now, of which no variable of the service tells; let it read such as CACHE_PASSWORD and CACHE_TLS, "
         'and name them in the Compose file (CACHE_PASSWORD: "", CACHE_TLS: "false"): what holds here is put there'
     ) in told
-    for settings, words in (
+    for relaxing, words in (
         ({"tls": "plain=on", "password": "plain=on"}, "plain=on lets it in as it is"),
         ({"tls": "plain=on", "password": "open=on"}, "open=on and plain=on let it in as it is"),
     ):
-        relaxed = {"cache": {**connections["cache"], "relaxed_by": settings}}
+        relaxed = {"cache": {**connections["cache"], "relaxed_by": relaxing}}
         told = version_2(write(tmp_path, text.format("")), connections=relaxed)[1].notes.warnings
         assert any(each.endswith(f"is put there. If it cannot, {words}") for each in told)
     told = version_2(write(tmp_path, text.format(", CACHE_PASSWORD: ''")), connections=relaxed)[1].notes.warnings
@@ -291,6 +291,37 @@ def test_a_service_that_knows_redis_by_its_host_alone_is_told_what_to_read(tmp_p
     assert not any("cache asks for" in each for each in selection.notes.warnings)
     found = document["containerDefinitions"][0]
     assert {"name": "CACHE_TLS", "value": "true"} in found["environment"] and found["secrets"][0]["name"] == "CACHE_PASSWORD"
+
+
+def test_postgres_js_is_told_of_tls_by_the_variable_that_it_reads(tmp_path):
+    text = "services:\n  a: {build: ., image: 'x/a:1', environment: {PGHOST: db, PGPORT: 5432}}\n  db: {image: 'postgres:17'}\n"
+    for package, said in (({"dependencies": {"postgres": "^3.4.0"}}, ["verify-full"]), ({"dependencies": {"pg": "^8.16.0"}}, [])):
+        (tmp_path / "package.json").write_text(json.dumps(package))
+        document, _selection = version_2(write(tmp_path, text), connections={"db": POSTGRES})
+        environment = document["containerDefinitions"][0]["environment"]
+        assert [each["value"] for each in environment if each["name"] == "PGSSL"] == said
+        assert {"name": "PGSSLMODE", "value": "verify-full"} in environment
+
+
+@pytest.mark.parametrize(
+    ("needed", "who"),
+    [
+        ({"bull": "^4.16.0"}, "Bull"),
+        ({"redis": "~2.8.0", "bull": "*"}, "Bull and node-redis 2"),
+        ({"redis": "2"}, "node-redis 2"),
+        ({"redis": "^5.8.0", "bullmq": "^5.0.0", "ioredis": "^4.0.0"}, ""),
+        ({"redis": "^20.1.0"}, ""),
+    ],
+)
+def test_a_client_that_reads_no_tls_from_a_url_is_told_of(tmp_path, needed, who):
+    (tmp_path / "package.json").write_text(json.dumps({"dependencies": needed}))
+    text = "services:\n  a: {build: ., image: 'x/a:1', environment: {CACHE_URL: 'redis://cache', CACHE_HOST: other}}\n  cache: {image: 'redis:8'}\n"
+    secret = {"url_ref": "arn:aws:secretsmanager:eu-central-1:1:secret:cache", "relaxed_by": {"tls": "plain=on"}}
+    told = version_2(write(tmp_path, text), connections={"cache": {**REDIS, **secret}})[1].notes.warnings
+    words = f"a: cache asks for TLS now, which {who} reads from no URL, and waits for ever; let the code give it host, port, password and tls: {{}}, "
+    assert [each for each in told if "reads from no URL" in each] == ([words + "or plain=on lets it in as it is"] if who else [])
+    told = version_2(tmp_path, connections={"cache": {**REDIS, **secret, "tls": False}})[1].notes.warnings
+    assert not any("reads from no URL" in each for each in told)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 
 from .bindings import Bindings
 from .connections import Connection
-from .dockerfiles import read_text, sets
+from .dockerfiles import packages, read_text, sets
 from .notes import Notes
 from .problems import listed
 from .references import read_name
@@ -53,16 +53,34 @@ def express(stays: Mapping[str, Mapping[str, Any]], bindings: Mapping[str, Bindi
     """
     names = []
     for name, service in stays.items():
-        build = service.get("build")
-        package = read_text(os.path.join(str(build.get("context") or "."), "package.json")) if build else None
-        said = [package or "", *bindings[name].environment, *(str(service.get(key)) for key in ("entrypoint", "command"))]
-        if build and package and '"express"' in package and not sets(build, "NODE_ENV") and not any("NODE_ENV" in each for each in said):
-            names.append(name)
+        build = service.get("build") or {}
+        if build and "express" in packages(build) and not sets(build, "NODE_ENV"):
+            package = read_text(os.path.join(str(build.get("context") or "."), "package.json")) or ""
+            said = [package, *bindings[name].environment, *(str(service.get(key)) for key in ("entrypoint", "command"))]
+            if not any("NODE_ENV" in each for each in said):
+                names.append(name)
     if names:
         notes.advise(
             f"{listed(names)}: nothing says NODE_ENV, so Express shows visitors its errors, and what asks whether it is in production is told no; "
             "NODE_ENV: production in a production Compose file or in app_env says so"
         )
+
+
+def without_tls(name: str, service: Mapping[str, Any], bindings: Bindings, connections: Mapping[str, Connection], notes: Notes) -> None:
+    """Warn of clients that read no TLS from a URL, and say nothing but wait: Bull, and node-redis before its third release.
+
+    Seen with Bull 4.16, 3.29 and node-redis 2.8.
+    """
+    needed = packages(service.get("build") or {})
+    deaf = {"Bull": "bull" in needed, "node-redis 2": re.match(r"[\^~=v]*[012]\b", needed.get("redis", "")) is not None}
+    for target in sorted({entry["backing"] for entry in bindings.bound if entry["field"] == "url"} & connections.keys()):
+        connection = connections[target]
+        if connection.family == "redis" and connection.encrypted and any(deaf.values()):
+            relaxed = connection.relaxed_by.get("tls")
+            notes.advise(
+                f"{name}: {target} asks for TLS now, which {listed(each for each, uses in deaf.items() if uses)} reads from no URL, and waits for ever; "
+                "let the code give it host, port, password and tls: {}" + (f", or {relaxed} lets it in as it is" if relaxed else "")
+            )
 
 
 def without_password(name: str, bindings: Bindings, connections: Mapping[str, Connection], notes: Notes, *, literal: bool) -> None:

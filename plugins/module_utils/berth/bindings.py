@@ -134,6 +134,15 @@ def _add_sslmode(service: str, found: Mapping[str, Reference], connections: Mapp
             result.bound.append({"service": service, "variable": "PGSSLMODE", "field": "sslmode", "backing": backing})
 
 
+def add_pgssl(result: Bindings) -> None:
+    """Say TLS to postgres.js, which reads libpq's variables, but for PGSSLMODE: https://github.com/porsager/postgres#environmental-variables"""
+    mode = result.environment.get("PGSSLMODE")
+    added = next((each for each in result.bound if each["variable"] == "PGSSLMODE"), None)
+    if mode and added and "PGSSL" not in {*result.environment, *result.secrets}:
+        result.environment["PGSSL"] = mode
+        result.bound.append({**added, "variable": "PGSSL"})
+
+
 class _Writer:
     """Writes what one variable gets, as ("value", text), ("secret", reference) or ("unbound", "reason; remedy")."""
 

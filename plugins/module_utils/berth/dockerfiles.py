@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -53,6 +54,15 @@ def sets(build: Mapping[str, Any], variable: str) -> bool:
     """Whether a Dockerfile sets a variable for what runs in its image."""
     texts = (re.sub(r"\\\s*\n", " ", each) for each in _line_of_stages(build)[1])
     return any(re.search(rf"(?im)^\s*ENV\s.*\b{variable}\b", each) for each in texts)
+
+
+def packages(build: Mapping[str, Any]) -> dict[str, str]:
+    """The packages of npm that a program needs when it runs, by the ``package.json`` beside it: name to range of versions."""
+    try:
+        found = json.loads(read_text(os.path.join(str(build.get("context") or "."), "package.json")) or "{}").get("dependencies")
+    except (ValueError, AttributeError):
+        return {}
+    return {str(name): str(versions) for name, versions in found.items()} if isinstance(found, dict) else {}
 
 
 def holds_program(build: Mapping[str, Any], target: str = "") -> bool:

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from . import advice
-from .bindings import Bindings, bind
+from .bindings import Bindings, add_pgssl, bind
 from .bound_files import bind_files, mounted, of_stores
 from .commands import led_words, run_celery
 from .compose import Project
 from .connections import Connection, read_connection
 from .databases import beside
+from .dockerfiles import packages
 from .hidden_door import hidden_door, opened
 from .images import parse
 from .label_proxy import told_at_start
@@ -121,6 +122,8 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
     for name, service in stays.items():
         environment, brought = service.get("environment") or {}, mounted(service, texts or {})
         bindings[name] = bind(name, environment, seen[name], connections, literal=literal, files=brought, celery=name in celery)
+        if "postgres" in packages(service.get("build") or {}):
+            add_pgssl(bindings[name])
         contents[name] = bind_files(name, environment, brought, of_store, seen[name], connections, bindings[name])
     bindings = {name: override(each, _given(options.environment, name, services), literal=literal) for name, each in bindings.items()}
     for name, service in stays.items():
@@ -133,6 +136,7 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
         advice.own_machine(name, service, bindings[name], notes)
         advice.as_file(name, service, backing, notes)
         advice.without_password(name, bindings[name], connections, notes, literal=literal)
+        advice.without_tls(name, service, bindings[name], connections, notes)
     advice.for_development(stays, bindings, notes)
     advice.express(stays, bindings, notes)
     advice.unled(stays, bindings, connections, _all_given(options.environment), notes)
