@@ -79,6 +79,27 @@ def test_a_port_at_which_nobody_would_answer_is_told_of(tmp_path):
 
 
 @pytest.mark.compose
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("server {\n  listen 3000;\n}\n", ""),
+        ("server { listen [::]:3000 default_server; }\n", ""),
+        ("server { listen ${PORT}; }\n", ""),
+        ("server {\n  listen 0.0.0.0:8080;\n}\n", "8080"),
+        (None, "80"),
+    ],
+)
+def test_a_server_that_shows_no_port_listens_where_its_configuration_says(tmp_path, said, shown):
+    laid_out(tmp_path)
+    text = PAGE.replace("EXPOSE {port}\n", "" if said is None else "COPY ./nginx.conf /etc/nginx/conf.d/default.conf\n")
+    (tmp_path / "client" / "Dockerfile").write_text(text)
+    (tmp_path / "client" / "nginx.conf").write_text(said or "")
+    found = built(tmp_path)
+    assert ("client" in found.changed) is (not shown)
+    assert ("shows port " + shown in found.advice[0]) is bool(shown)
+
+
+@pytest.mark.compose
 def test_a_command_of_the_compose_file_may_be_for_development_as_well(tmp_path):
     laid_out(tmp_path)
     path = tmp_path / "compose.yaml"

@@ -56,6 +56,22 @@ def sets(build: Mapping[str, Any], variable: str) -> bool:
     return any(re.search(rf"(?im)^\s*ENV\s.*\b{variable}\b", each) for each in texts)
 
 
+def copied_to(build: Mapping[str, Any], folder: str) -> list[str]:
+    """Which paths of its context a build's last stage, or one that it is FROM, copies to an absolute folder or below it."""
+    found = []
+    for text in _line_of_stages(build)[1]:
+        for rest in re.findall(r"(?im)^\s*(?:COPY|ADD)\s+(.*?)\s*$", re.sub(r"\\\s*\n", " ", text)):
+            words = [each.strip("\"',[]") for each in rest.split()]
+            paths = [each for each in words if each and not each.startswith("--")]
+            if (
+                not any(each.startswith("--from=") for each in words)
+                and paths
+                and (paths[-1].rstrip("/") + "/").startswith(folder.rstrip("/") + "/")
+            ):
+                found += [os.path.join(str(build.get("context") or "."), each) for each in paths[:-1]]
+    return found
+
+
 def packages(build: Mapping[str, Any]) -> dict[str, str]:
     """The packages of npm that a program needs when it runs, by the ``package.json`` beside it: name to range of versions."""
     try:

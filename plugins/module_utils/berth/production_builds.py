@@ -9,15 +9,17 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .dockerfiles import base_image, exposed_ports, stages, working_folder
+from .dockerfiles import base_image, copied_to, exposed_ports, read_text, stages, working_folder
 from .images import basename
 from .problems import BerthError, listed
 from .topology import asked_ports, check_names
 
 _DEVELOPMENT = re.compile(r"(?:(?<=^)|(?<=[._/-]))(?:dev|devel|develop|development|local)(?=$|[._/-])", re.IGNORECASE)
 _PRODUCTION = ("production", "prod")
-# Where a server's image listens of itself.
-_SERVERS = {"nginx": {80}, "httpd": {80}, "caddy": {80, 443}}
+# Where a server's image listens of itself, and the folder of what says otherwise.
+_SERVERS = {"nginx": ({80}, "/etc/nginx"), "httpd": ({80}, "/usr/local/apache2/conf"), "caddy": ({80, 443}, "/etc/caddy")}
+# https://nginx.org/en/docs/http/ngx_http_core_module.html#listen
+_LISTENS = re.compile(r"(?m)(?:^|[{;])\s*listen\s+(?:[\w.*]+:|\[[\w:]*\]:)?(\d{1,5})\b")
 
 
 class Builds(NamedTuple):
@@ -111,11 +113,18 @@ def _against(
     said = [key for key in ("command", "entrypoint") if service.get(key)]
     if said:
         return f"the {said[0]} in the Compose file may be for the former alone"
-    shown = exposed_ports(build) or _SERVERS.get(basename(base_image(build) or ""), set())
+    shown = exposed_ports(build) or _listens(build)
     asked = asked_ports(name, services, directory)
     if shown and asked and not shown & asked:
         return f"that one shows port {listed(map(str, sorted(shown)))}, and others ask for {listed(map(str, sorted(asked)))}"
     return ""
+
+
+def _listens(build: Mapping[str, Any]) -> set[int]:
+    """Where a known server listens that is built: by the configuration that is copied into it, where there is one; empty where that is not known."""
+    ports, folder = _SERVERS.get(basename(base_image(build) or ""), (set(), ""))
+    told = copied_to(build, folder) if folder else []
+    return {int(port) for path in told for port in _LISTENS.findall(read_text(path) or "")} if told else ports
 
 
 def _built(service: dict[str, Any], build: dict[str, Any]) -> dict[str, Any]:
