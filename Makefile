@@ -19,8 +19,8 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## What there is to do
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 22
 
-demo: $(VENV)/.ready ## Deploy the sample app (or APP=dir) to TARGET (aws, digitalocean or local), and leave it running
-	@python -m rehearsal demo --target '$(TARGET)' --app '$(APP)'
+demo: $(VENV)/.ready ## Deploy the sample app (or APP=dir) to TARGET (aws, digitalocean or local) with ARGS, such as '-e app_domain=…', and leave it running
+	@python -m rehearsal demo --target '$(TARGET)' --app '$(APP)' $(if $(ARGS),-- $(ARGS))
 
 down: $(VENV)/.ready ## Take away all that a demo or a test left on this machine
 	@python -m rehearsal down --all
