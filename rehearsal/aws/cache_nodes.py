@@ -13,6 +13,12 @@ from .. import certificates, containers, state
 from . import cache_catalog
 
 _FOLDER = "/etc/cache"
+_CERTIFICATES = {
+    "tls-auth-clients": "no",
+    "tls-cert-file": f"{_FOLDER}/server.pem",
+    "tls-key-file": f"{_FOLDER}/server.key",
+    "tls-ca-cert-file": f"{_FOLDER}/ca.pem",
+}
 _IMAGES = {"valkey": "valkey/valkey", "redis": "redis"}
 # What a parameter group sets, and a server outside ElastiCache takes too.
 _SERVER = frozenset(
@@ -49,17 +55,20 @@ class Server(NamedTuple):
         return "valkey" if self.engine == "valkey" else "redis"
 
 
+def _listening(server: Server) -> dict[str, str]:
+    """The settings of where a node listens; what is closed comes first."""
+    port, over = str(server.port), "yes" if server.tls else "no"
+    ports = {"port": "0", "tls-port": port} if server.tls else {"tls-port": "0", "port": port}
+    return {**_CERTIFICATES, **ports, "tls-replication": over, **({"tls-cluster": over} if server.clustered else {})}
+
+
 def _configuration(server: Server, primary: str | None, address: str) -> bytes:
     lines = ["protected-mode no", "dir /data", 'save ""', "appendonly no", "maxmemory 256mb"]
     if server.clustered:
         lines += ["cluster-enabled yes", "cluster-node-timeout 15000", "cluster-require-full-coverage no", f"cluster-announce-ip {address}"]
         # An emptied primary is taken away, and is not to follow another first.
-        lines += ["cluster-allow-replica-migration no", f"tls-cluster {'yes' if server.tls else 'no'}"]
-    if server.tls:
-        lines += ["port 0", f"tls-port {server.port}", "tls-auth-clients no", "tls-replication yes"]
-        lines += [f"tls-cert-file {_FOLDER}/server.pem", f"tls-key-file {_FOLDER}/server.key", f"tls-ca-cert-file {_FOLDER}/ca.pem"]
-    else:
-        lines.append(f"port {server.port}")
+        lines.append("cluster-allow-replica-migration no")
+    lines += [f"{name} {value}" for name, value in _listening(server).items()]
     if server.token:
         lines += [f'requirepass "{server.token}"', f'masterauth "{server.token}"']
     lines += [f"{name} {value}" for name, value in sorted(server.parameters.items()) if name in _SERVER and value != ""]
@@ -113,15 +122,17 @@ def ask(server: Server, node: str, *command: str) -> str:
 
 
 def apply(server: Server, old: Server) -> None:
-    """Bring parameters and the password of running nodes from ``old`` to ``server``."""
+    """Bring parameters, the password and TLS of running nodes from ``old`` to ``server``."""
     for node, container in find(server.group).items():
         for name in sorted(_SERVER & {*server.parameters, *old.parameters}):
             value = server.parameters.get(name, cache_catalog.PARAMETERS.get(name))
             if value is not None and value != old.parameters.get(name):
                 ask(old, node, "config", "set", name, value)
-        if server.token != old.token:
-            ask(old, node, "config", "set", "masterauth", server.token or "")
-            ask(old, node, "config", "set", "requirepass", server.token or "")
+        # At once: whoever comes next needs all of it.
+        changed = {"masterauth": server.token or "", "requirepass": server.token or ""} if server.token != old.token else {}
+        changed |= _listening(server) if server.tls != old.tls else {}
+        if changed:
+            ask(old, node, "config", "set", *(word for pair in changed.items() for word in pair))
         address = container.attrs["NetworkSettings"]["Networks"][containers.NETWORK]["IPAddress"]
         containers.put(container, {f"{_FOLDER}/server.conf": (_configuration(server, None, address), 0o644, 0)})
 

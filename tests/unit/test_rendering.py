@@ -293,6 +293,46 @@ def test_a_service_that_knows_redis_by_its_host_alone_is_told_what_to_read(tmp_p
     assert {"name": "CACHE_TLS", "value": "true"} in found["environment"] and found["secrets"][0]["name"] == "CACHE_PASSWORD"
 
 
+FROM_OUTSIDE = """
+services:
+  web:
+    image: x/web:1
+    environment: ["PGHOST=$PGHOST", "PGUSER=$PGUSER", "PGPASSWORD=$PGPASSWORD", "REDIS_HOST=${REDIS_HOST:-}", "QUEUE_REDIS_URL=${QUEUE_REDIS_URL:-}"]
+  worker: {image: 'x/worker:1', environment: ["REDIS_HOST=${REDIS_HOST:-}", "DATABASE_URL=${DATABASE_URL:-}"]}
+"""
+
+
+def test_stores_that_the_compose_file_has_none_of_are_what_its_empty_variables_lead_to(tmp_path):
+    write(tmp_path, FROM_OUTSIDE)
+    references = {"password_ref": "arn:pg", "url_ref": "arn:pg-url"}
+    given = {"postgres": {**POSTGRES, **references}, "valkey": {**REDIS, "password_ref": "arn:redis", "url_ref": "arn:redis-url"}}
+    document, selection = version_2(tmp_path, connections=given)
+    assert not selection.unbound
+    web, worker = (
+        {each["name"]: each.get("value") or each["valueFrom"] for each in [*found.get("environment", []), *found.get("secrets", [])]}
+        for found in document["containerDefinitions"]
+    )
+    assert web.items() >= {"PGHOST": POSTGRES["host"], "PGUSER": "shop", "PGPASSWORD": "arn:pg", "PGSSLMODE": "verify-full"}.items()
+    assert (web["REDIS_HOST"], web["QUEUE_REDIS_URL"]) == (REDIS["host"], "arn:redis-url")
+    assert (worker["REDIS_HOST"], worker["DATABASE_URL"]) == (REDIS["host"], "arn:pg-url")
+    with pytest.raises(BerthError, match="connections: 'postgress' is no service of the project"):
+        version_2(tmp_path, connections={"postgress": POSTGRES})
+
+
+def test_variables_that_nobody_gives_a_value_and_no_store_are_told_of(tmp_path):
+    write(tmp_path, FROM_OUTSIDE)
+    words = (
+        "web: PGHOST, QUEUE_REDIS_URL and REDIS_HOST, worker: REDIS_HOST: without a value, and the Compose file has no such store; "
+        "app_stores: [postgres, redis] has Berth keep one, or say in app_env where it is"
+    )
+    assert words in version_2(tmp_path)[1].notes.warnings
+    given = {"REDIS_HOST": "10.0.0.9", "QUEUE_REDIS_URL": "redis://10.0.0.9"}
+    told = version_2(tmp_path, environment=given)[1].notes.warnings
+    assert [each for each in told if "without a value" in each] == [
+        "web: PGHOST: without a value, and the Compose file has no such store; app_stores: [postgres] has Berth keep one, or say in app_env where it is"
+    ]
+
+
 def test_postgres_js_is_told_of_tls_by_the_variable_that_it_reads(tmp_path):
     text = "services:\n  a: {build: ., image: 'x/a:1', environment: {PGHOST: db, PGPORT: 5432}}\n  db: {image: 'postgres:17'}\n"
     for package, said in (({"dependencies": {"postgres": "^3.4.0"}}, ["verify-full"]), ({"dependencies": {"pg": "^8.16.0"}}, [])):

@@ -166,6 +166,25 @@ def as_file(name: str, service: Mapping[str, Any], backing: Backing, notes: Note
             notes.advise(f"{name}: {what} is mounted as it is, and what it says of stores leads nowhere else; give it with env_file")
 
 
+def nowhere(bindings: Mapping[str, Bindings], engines: Iterable[str], notes: Notes) -> None:
+    """Warn of variables that ask for a store and have no value, where the Compose file has none: one for production alone leaves it to who deploys it.
+
+    ``engines``: of the stores that there are.
+    """
+    there = {"redis" if engine == "valkey" else engine for engine in engines}
+    empty: dict[str, dict[str, str]] = {}
+    for name, each in bindings.items():
+        for variable, said in {variable: read_name(variable) for variable, value in each.environment.items() if not value}.items():
+            if said.field in ("host", "url") and said.engine in {"postgres", "redis"} - there:
+                empty.setdefault(name, {})[variable] = str(said.engine)
+    if empty:
+        stores = sorted({engine for variables in empty.values() for engine in variables.values()})
+        notes.advise(
+            f"{', '.join(f'{name}: {listed(variables)}' for name, variables in empty.items())}: without a value, and the Compose file has no such store; "
+            f"app_stores: [{', '.join(stores)}] has Berth keep one, or say in app_env where it is"
+        )
+
+
 def unled(
     stays: Mapping[str, Any], bindings: Mapping[str, Bindings], connections: Mapping[str, Connection], given: Iterable[str], notes: Notes
 ) -> None:

@@ -13,7 +13,7 @@ from .bindings import Bindings, add_pgssl, bind
 from .bound_files import bind_files, mounted, of_stores
 from .commands import led_words, run_celery
 from .compose import Project
-from .connections import Connection, read_connection
+from .connections import ENGINE_PORTS, Connection, read_connection
 from .databases import beside
 from .dockerfiles import packages
 from .hidden_door import hidden_door, opened
@@ -87,6 +87,7 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
         notes.advise(told)
     for option, given in (("images", options.images), ("keep", options.keep), ("exclude", options.exclude)):
         check_names(option, given, services)
+    services = {**services, **_from_outside(services, options)}
     for name, image in options.images.items():
         if not isinstance(image, str) or not image:
             refuse(f"images.{name}: {image!r} is not an image reference (registry/name:tag)")
@@ -139,6 +140,7 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
         advice.without_tls(name, service, bindings[name], connections, notes)
     advice.for_development(stays, bindings, notes)
     advice.express(stays, bindings, notes)
+    advice.nowhere(bindings, engines.values(), notes)
     advice.unled(stays, bindings, connections, _all_given(options.environment), notes)
     door = (
         _asked_door(stays, options.front_door)
@@ -208,6 +210,15 @@ def _given(environment: Mapping[str, Any], service: str, services: Mapping[str, 
 def _all_given(environment: Mapping[str, Any]) -> set[str]:
     """The variables that are set from outside, for whichever service."""
     return {variable for name, value in environment.items() for variable in (value if isinstance(value, Mapping) else (name,))}
+
+
+def _from_outside(services: Mapping[str, Any], options: Options) -> dict[str, Any]:
+    """The stores that the Compose file has none of and there are connections to: an app may be told of them by its variables alone."""
+    there = {engine.name for engine in backing_services(services, options.images, ()).values() if engine}
+    there |= {"redis", "valkey"} if there & {"redis", "valkey"} else set()
+    return {
+        slot: {"image": slot} for slot in options.connections or {} if slot in ENGINE_PORTS and slot not in there and slot not in services
+    }
 
 
 def _connections(services: Mapping[str, Any], options: Options) -> tuple[dict[str, str], dict[str, Connection]]:
