@@ -322,11 +322,12 @@ def test_stores_that_the_compose_file_has_none_of_are_what_its_empty_variables_l
 def test_variables_that_nobody_gives_a_value_and_no_store_are_told_of(tmp_path):
     write(tmp_path, FROM_OUTSIDE)
     words = (
-        "web: PGHOST, QUEUE_REDIS_URL and REDIS_HOST, worker: REDIS_HOST: without a value, and the Compose file has no such store; "
+        "web: PGHOST, QUEUE_REDIS_URL and REDIS_HOST, worker: DATABASE_URL and REDIS_HOST: without a value, and the Compose file has no such store; "
         "app_stores: [postgres, redis] has Berth keep one, or say in app_env where it is"
     )
     assert words in version_2(tmp_path)[1].notes.warnings
     given = {"REDIS_HOST": "10.0.0.9", "QUEUE_REDIS_URL": "redis://10.0.0.9"}
+    write(tmp_path, FROM_OUTSIDE + "  other: {image: 'mysql:8'}\n")
     told = version_2(tmp_path, environment=given)[1].notes.warnings
     assert [each for each in told if "without a value" in each] == [
         "web: PGHOST: without a value, and the Compose file has no such store; app_stores: [postgres] has Berth keep one, or say in app_env where it is"

@@ -166,17 +166,18 @@ def as_file(name: str, service: Mapping[str, Any], backing: Backing, notes: Note
             notes.advise(f"{name}: {what} is mounted as it is, and what it says of stores leads nowhere else; give it with env_file")
 
 
-def nowhere(bindings: Mapping[str, Bindings], engines: Iterable[str], notes: Notes) -> None:
+def nowhere(bindings: Mapping[str, Bindings], engines: Iterable[str], others: bool, notes: Notes) -> None:
     """Warn of variables that ask for a store and have no value, where the Compose file has none: one for production alone leaves it to who deploys it.
 
-    ``engines``: of the stores that there are.
+    ``engines``: of the stores that there are. ``others``: there are databases of other kinds, of which ``DATABASE_URL`` may be one.
     """
-    there = {"redis" if engine == "valkey" else engine for engine in engines}
+    missing = {"postgres", "redis"} - {"redis" if engine == "valkey" else engine for engine in engines}
     empty: dict[str, dict[str, str]] = {}
     for name, each in bindings.items():
         for variable, said in {variable: read_name(variable) for variable, value in each.environment.items() if not value}.items():
-            if said.field in ("host", "url") and said.engine in {"postgres", "redis"} - there:
-                empty.setdefault(name, {})[variable] = str(said.engine)
+            engine = said.engine or ("postgres" if said.generic and not others else "")
+            if said.field in ("host", "url") and engine in missing:
+                empty.setdefault(name, {})[variable] = engine
     if empty:
         stores = sorted({engine for variables in empty.values() for engine in variables.values()})
         notes.advise(

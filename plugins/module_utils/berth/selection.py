@@ -13,16 +13,17 @@ from .bindings import Bindings, add_pgssl, bind
 from .bound_files import bind_files, mounted, of_stores
 from .commands import led_words, run_celery
 from .compose import Project
-from .connections import ENGINE_PORTS, Connection, read_connection
 from .databases import beside
 from .dockerfiles import packages
 from .hidden_door import hidden_door, opened
 from .images import parse
+from .keepers import keeper
 from .label_proxy import told_at_start
 from .notes import Notes
 from .problems import BerthError, listed, refuse
 from .store_setup import remarks
-from .topology import backing_of, backing_services, check_names, front_door, published
+from .stores_given import connected
+from .topology import backing_of, check_names, front_door, published
 from .variables import override
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
@@ -87,11 +88,12 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
         notes.advise(told)
     for option, given in (("images", options.images), ("keep", options.keep), ("exclude", options.exclude)):
         check_names(option, given, services)
-    services = {**services, **_from_outside(services, options)}
     for name, image in options.images.items():
         if not isinstance(image, str) or not image:
             refuse(f"images.{name}: {image!r} is not an image reference (registry/name:tag)")
-    engines, connections = _connections(services, options)
+    services, engines, connections = connected(
+        services, options.images, options.connections or {}, keep=options.keep, exclude=options.exclude
+    )
     stays = {name: service for name, service in sorted(services.items()) if name not in engines and name not in options.exclude}
     for name in sorted(services):
         if name in engines:
@@ -140,7 +142,7 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
         advice.without_tls(name, service, bindings[name], connections, notes)
     advice.for_development(stays, bindings, notes)
     advice.express(stays, bindings, notes)
-    advice.nowhere(bindings, engines.values(), notes)
+    advice.nowhere(bindings, engines.values(), any(keeper(each, images[name]) for name, each in stays.items()), notes)
     advice.unled(stays, bindings, connections, _all_given(options.environment), notes)
     door = (
         _asked_door(stays, options.front_door)
@@ -210,43 +212,6 @@ def _given(environment: Mapping[str, Any], service: str, services: Mapping[str, 
 def _all_given(environment: Mapping[str, Any]) -> set[str]:
     """The variables that are set from outside, for whichever service."""
     return {variable for name, value in environment.items() for variable in (value if isinstance(value, Mapping) else (name,))}
-
-
-def _from_outside(services: Mapping[str, Any], options: Options) -> dict[str, Any]:
-    """The stores that the Compose file has none of and there are connections to: an app may be told of them by its variables alone."""
-    there = {engine.name for engine in backing_services(services, options.images, ()).values() if engine}
-    there |= {"redis", "valkey"} if there & {"redis", "valkey"} else set()
-    return {
-        slot: {"image": slot} for slot in options.connections or {} if slot in ENGINE_PORTS and slot not in there and slot not in services
-    }
-
-
-def _connections(services: Mapping[str, Any], options: Options) -> tuple[dict[str, str], dict[str, Connection]]:
-    """The backing services that leave, with their engines, and the connections to where they went."""
-    given = dict(options.connections or {})
-    for name, entry in given.items():
-        if not isinstance(entry, Mapping):
-            refuse(f"connections.{name}: a connection is a dictionary with host, port and so on")
-    found = backing_services(services, options.images, set(given) & set(services))
-    for slot in [slot for slot in given if slot not in services]:
-        # A slot's name stands for the one backing service of its engine.
-        stay = {*options.keep, *options.exclude}
-        kind = {"redis", "valkey"} if slot in ("redis", "valkey") else {slot}
-        same = [name for name, engine in found.items() if engine and name not in stay and engine.name in kind]
-        if len(same) > 1:
-            refuse(f"connections: {listed(same)} are all of the kind {slot}; name the one that is meant, and keep or exclude the others")
-        if not same:
-            check_names("connections", [slot], services)
-        given[same[0]] = given.pop(slot)
-    kept = [name for name in options.keep if name in given]
-    if kept:
-        refuse(f"keep: {kept[0]!r} has a connection too; it either stays a container or lives elsewhere")
-    connections = {
-        name: read_connection(name, entry, engine.name if (engine := found.get(name)) else None) for name, entry in given.items()
-    }
-    leave = {name: engine for name, engine in found.items() if name not in options.keep and name not in options.exclude}
-    engines = {name: connections[name].engine if name in connections else engine.name if engine else "" for name, engine in leave.items()}
-    return engines, connections
 
 
 def _shared(services: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
