@@ -171,6 +171,10 @@ def test_a_release_is_told_from_another_by_all_that_it_runs_with():
         ("exec /app: exec format error", "another architecture"),
         ("Error response from daemon: unauthorized: authentication required", "app_registry_password"),
         ("all is well", ""),
+        (
+            "Error response from daemon: could not find an available, non-overlapping IPv4 address pool among the defaults to assign",
+            "docker network prune",
+        ),
     ],
 )
 def test_what_docker_says_is_told_in_words(said: str, words: str):

@@ -26,6 +26,10 @@ _MEANINGS = (
     ),
     (r"connection refused|no such host|i/o timeout|TLS handshake", "the machine cannot reach the registry"),
     (r"port is already allocated|address already in use", "something else on the machine has the port"),
+    (
+        r"non-overlapping IPv4 address pool|fully subnetted",
+        "Docker has no addresses left for another network; `docker network prune` on the machine takes away those that nothing uses",
+    ),
     (r"bind source path does not exist", "what a container mounts is not on the machine"),
 )
 
