@@ -170,7 +170,7 @@ def start(docker: Docker, params: dict[str, Any]) -> None:
 
 def fail(docker: Docker, params: dict[str, Any], what: str) -> NoReturn:
     """Say what is wrong with the container, and what it said last. Raises :class:`BerthError`."""
-    raise BerthError(docker.with_log(f"{params['container']} {what}", "logs", "--tail", "15", params["container"], lines=15))
+    raise BerthError(docker.with_log(f"{params['container']} {what}", ["logs"], [params["container"]], 15))
 
 
 def await_ready(docker: Docker, params: dict[str, Any]) -> None:

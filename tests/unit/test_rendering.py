@@ -359,7 +359,7 @@ def test_a_client_that_reads_no_tls_from_a_url_is_told_of(tmp_path, needed, who)
     text = "services:\n  a: {build: ., image: 'x/a:1', environment: {CACHE_URL: 'redis://cache', CACHE_HOST: other}}\n  cache: {image: 'redis:8'}\n"
     secret = {"url_ref": "arn:aws:secretsmanager:eu-central-1:1:secret:cache", "relaxed_by": {"tls": "plain=on"}}
     told = version_2(write(tmp_path, text), connections={"cache": {**REDIS, **secret}})[1].notes.warnings
-    words = f"a: cache asks for TLS now, which {who} reads from no URL, and waits for ever; let the code give it host, port, password and tls: {{}}, "
+    words = f"a: cache asks for TLS now, which {who} reads from no URL, so it never gets there; let the code give it host, port, password and tls: {{}}, "
     assert [each for each in told if "reads from no URL" in each] == ([words + "or plain=on lets it in as it is"] if who else [])
     told = version_2(tmp_path, connections={"cache": {**REDIS, **secret, "tls": False}})[1].notes.warnings
     assert not any("reads from no URL" in each for each in told)

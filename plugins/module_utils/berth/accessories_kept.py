@@ -27,7 +27,6 @@ _MOST_RESTARTS = 5
 # A server that refuses its settings or its data says so within that, also on a busy machine. A release's containers are believed sooner: its
 # front door is asked itself, and they take no data with them.
 _SETTLE_SECONDS = 5
-_LINES = 30
 _STOP_SECONDS = "60"
 # Published ports lead to a container by its first network, by name, so the one that stays comes before those of releases: else the connections of
 # other machines break whenever a release comes or goes. https://docs.docker.com/engine/network/#connecting-to-multiple-networks
@@ -104,8 +103,7 @@ class Accessories:
             if not waiting and not failed:
                 break
             if failed or self._docker.ended(found, _MOST_RESTARTS) or time.monotonic() > end:
-                logs = self._compose("logs", "--no-color", "--tail", str(_LINES), *(failed or waiting))
-                raise BerthError(self._docker.with_log(_told(waiting, failed), *logs, lines=_LINES))
+                raise BerthError(self._docker.with_log(_told(waiting, failed), self._compose("logs", "--no-color"), failed or waiting))
             time.sleep(_LOOK_SECONDS)
         write(self._up, digest(model))
 

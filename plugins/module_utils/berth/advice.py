@@ -11,7 +11,7 @@ from typing import Any
 
 from .bindings import Bindings
 from .connections import Connection
-from .dockerfiles import packages, read_text, sets
+from .dockerfiles import package_json, packages, sets
 from .notes import Notes
 from .problems import listed
 from .references import read_name
@@ -55,8 +55,7 @@ def express(stays: Mapping[str, Mapping[str, Any]], bindings: Mapping[str, Bindi
     for name, service in stays.items():
         build = service.get("build") or {}
         if build and "express" in packages(build) and not sets(build, "NODE_ENV"):
-            package = read_text(os.path.join(str(build.get("context") or "."), "package.json")) or ""
-            said = [package, *bindings[name].environment, *(str(service.get(key)) for key in ("entrypoint", "command"))]
+            said = [package_json(build), *bindings[name].environment, *(str(service.get(key)) for key in ("entrypoint", "command"))]
             if not any("NODE_ENV" in each for each in said):
                 names.append(name)
     if names:
@@ -67,9 +66,9 @@ def express(stays: Mapping[str, Mapping[str, Any]], bindings: Mapping[str, Bindi
 
 
 def without_tls(name: str, service: Mapping[str, Any], bindings: Bindings, connections: Mapping[str, Connection], notes: Notes) -> None:
-    """Warn of clients that read no TLS from a URL, and say nothing but wait: Bull, and node-redis before its third release.
+    """Warn of clients that read no TLS from a URL: Bull, which says nothing and waits, and node-redis before its third release, which ends.
 
-    Seen with Bull 4.16, 3.29 and node-redis 2.8.
+    Seen with Bull 3 and 4.16, and node-redis 2.8.
     """
     needed = packages(service.get("build") or {})
     deaf = {"Bull": "bull" in needed, "node-redis 2": re.match(r"[\^~=v]*[012]\b", needed.get("redis", "")) is not None}
@@ -78,7 +77,7 @@ def without_tls(name: str, service: Mapping[str, Any], bindings: Bindings, conne
         if connection.family == "redis" and connection.encrypted and any(deaf.values()):
             relaxed = connection.relaxed_by.get("tls")
             notes.advise(
-                f"{name}: {target} asks for TLS now, which {listed(each for each, uses in deaf.items() if uses)} reads from no URL, and waits for ever; "
+                f"{name}: {target} asks for TLS now, which {listed(each for each, uses in deaf.items() if uses)} reads from no URL, so it never gets there; "
                 "let the code give it host, port, password and tls: {}" + (f", or {relaxed} lets it in as it is" if relaxed else "")
             )
 
@@ -174,7 +173,8 @@ def nowhere(bindings: Mapping[str, Bindings], engines: Iterable[str], others: bo
     missing = {"postgres", "redis"} - {"redis" if engine == "valkey" else engine for engine in engines}
     empty: dict[str, dict[str, str]] = {}
     for name, each in bindings.items():
-        for variable, said in {variable: read_name(variable) for variable, value in each.environment.items() if not value}.items():
+        for variable in [variable for variable, value in each.environment.items() if not value]:
+            said = read_name(variable)
             engine = said.engine or ("postgres" if said.generic and not others else "")
             if said.field in ("host", "url") and engine in missing:
                 empty.setdefault(name, {})[variable] = engine

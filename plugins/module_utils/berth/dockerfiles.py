@@ -61,21 +61,27 @@ def copied_to(build: Mapping[str, Any], folder: str) -> list[str]:
     found = []
     for text in _line_of_stages(build)[1]:
         for rest in re.findall(r"(?im)^\s*(?:COPY|ADD)\s+(.*?)\s*$", re.sub(r"\\\s*\n", " ", text)):
-            words = [each.strip("\"',[]") for each in rest.split()]
-            paths = [each for each in words if each and not each.startswith("--")]
-            if (
-                not any(each.startswith("--from=") for each in words)
-                and paths
-                and (paths[-1].rstrip("/") + "/").startswith(folder.rstrip("/") + "/")
-            ):
+            paths, elsewhere = _copied(rest)
+            if paths and not elsewhere and (paths[-1].rstrip("/") + "/").startswith(folder.rstrip("/") + "/"):
                 found += [os.path.join(str(build.get("context") or "."), each) for each in paths[:-1]]
     return found
+
+
+def _copied(rest: str) -> tuple[list[str], bool]:
+    """The paths of a ``COPY``, of which the last is where to, and whether the others are of an earlier stage, or of another image."""
+    words = [each.strip("\"',[]") for each in rest.split()]
+    return [each for each in words if each and not each.startswith("--")], any(each.startswith("--from=") for each in words)
+
+
+def package_json(build: Mapping[str, Any]) -> str:
+    """The ``package.json`` beside a program; the empty string where there is none."""
+    return read_text(os.path.join(str(build.get("context") or "."), "package.json")) or ""
 
 
 def packages(build: Mapping[str, Any]) -> dict[str, str]:
     """The packages of npm that a program needs when it runs, by the ``package.json`` beside it: name to range of versions."""
     try:
-        found = json.loads(read_text(os.path.join(str(build.get("context") or "."), "package.json")) or "{}").get("dependencies")
+        found = json.loads(package_json(build) or "{}").get("dependencies")
     except (ValueError, AttributeError):
         return {}
     return {str(name): str(versions) for name, versions in found.items()} if isinstance(found, dict) else {}
@@ -107,8 +113,7 @@ def holds_program(build: Mapping[str, Any], target: str = "") -> bool:
 
 def _brings(rest: str, folder: str, target: str) -> bool:
     """Whether a ``COPY`` brings something of the user's: to a path, where one is given. ``folder``: the one that it works in, as far as that is said."""
-    words = [each.strip("\"',[]") for each in rest.split()]
-    paths = [each for each in words if each and not each.startswith("--")]
+    paths, elsewhere = _copied(rest)
     if not paths or (paths[-1] + "/").startswith(_BESIDE):
         return False
     place = os.path.join(folder, paths[-1])
@@ -118,7 +123,7 @@ def _brings(rest: str, folder: str, target: str) -> bool:
         place, wanted = os.path.normpath(place).rstrip("/") + "/", target.rstrip("/") + "/"
         if not (place.startswith(wanted) or wanted.startswith(place)):
             return False
-    if any(each.startswith("--from=") for each in words):
+    if elsewhere:
         # What an earlier stage built for this place, or a tool.
         return bool(target) and known
     return any(not _NO_PROGRAM.fullmatch(os.path.basename(each.rstrip("/")) or ".") for each in paths[:-1])

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .machine_docker import Docker
     from .release_machine import Machine
 
+# The network's own address comes before, and the machine's in it, the gateway.
 _FIRST = 2
 # By which Docker is asked for a network that nothing else has. https://docs.docker.com/reference/cli/docker/network/create/
 _ASKED = "berth-asked-for-addresses"
@@ -91,11 +92,10 @@ def of_its_own(machine: Machine, model: Mapping[str, Any], before: Mapping[str, 
     wanted = members(fresh)
     if not wanted:
         return fresh
-    project = machine.project(machine.params["release"])
-    if before and machine.docker.check(
-        "docker network ls", "network", "ls", "--quiet", "--filter", f"label=com.docker.compose.project={project}"
-    ):
-        return fixed(fresh, _subnets(before)) if _subnets(before).keys() >= wanted.keys() else fresh
+    label = f"label=com.docker.compose.project={machine.project(machine.params['release'])}"
+    if before and machine.docker.check("docker network ls", "network", "ls", "--quiet", "--filter", label):
+        subnets = _subnets(before)
+        return fixed(fresh, subnets) if subnets.keys() >= wanted.keys() else fresh
     return fixed(fresh, free(machine.docker, list(wanted)))
 
 

@@ -62,9 +62,9 @@ class Docker:
     def __init__(self, run: Run, environment: Mapping[str, str] | None = None) -> None:
         self.run, self._environment = run, dict(environment or {})
 
-    def with_log(self, problem: str, *words: str, lines: int) -> str:
-        """A problem, and the last lines of what a command such as ``logs`` shows."""
-        _code, out, err = self(*words)
+    def with_log(self, problem: str, command: Sequence[str], names: Iterable[str], lines: int = 30) -> str:
+        """A problem, and what the containers or services say last. ``command``: such as ``logs``."""
+        _code, out, err = self(*command, "--tail", str(lines), *names)
         return with_log(problem, (out + err).splitlines()[-lines:])
 
     def __call__(self, *words: str, data: str | None = None) -> tuple[int, str, str]:

@@ -16,7 +16,6 @@ from .release_machine import Machine, images_of, read
 from .release_up import come_up
 from .writing import write
 
-_LINES = 30
 _DOOR_KEYS = ("front_door", "port", "health_path", "images", "once")
 _SYSTEM_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -48,8 +47,7 @@ def start(machine: Machine, *, begun: bool) -> None:
     if begun:
         machine.keep_up()
     if obstacle := come_up(machine):
-        logs = machine.compose(release, "logs", "--no-color", "--tail", str(_LINES), *obstacle.services)
-        raise BerthError(machine.docker.with_log(obstacle.said, *logs, lines=_LINES))
+        raise BerthError(machine.docker.with_log(obstacle.said, machine.compose(release, "logs", "--no-color"), obstacle.services))
 
 
 def bring_images(machine: Machine) -> str:

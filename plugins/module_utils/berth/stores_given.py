@@ -44,7 +44,7 @@ def connected(
     }
     leave = {name: engine for name, engine in found.items() if name not in keep and name not in exclude}
     engines = {name: connections[name].engine if name in connections else engine.name if engine else "" for name, engine in leave.items()}
-    return dict(services), engines, connections
+    return services, engines, connections
 
 
 def _from_outside(services: Mapping[str, Any], images: Mapping[str, str], given: Mapping[str, Any]) -> dict[str, Any]:
