@@ -177,6 +177,42 @@ def test_what_says_that_it_is_for_development_is_told(tmp_path):
     assert len([each for each in selection.notes.warnings if "development" in each]) == 1
 
 
+@pytest.mark.parametrize(
+    ("dockerfile", "scripts", "service", "told"),
+    [
+        ('CMD ["npm", "run", "dev"]', {}, {}, "the command 'npm run dev' of its Dockerfile is"),
+        ('CMD ["flask", "--app", "shop", "run"]', {}, {}, "the command 'flask --app shop run' of its Dockerfile is"),
+        (
+            "CMD npm start",
+            {"start": "react-scripts start"},
+            {},
+            "the command 'npm start' of its Dockerfile, which runs 'react-scripts start', is",
+        ),
+        ("CMD npm start", {"start": "node ."}, {}, ""),
+        ("CMD npm start", ["odd"], {}, ""),
+        ("CMD nodemon .", {}, {"command": ["node", "."]}, ""),
+        ("CMD nodemon .", {}, {"entrypoint": ["node", "."]}, ""),
+        ("CMD node .", {"serve": "nodemon ."}, {"command": ["yarn", "serve"]}, "the command 'yarn serve', which runs 'nodemon', is"),
+        ("ENTRYPOINT nodemon\nCMD .", {}, {"command": ["."]}, "the command 'nodemon' of its Dockerfile is"),
+        ("CMD nodemon .\nFROM node AS last\nCMD node .", {}, {}, ""),
+        ("RUN npm run dev:build\nCMD node .", {}, {}, ""),
+    ],
+)
+@pytest.mark.compose
+def test_what_an_image_starts_for_development_is_told(tmp_path, dockerfile, scripts, service, told):
+    (tmp_path / "Dockerfile").write_text(f"FROM node\n{dockerfile}\n")
+    (tmp_path / "package.json").write_text(json.dumps({"scripts": scripts}))
+    services = {"web": {"build": ".", "image": "shop/web:1", **service}}
+    found = select(project(write(tmp_path, json.dumps({"services": services}))), Options()).notes.warnings
+    assert [each for each in found if "for development" in each] == (
+        [
+            f"web: {told} for development; say what is for production in {'its Dockerfile, or in ' if ' its ' in told else ''}a production Compose file"
+        ]
+        if told
+        else []
+    )
+
+
 @pytest.mark.compose
 def test_express_that_is_not_told_of_production_is_told_of(tmp_path):
     package = json.dumps({"dependencies": {"express": "^5.0.0"}})

@@ -607,6 +607,33 @@ def test_what_is_no_data_stays_behind_with_a_word(tmp_path, mount: str):
     assert any(f"volume {mount} is not carried: the path is of the developer's machine" in each for each in told["warnings"])
 
 
+@pytest.mark.parametrize(
+    ("mount", "there", "dropped"),
+    [
+        # Over the program, where the image has another one; of the developer's machine; and beside it, where it is the developer's own.
+        ("./db.sqlite3:/app/db.sqlite3", True, True),
+        ("./db.sqlite3:/app/db.sqlite3", False, True),
+        ("/srv/shop/db.sqlite3:/data/db.sqlite3", False, True),
+        ("/srv/shop:/data/db.sqlite3", False, True),
+        ("./var/shop.db:/data/shop.db", True, False),
+    ],
+)
+def test_a_database_in_one_file_is_told_of(tmp_path, mount: str, there: bool, dropped: bool):
+    git(tmp_path, "init", "--quiet")
+    put(tmp_path, "Dockerfile", "FROM python\nWORKDIR /app\nCOPY . .\n")
+    if there:
+        put(tmp_path, mount.split(":")[0])
+    text = json.dumps({"services": {"web": {"image": "shop/web:1", "build": ".", "volumes": [mount]}}})
+    model, told = rendered(tmp_path, text)
+    words = "let the program keep it in a folder of its own, and mount that"
+    assert [each.startswith("web: volume ") for each in told["warnings"] if words in each] == [dropped]
+    assert len(model["services"]["web"].get("volumes") or []) == (not dropped)
+    notes = select(project(tmp_path)._replace(repository=repository_of(str(tmp_path), run)), Options())
+    document = dockerrun.version_2(project(tmp_path), notes, Options())
+    assert len(document.get("volumes") or []) == (not dropped)
+    assert [each.startswith("web: volume ") for each in notes.notes.warnings if words in each] == [dropped]
+
+
 def test_what_visitors_speak_to_runs_on_whatever_it_says_of_restarts(tmp_path):
     text = """
 services:

@@ -414,10 +414,9 @@ def test_a_port_that_nobody_outside_reaches_any_more_is_told_of(tmp_path):
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        ("-Ddb.host=db -Ddb.port=5432", True),
-        ('{"db": {"host": "db"}}', True),
+        ("--db.host=db --db.port=5432", True),
+        ("{'db': {'host': 'db'}}", True),
         ("local:db:5432:0:pass", True),
-        ("-Dspring.datasource.url=jdbc:postgresql://db/x", True),
         ("file://db/migrations", False),
         ("db/migrations", False),
         ("http://mydb:5432", False),
@@ -447,6 +446,12 @@ SERVICE = st.fixed_dictionaries(
         "stop_grace_period": st.integers(1, 200).map(lambda number: f"{number}s"),
     },
 )
+
+
+def test_a_compose_file_of_stores_alone_is_told_what_is_missing(tmp_path):
+    folder = write(tmp_path, "services:\n  db: {image: 'postgres:17'}\n  cache: {image: 'redis:8'}\n")
+    with pytest.raises(BerthError, match=r"stores alone \(cache and db\); the app's own service has to stand beside them"):
+        version_2(folder)
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])

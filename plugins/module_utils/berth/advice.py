@@ -11,7 +11,7 @@ from typing import Any
 
 from .bindings import Bindings
 from .connections import Connection
-from .dockerfiles import package_json, packages, sets
+from .dockerfiles import package_json, packages, scripts, sets, starts
 from .notes import Notes
 from .problems import listed
 from .references import read_name
@@ -26,8 +26,10 @@ _DEBUG = re.compile(r"(?:^|_)DEBUG$", re.IGNORECASE)
 # What begins again when its source changes, or says so of itself.
 _FOR_DEVELOPMENT = re.compile(
     r"\bnodemon\b|\b(?:npm|yarn|pnpm|bun) (?:run )?(?:dev|watch|start:dev)\b|\bmanage\.py runserver\b|\bflask (?:\S+ \S+ )?run\b|--reload\b"
-    r"|\bng serve\b|\bvite(?: --\S+)*$|\bwebpack(?:-dev-server| serve)\b|\bdotnet watch\b|\bnext dev\b|\btsx watch\b|\bts-node-dev\b|\bartisan serve\b"
+    r"|\bng serve\b|\bvite(?: --\S+)*$|\bwebpack(?:-dev-server| serve)\b|\bdotnet watch\b|\b(?:next|nuxt|nuxi|astro|remix) dev\b|\btsx watch\b|\bts-node-dev\b"
+    r"|\bartisan serve\b|\breact-scripts start\b|\bvue-cli-service serve\b|\bnode --watch\b|\bnest start (?:\S+ )*--watch\b|\bphp -S\b|\bspring-boot:run\b|\bbootRun\b"
 )
+_SCRIPT = re.compile(r"\b(?:npm|yarn|pnpm|bun) (?:run )?(?P<name>[\w:.-]+)")
 
 
 def for_development(stays: Mapping[str, Mapping[str, Any]], bindings: Mapping[str, Bindings], notes: Notes) -> None:
@@ -38,12 +40,28 @@ def for_development(stays: Mapping[str, Mapping[str, Any]], bindings: Mapping[st
             text = value.strip().lower()
             if (_STAGE.search(variable) and text in ("dev", "development", "local")) or (_DEBUG.search(variable) and text in _ON):
                 found.setdefault(f"{variable}={value.strip()}", []).append(name)
-        command = " ".join(str(word) for key in ("entrypoint", "command") for word in service.get(key) or [])
-        if how := _FOR_DEVELOPMENT.search(command):
-            found.setdefault(f"the command {how[0]!r}", []).append(name)
+        if how := _started_for_development(service):
+            found.setdefault(how, []).append(name)
     for what, names in found.items():
-        place = "a production Compose file" if what.startswith("the ") else "app_env, or in a production Compose file"
+        place = "its Dockerfile, or in a production Compose file" if " its " in what else "a production Compose file"
+        place = place if what.startswith("the ") else "app_env, or in a production Compose file"
         notes.advise(f"{listed(names)}: {what} is for development; say what is for production in {place}")
+
+
+def _started_for_development(service: Mapping[str, Any]) -> str:
+    """The words by which a container starts that are for development, and where they stand; the empty string where there are none."""
+    build, keys = service.get("build") or {}, ("entrypoint", "command")
+    said = {"": " ".join(str(word) for key in keys for word in service.get(key) or [])}
+    if build:
+        # An entrypoint of the Compose file stands for the image's command as well.
+        said[" of its Dockerfile"] = starts(build, [] if service.get("entrypoint") else [key for key in keys if not service.get(key)])
+    for where, text in said.items():
+        if how := _FOR_DEVELOPMENT.search(text):
+            return f"the command {how[0]!r}{where}"
+        for script in _SCRIPT.finditer(text):
+            if how := _FOR_DEVELOPMENT.search(scripts(build).get(script["name"], "")):
+                return f"the command {script[0]!r}{where}, which runs {how[0]!r},"
+    return ""
 
 
 def express(stays: Mapping[str, Mapping[str, Any]], bindings: Mapping[str, Bindings], notes: Notes) -> None:

@@ -69,7 +69,7 @@ def bind(
             result.environment[variable] = text
         elif kind == "secret":
             result.secrets[variable] = text
-    _add_sslmode(service, found, connections, result)
+    add_sslmode(service, found, connections, result)
     return result
 
 
@@ -83,12 +83,13 @@ def led(
     *,
     literal: bool,
     password_apart: bool,
-    in_file: bool = False,
+    within: bool = False,
     celery: bool = False,
 ) -> tuple[str, str]:
-    """What a variable, or a file, gets that refers to a backing service, as :meth:`_Writer.write` says; noted in ``result``, also why it gets nothing.
+    """What a variable, a file or a part of one gets that refers to a backing service, as :meth:`_Writer.write` says; noted in ``result``, also why it gets nothing.
 
-    ``old``: what it holds until then. ``password_apart``: the service reads its password elsewhere. ``in_file``: nobody follows a reference there.
+    ``old``: what it holds until then. ``password_apart``: the service reads its password elsewhere. ``within``: it is a part of a file or
+    of a longer text, where nobody follows a reference.
     """
     needed = {reference.backing, *(target for _part, target in reference.parts if target)}
     if missing := sorted(needed - connections.keys()):
@@ -99,8 +100,11 @@ def led(
     else:
         for_celery = _CELERY.search(variable) is not None or (celery and "CACHE" not in variable.upper())
         kind, text = _Writer(connections[reference.backing], literal, password_apart, for_celery).write(reference, old)
-    if kind == "secret" and in_file:
-        kind, text = "unbound", "its connection refers to a password, which nobody looks up for a file; let the app read a variable"
+    if kind == "secret" and within:
+        kind, text = (
+            "unbound",
+            "its connection refers to a password, which nobody looks up within a text; let the app read a variable that holds it alone",
+        )
     entry = {"service": service, "variable": variable, "backing": reference.backing}
     if kind == "unbound":
         reason, _semicolon, remedy = text.partition("; ")
@@ -122,8 +126,8 @@ def _list(reference: Reference, connections: Mapping[str, Connection]) -> tuple[
     return "value", written
 
 
-def _add_sslmode(service: str, found: Mapping[str, Reference], connections: Mapping[str, Connection], result: Bindings) -> None:
-    # libpq and its kin, node-postgres too, read PGSSLMODE whoever told them the host: without it they would go on in plain text, or be refused.
+def add_sslmode(service: str, found: Mapping[str, Reference], connections: Mapping[str, Connection], result: Bindings) -> None:
+    """Say TLS to libpq and its kin, node-postgres too, which read PGSSLMODE whoever told them the host: they would go on in plain text, or be refused."""
     told = {reference.backing for reference in found.values() if reference.field in ("tls", "sslmode")}
     hosts = [reference.backing for reference in found.values() if reference.field in ("host", "address") and reference.backing not in told]
     for backing in hosts:

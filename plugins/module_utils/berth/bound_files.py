@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from .bindings import Bindings, led
+from .bound_within import led_within
 from .connections import Connection
 from .references import read_name
 from .referring import Backing, Reference, references
@@ -83,10 +84,9 @@ def bind_files(
         reference = by_variable.get(path) or stores.get((given.kind, given.name)) or found.get(path)
         texts[path] = given.text
         if reference is None or reference.shape == "file":
+            texts[path] = led_within(service, path, given.text, backing, connections, result, literal=True) or given.text
             continue
-        kind, text = led(
-            result, service, path, reference, given.text.strip(), connections, literal=True, password_apart=False, in_file=True
-        )
+        kind, text = led(result, service, path, reference, given.text.strip(), connections, literal=True, password_apart=False, within=True)
         if kind == "value":
             texts[path] = text + given.text[len(given.text.rstrip()) :]
     return texts

@@ -19,10 +19,12 @@ from .mount_kinds import (
     GONE,
     INSTALLED,
     LOGS,
+    LOST,
     as_folder,
     below,
     covers,
     is_anonymous,
+    is_database,
     is_foreign,
     is_installed,
     machine_volume,
@@ -172,7 +174,7 @@ def _volume(
         mounts.notes.advise(f"{name}: {source} is no folder of the project, so it is kept like a named volume, without what is in it here")
         return {key: how for key, how in result.items() if key != "bind"} | {"type": "volume", "source": machine_volume(source)}
     elif volume.get("type") == "bind" and is_foreign(source):
-        mounts.notes.lose(name, f"volume {source}:{volume['target']}", FOREIGN)
+        mounts.notes.lose(name, f"volume {source}:{volume['target']}", LOST if is_database(volume) else FOREIGN)
         return None
     return result
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from .images import parse
@@ -56,6 +56,15 @@ def sets(build: Mapping[str, Any], variable: str) -> bool:
     return any(re.search(rf"(?im)^\s*ENV\s.*\b{variable}\b", each) for each in texts)
 
 
+def starts(build: Mapping[str, Any], keys: Collection[str] = ("entrypoint", "command")) -> str:
+    """What a Dockerfile says that a container of it starts, in words; the empty string where it says nothing. ``keys``: which of both is asked for."""
+    text, found = re.sub(r"\\\s*\n", " ", "".join(_line_of_stages(build)[1])), []
+    for word in [{"entrypoint": "ENTRYPOINT", "command": "CMD"}[key] for key in keys]:
+        said = re.findall(rf"(?im)^\s*{word}\s+(.*?)\s*$", text)[-1:]
+        found += [re.sub(r"[\[\]\"',]+", " ", each) if each.startswith("[") else each for each in said]
+    return " ".join(" ".join(found).split())
+
+
 def copied_to(build: Mapping[str, Any], folder: str) -> list[str]:
     """Which paths of its context a build's last stage, or one that it is FROM, copies to an absolute folder or below it."""
     found = []
@@ -80,11 +89,20 @@ def package_json(build: Mapping[str, Any]) -> str:
 
 def packages(build: Mapping[str, Any]) -> dict[str, str]:
     """The packages of npm that a program needs when it runs, by the ``package.json`` beside it: name to range of versions."""
+    return _of_package_json(build, "dependencies")
+
+
+def scripts(build: Mapping[str, Any]) -> dict[str, str]:
+    """What ``npm run`` runs, by the ``package.json`` beside a program: name to command."""
+    return _of_package_json(build, "scripts")
+
+
+def _of_package_json(build: Mapping[str, Any], key: str) -> dict[str, str]:
     try:
-        found = json.loads(package_json(build) or "{}").get("dependencies")
+        found = json.loads(package_json(build) or "{}").get(key)
     except (ValueError, AttributeError):
         return {}
-    return {str(name): str(versions) for name, versions in found.items()} if isinstance(found, dict) else {}
+    return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
 
 
 def holds_program(build: Mapping[str, Any], target: str = "") -> bool:

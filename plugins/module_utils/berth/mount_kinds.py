@@ -33,6 +33,9 @@ FOREIGN = "the path is of the developer's machine"
 _KEPT = ("/data/", "/home/", "/media/", "/mnt/", "/opt/", "/root/", "/srv/", "/storage/", "/var/", "/volumes/")
 # Where libraries are, and no data.
 _LIBRARIES = ("/usr/lib/", "/usr/local/lib/", "/usr/local/bundle/", "/bin/", "/usr/bin/")
+# A file in which a program has its database.
+_DATABASE_FILE = re.compile(r"\.(sqlite3?|db3?|s3db|duckdb|mv\.db|rdb)$", re.IGNORECASE)
+LOST = "what is written there ends with each release; let the program keep it in a folder of its own, and mount that, such as ./data:/data"
 # What it is called tells that it is a file.
 _FILE = re.compile(r"\.(?!d$)[A-Za-z0-9]{1,5}$")
 
@@ -49,7 +52,7 @@ def keeps(volume: Mapping[str, Any]) -> bool:
         return False
     # Somebody's own, who is here, or keeps keys there.
     own = source.startswith(("/home/", "/root/")) and (os.path.exists(source) or "/." in source)
-    file = os.path.isfile(source) or bool(_FILE.search(source))
+    file = os.path.isfile(source) or any(_FILE.search(path) for path in (source, target)) or is_database(volume)
     made = any(part in MADE for path in (source, target) for part in path.split("/"))
     return (source + "/").startswith(_KEPT) and not (own or file or made or (target + "/").startswith((*SETTINGS, *_LIBRARIES)))
 
@@ -64,6 +67,11 @@ def is_installed(service: Mapping[str, Any], volume: Mapping[str, Any]) -> bool:
     target, folder = str(volume["target"]).rstrip("/"), working_folder(service["build"])
     beside = folder is not None and target in [f"{folder.rstrip('/')}/{each}" for each in _BESIDE_PROGRAM]
     return beside or (target + "/").startswith(_LIBRARIES) or not _INSTALLED.isdisjoint(target.split("/"))
+
+
+def is_database(volume: Mapping[str, Any]) -> bool:
+    """Whether a mount is a database in one file, as SQLite has it, into which containers may write."""
+    return not volume.get("read_only") and _DATABASE_FILE.search(str(volume["target"])) is not None
 
 
 def covers(service: Mapping[str, Any], volume: Mapping[str, Any]) -> bool:

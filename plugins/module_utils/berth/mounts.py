@@ -15,6 +15,7 @@ from .mount_kinds import (
     FOREIGN,
     INSTALLED,
     LOGS,
+    LOST,
     MADE,
     as_folder,
     below,
@@ -22,6 +23,7 @@ from .mount_kinds import (
     device_of,
     folder_volume,
     is_anonymous,
+    is_database,
     is_foreign,
     is_installed,
     is_written,
@@ -138,11 +140,13 @@ class Mounts:
         if self.is_data(service, volume):
             return self._kept(name, folder_volume(relative))
         if not relative.startswith("..") or (self.repository and self.repository.holds(source)):
+            if is_database(volume):
+                self.notes.advise(f"{name}: {self._shown(source)} is a database in one file: {LOST}")
             return self.bundled(name, source)
         if source in self.kept:
             return self._kept(name, machine_volume(source), shown=f"{source}, which is no folder of the project,")
         if is_foreign(source):
-            self.notes.lose(name, setting, FOREIGN)
+            self.notes.lose(name, setting, LOST if is_database(volume) else FOREIGN)
             return None
         return self._declare(f"host-{source.strip('/')}", source)
 
@@ -201,9 +205,10 @@ class Mounts:
     def left_to_the_image(self, name: str, service: Mapping[str, Any], volume: Mapping[str, Any]) -> bool:
         """Whether a mount is left out, since the image holds what it lays over it; noted, and also where the image ought to hold it and does not."""
         if self.is_source_code(service, volume):
-            self.notes.lose(name, f"volume {self._shown(str(volume['source']))}:{volume['target']}", "the source code is in the image")
+            setting = f"volume {self._shown(str(volume['source']))}:{volume['target']}"
+            self.notes.lose(name, setting, "the source code is in the image" if not is_database(volume) else LOST)
             return True
-        if self._lies_over_code(service, volume):
+        if self._lies_over_code(service, volume) and not is_database(volume):
             self.notes.advise(
                 f"{name}: its image has nothing of the project in {volume['target']}, so {self._shown(str(volume['source']))} comes with each release, "
                 "as git keeps it and without what is installed there; let the image COPY it"
@@ -233,7 +238,7 @@ class Mounts:
         """Whether a bind is a folder of the project that holds nothing of it: containers write what they keep into it, such as uploads."""
         build, source = service.get("build") or {}, str(volume.get("source"))
         relative = os.path.relpath(source, self.directory)
-        if volume.get("type") != "bind" or volume.get("read_only") or os.path.isfile(source):
+        if volume.get("type") != "bind" or volume.get("read_only") or os.path.isfile(source) or is_database(volume):
             return False
         if relative.startswith("..") and not (self.repository and self.repository.holds(source)):
             return False

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from . import advice
 from .bindings import Bindings, add_pgssl, bind
 from .bound_files import bind_files, mounted, of_stores
+from .bound_within import bind_within
 from .commands import led_words, run_celery
 from .compose import Project
 from .databases import beside
@@ -105,8 +106,10 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
     images = _images(stays, _shared(services, options.images), bool(project.warnings), notes)
     stays = {name: dict(service) for name, service in stays.items() if name in images}
     if not stays:
-        files = ", ".join(project.files)
-        raise BerthError(f"{files}: no container is left to render: {'; '.join(notes.warnings) or 'all services are backing or excluded'}")
+        why = "; ".join(notes.warnings) or "all services are backing or excluded"
+        if services and set(services) <= set(engines):
+            why = f"it has stores alone ({listed(services)}); the app's own service has to stand beside them, such as web: with build: . and ports:"
+        raise BerthError(f"{', '.join(project.files)}: no container is left to render: {why}")
     for name in stays:
         if not literal and not NAME.fullmatch(name):
             raise BerthError(
@@ -125,6 +128,7 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
     for name, service in stays.items():
         environment, brought = service.get("environment") or {}, mounted(service, texts or {})
         bindings[name] = bind(name, environment, seen[name], connections, literal=literal, files=brought, celery=name in celery)
+        bind_within(name, seen[name], connections, bindings[name], literal=literal)
         if "postgres" in packages(service.get("build") or {}):
             add_pgssl(bindings[name])
         contents[name] = bind_files(name, environment, brought, of_store, seen[name], connections, bindings[name])
