@@ -394,31 +394,13 @@ import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.berth import beanstalk, compose, compose_file, dockerrun, ebextensions, topology
+from ansible.module_utils.berth import compose, ebextensions, topology
+from ansible.module_utils.berth.dockerrun_rendering import render
 from ansible.module_utils.berth.problems import BerthError
 from ansible.module_utils.berth.release import repository_of
-from ansible.module_utils.berth.selection import Options, select
-from ansible.module_utils.berth.variables import hoist, summary
+from ansible.module_utils.berth.selection import Options
+from ansible.module_utils.berth.variables import summary
 from ansible.module_utils.berth.writing import check_writable, current_text, write_atomically
-
-
-def render(project: compose.Project, options: Options, format_: str, hoisted: bool) -> tuple[dict[str, str], Any, Any]:
-    """File name to content for a format, the selection that it was made of, and what was taken out as properties and secrets."""
-    literal = format_ == "compose"
-    selection = select(project, options, literal=literal)
-    if literal:
-        texts = {"docker-compose.yml": compose_file.as_yaml(compose_file.production(project, selection))}
-        registry = compose_file.version_3(options)
-        if registry:
-            texts["Dockerrun.aws.json"] = registry
-        return texts, selection, ({}, {})
-    apart: tuple[dict[str, str], dict[str, str]] = hoist(selection.bindings) if hoisted else ({}, {})
-    version = dockerrun.version_1 if format_ == "1" else dockerrun.version_2
-    text = dockerrun.canonical(version(project, selection, options))
-    errors = beanstalk.inspect(text).errors
-    if errors:
-        raise BerthError("Beanstalk would refuse the result: " + "; ".join(error.message for error in errors))
-    return {"Dockerrun.aws.json": text}, selection, apart
 
 
 def written(module: AnsibleModule, texts: dict[str, str], main_name: str, *, secret: bool) -> dict[str, Any]:

@@ -57,7 +57,7 @@ options:
         description: Query string, such as C(sslmode=require).
         type: str
       variants:
-        description: The same URL in other forms - the name that each is kept as to a dictionary of what is another, C(scheme) or C(query).
+        description: The same URL in other forms - the name that each is kept as to a dictionary of what is another, C(scheme), C(database) or C(query).
         type: dict
         default: {}
   scram_verifier:

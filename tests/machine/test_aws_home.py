@@ -429,6 +429,16 @@ def test_what_cannot_be_is_refused_before_anything_is_made(app: Stack, given, wo
     assert app.cloud.secrets("berth/") == secrets
 
 
+def test_an_app_that_cannot_be_deployed_is_refused_before_anything_is_made(app: Stack, tmp_path):
+    (tmp_path / "compose.yaml").write_text("services: {db: {image: 'postgres:17'}, web: {image: 'nginx:1.28', environment: {PGHOST: db}}}")
+    done = app.cloud.playbook("site.yml", "-e", f"app_project={tmp_path}", "-e", "app_stage=never", "-e", "aws_profile=small")
+    assert done.returncode != 0
+    said = " ".join(done.stdout.split())
+    assert "no service is the one that they reach; name it (app_front_door), and publish a port of it in the Compose file" in said
+    assert changed(done.stdout) == 0
+    assert left_over(app.cloud, "berth-fibonacci-never") == []
+
+
 def test_scaling_is_a_changed_variable_that_says_what_it_interrupts(app: Stack):
     bigger = (
         "-e",

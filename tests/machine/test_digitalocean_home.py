@@ -176,6 +176,21 @@ def test_what_cannot_be_had_is_refused_in_one_message_before_anything_is_made(ac
     assert stack.account().vpcs.list()["vpcs"] == []
 
 
+def test_an_app_that_cannot_be_deployed_is_refused_before_anything_is_made(account: dict[str, str], tmp_path: Path):
+    (tmp_path / "compose.yaml").write_text(
+        "services: {db: {image: 'postgres:17'}, web: {image: 'nginx:1.28', environment: {REDIS_URL: 'redis://me:secret@db'}}}"
+    )
+    done = playbook(account, "site.yml", "-e", f"app_project={tmp_path}", "-e", '{"app_exclude": ["nobody"]}')
+    assert done.returncode != 0
+    said = " ".join(done.stdout.split())
+    assert "'nobody'' is no service of the project (db and web). Nothing was changed." in said
+    done = playbook(account, "site.yml", "-e", f"app_project={tmp_path}")
+    assert done.returncode != 0
+    assert "web: REDIS_URL: redis is no scheme of postgres" in " ".join(done.stdout.split())
+    assert stack.account().droplets.list()["droplets"] == []
+    assert stack.account().vpcs.list()["vpcs"] == []
+
+
 @pytest.mark.parametrize(
     ("environment", "words"),
     [

@@ -63,7 +63,7 @@ def test_a_password_that_is_published_is_never_shown(slot: str, role: str):
 @pytest.mark.parametrize(
     ("slot", "more"),
     [
-        ("app", {"prepare", "fetch", "rollback", "endpoint"}),
+        ("app", {"check", "prepare", "fetch", "rollback", "endpoint"}),
         ("platform", {"tidy", "alarm"}),
         ("postgres", {"drill", "endpoint"}),
         ("redis", {"drill", "endpoint"}),

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from .connection_strings import Keywords, Options, database_in, read_keywords, read_options, string_for
 from .connections import Connection, field_value, url_for
@@ -207,11 +208,13 @@ class _Writer:
             return "value", url_for(connection, old, None)
         if connection.password and self.literal:
             return "value", url_for(connection, old, connection.password)
-        own = old.path not in connection.databases if connection.family == "postgres" else old.path in ("", "0")
-        whole = connection.url_refs.get("celery" if self.for_celery else old.scheme.lower())
+        own = unquote(old.path) not in connection.databases if connection.family == "postgres" else old.path in ("", "0")
+        # Each database beside the app's own, and of Redis each other one by its number, has a URL of its own.
+        place = "" if own else f"/{unquote(old.path)}"
+        whole = connection.url_refs.get(("celery" if self.for_celery else old.scheme.lower()) + place)
         if not whole and not (jdbc or self.for_celery or "+" in old.scheme or old.is_nocodb or old.base == "ecto"):
-            whole = connection.url_ref
-        if whole and own:
+            whole = connection.url_refs.get(place) if place else connection.url_ref
+        if whole:
             return "secret", whole
         if self.for_celery and not whole:
             return (

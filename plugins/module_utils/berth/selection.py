@@ -108,7 +108,7 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
     if not stays:
         why = "; ".join(notes.warnings) or "all services are backing or excluded"
         if services and set(services) <= set(engines):
-            why = f"it has stores alone ({listed(services)}); the app's own service has to stand beside them, such as web: with build: . and ports:"
+            why = f"it has stores alone ({listed(services)}); the app's own service has to stand beside them (build: . and ports:)"
         raise BerthError(f"{', '.join(project.files)}: no container is left to render: {why}")
     for name in stays:
         if not literal and not NAME.fullmatch(name):

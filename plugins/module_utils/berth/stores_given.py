@@ -33,6 +33,10 @@ def connected(
         same = [name for name, engine in found.items() if engine and name not in stay and engine.name in kind]
         if len(same) > 1:
             refuse(f"connections: {listed(same)} are all of the kind {slot}; name the one that is meant, and keep or exclude the others")
+        if not same and any(engine and engine.name in kind for engine in found.values()):
+            # Who stays, or is left out, needs no way to where others of its kind went.
+            del given[slot]
+            continue
         if not same:
             check_names("connections", [slot], services)
         given[same[0]] = given.pop(slot)
