@@ -634,6 +634,19 @@ def test_a_database_in_one_file_is_told_of(tmp_path, mount: str, there: bool, dr
     assert [each.startswith("web: volume ") for each in notes.notes.warnings if words in each] == [dropped]
 
 
+def test_outside_of_a_repository_a_folder_that_is_not_there_is_one_that_containers_write_into(tmp_path):
+    put(tmp_path, "Dockerfile", "FROM python\nWORKDIR /app\nCOPY . .\n")
+    text = "services:\n  web:\n    image: shop/web:1\n    build: .\n    ports: ['80:80']\n    volumes: ['./media:/app/media', './other:/data/other']\n"
+    model, _told = rendered(tmp_path, text)
+    assert {each["source"]: each["target"] for each in model["services"]["web"]["volumes"]} == {
+        "folder-media": "/app/media",
+        "folder-other": "/data/other",
+    }
+    options = Options(delivered=True)
+    document = dockerrun.version_2(project(tmp_path), select(project(tmp_path), options), options)
+    assert {each["name"] for each in document["volumes"]} == {"folder-media", "folder-other"}
+
+
 def test_what_visitors_speak_to_runs_on_whatever_it_says_of_restarts(tmp_path):
     text = """
 services:

@@ -48,7 +48,7 @@ def production(project: Project, selection: Selection, *, delivered: bool = Fals
     notes, services, once = selection.notes, {}, one_shots(selection.services)
     declared = project.model.get("volumes") or {}
     used: set[str] = set()
-    mounts = Mounts(project, notes)
+    mounts = Mounts(project, notes, delivered=delivered)
     for remark in [] if delivered else accessories.on_instances(selection.services, selection.images, selection.front_door):
         notes.advise(remark)
     for name, service in selection.services.items():

@@ -37,7 +37,7 @@ _LIBRARIES = ("/usr/lib/", "/usr/local/lib/", "/usr/local/bundle/", "/bin/", "/u
 _DATABASE_FILE = re.compile(r"\.(sqlite3?|db3?|s3db|duckdb|mv\.db|rdb)$", re.IGNORECASE)
 LOST = "what is written there ends with each release; let the program keep it in a folder of its own, and mount that, such as ./data:/data"
 # What it is called tells that it is a file.
-_FILE = re.compile(r"\.(?!d$)[A-Za-z0-9]{1,5}$")
+FILE = re.compile(r"\.(?!d$)[A-Za-z0-9]{1,5}$")
 
 
 def is_foreign(path: str) -> bool:
@@ -52,7 +52,7 @@ def keeps(volume: Mapping[str, Any]) -> bool:
         return False
     # Somebody's own, who is here, or keeps keys there.
     own = source.startswith(("/home/", "/root/")) and (os.path.exists(source) or "/." in source)
-    file = os.path.isfile(source) or any(_FILE.search(path) for path in (source, target)) or is_database(volume)
+    file = os.path.isfile(source) or any(FILE.search(path) for path in (source, target)) or is_database(volume)
     made = any(part in MADE for path in (source, target) for part in path.split("/"))
     return (source + "/").startswith(_KEPT) and not (own or file or made or (target + "/").startswith((*SETTINGS, *_LIBRARIES)))
 

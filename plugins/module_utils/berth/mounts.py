@@ -12,6 +12,7 @@ from typing import Any
 from .compose import Project
 from .dockerfiles import SETTINGS, holds_program
 from .mount_kinds import (
+    FILE,
     FOREIGN,
     INSTALLED,
     LOGS,
@@ -249,4 +250,9 @@ class Mounts:
             return False
         if any(part in MADE or re.match(r"\.[^.]", part) for part in relative.split("/")):
             return False
-        return (self.repository is not None or os.path.isdir(source)) and is_written(source, str(volume["target"]), self.repository)
+        there = os.path.isdir(source)
+        if not there and FILE.search(source):
+            return False
+        # Who is given the Compose file alone does not know what the project has.
+        known = there or self.repository is not None or self.delivered
+        return known and is_written(source, str(volume["target"]), self.repository)

@@ -19,7 +19,7 @@ from .bound_files import KINDS, target_of
 from .brought_files import KEY, packed
 from .compose import Project
 from .dockerfiles import SETTINGS
-from .mount_kinds import LOST, device_of, folder_volume, holds_files, is_database, is_foreign, is_written
+from .mount_kinds import FILE, LOST, device_of, folder_volume, holds_files, is_database, is_foreign, is_written
 from .notes import Notes
 from .problems import BerthError
 from .secret_texts import Texts
@@ -75,7 +75,7 @@ def _bind(name: str, volume: dict[str, Any], project: Project, notes: Notes) -> 
         return volume
     relative = os.path.normpath(source)
     path = os.path.join(project.directory, relative)
-    if not os.path.exists(path) and (volume.get("read_only") or re.search(r"\.(?!d$)[A-Za-z0-9]{1,5}$", relative)):
+    if not os.path.exists(path) and (volume.get("read_only") or FILE.search(relative)):
         raise BerthError(f"services.{name}.volumes: {path} is not there, and is mounted as {target}; put it there, or leave the volume out")
     if os.path.isfile(path) and is_database(volume):
         notes.advise(f"{name}: {source} is a database in one file: {LOST}")
