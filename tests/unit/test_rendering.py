@@ -448,6 +448,46 @@ SERVICE = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "host"),
+    [
+        ("MYSQL_HOST", "mysql", "mysql"),
+        ("SMTP_HOST", "mail", "mail"),
+        ("API_URL", "http://api:3000/v1", "api"),
+        ("BROKER", "amqp://guest:guest@queue", "queue"),
+        ("SOURCE", "jdbc:mysql://store:3306/shop", "store"),
+        ("KAFKA", "kafka:9092", "kafka"),
+        # Who is there, by whichever of its names; who is elsewhere; and what is no host, or may be none.
+        ("API_URL", "http://web:3000", None),
+        ("API_URL", "http://front:3000", None),
+        ("API_URL", "http://shop:3000", None),
+        ("API_URL", "http://other:3000", None),
+        ("API_URL", "http://machine:3000", None),
+        ("API_URL", "http://localhost:3000", None),
+        ("SMTP_HOST", "smtp.example.com", None),
+        ("REDIS_URL", "redis://10.0.0.8:6379", None),
+        ("STORE", "s3://bucket/path", None),
+        ("HOST", "0", None),
+        ("SERVER_HOST", "production", None),
+        ("DB_HOST", "", None),
+        ("RATIO", "16:9", None),
+    ],
+)
+def test_a_variable_that_leads_to_nobody_is_told_of(tmp_path, variable, value, host):
+    services = {
+        "web": {"image": "x/web:1", "container_name": "shop", "networks": {"default": {"aliases": ["front"]}}},
+        "job": {"image": "x/job:1", "links": ["web:other"], "extra_hosts": ["machine:host-gateway"], "environment": {variable: value}},
+        "mail": {"image": "x/mail:1"},
+        "cache": {"image": "valkey/valkey:8"},
+    }
+    folder = write(tmp_path, json.dumps({"services": services}))
+    told = [f"job: {variable} leads to {host}, and no service is called so; give it in app_env, or take it out"] if host else []
+    _document, selection = version_2(folder, exclude=("mail",), connections={"cache": REDIS})
+    assert [each for each in selection.notes.warnings if "called so" in each] == told
+    _document, selection = version_2(folder, exclude=("mail",), connections={"cache": REDIS}, environment={variable: "elsewhere:1"})
+    assert not [each for each in selection.notes.warnings if "called so" in each]
+
+
 def test_a_compose_file_of_stores_alone_is_told_what_is_missing(tmp_path):
     folder = write(tmp_path, "services:\n  db: {image: 'postgres:17'}\n  cache: {image: 'redis:8'}\n")
     with pytest.raises(BerthError, match=r"stores alone \(cache and db\); the app's own service has to stand beside them"):

@@ -14,12 +14,18 @@ from .connections import Connection
 from .dockerfiles import package_json, packages, scripts, sets, starts
 from .notes import Notes
 from .problems import listed
-from .references import read_name
+from .references import read_host_port, read_name, read_url
 from .referring import VENDORS, Backing
 
 _EXAMPLES = {"postgres": "DATABASE_URL or PGHOST", "redis": "REDIS_URL or REDIS_HOST"}
 _ON = frozenset({"1", "true", "yes", "on"})
 _LOCAL = re.compile(r"(?:https?|wss?)://(?:localhost|127\.0\.0\.1)(?![\w.-])")
+
+# Under which there is a server, and no file, bucket or name of something else.
+_SERVED = re.compile(
+    r"(?i)(?:^|:|\+)(?:https?|wss?|tcp|postgres\w*|mysql2?|mariadb|mongodb|amqps?|rediss?|nats|ldaps?|smtps?|clickhouse|memcached)(?:\+\w+)?$"
+)
+_OF_DOCKER = ("localhost", "host", "gateway")
 
 _STAGE = re.compile(r"(?:(?:^|_)ENV(?:IRONMENT)?|SPRING_PROFILES_ACTIVE)$", re.IGNORECASE)
 _DEBUG = re.compile(r"(?:^|_)DEBUG$", re.IGNORECASE)
@@ -173,6 +179,39 @@ def own_machine(name: str, service: Mapping[str, Any], bindings: Bindings, notes
                 f"{name}: {whose}{listed(variables)} {leads} to localhost, which to a browser is the visitor's own machine and to a container itself; "
                 f"give {it} in {'a production Compose file' if whose else 'app_env'}"
             )
+
+
+def nobody(
+    stays: Mapping[str, Mapping[str, Any]],
+    bindings: Mapping[str, Bindings],
+    names: Mapping[str, Iterable[str]],
+    given: Iterable[str],
+    notes: Notes,
+) -> None:
+    """Warn of variables that lead to a host of one word, as Compose's names are, that nobody has: a service that is left out, or was never there.
+
+    ``names``: whom each service finds. ``given``: variables that are set from outside, which may lead to what others know.
+    """
+    lost: dict[tuple[str, str], list[str]] = {}
+    for name, service in stays.items():
+        apart = [*(service.get("extra_hosts") or []), *(str(each).rpartition(":")[2] for each in service.get("links") or [])]
+        known = {*names[name], *_OF_DOCKER, *(re.split("[=:]", str(each))[0] for each in apart)}
+        for variable in sorted(bindings[name].environment.keys() - set(given)):
+            for host in _hosts(variable, bindings[name].environment[variable]):
+                if host not in known and re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", host):
+                    lost.setdefault((variable, host), []).append(name)
+    for (variable, host), who in lost.items():
+        notes.advise(f"{listed(who)}: {variable} leads to {host}, and no service is called so; give it in app_env, or take it out")
+
+
+def _hosts(variable: str, value: str) -> list[str]:
+    """The hosts that a variable leads to, where that is sure."""
+    url, pair, name = read_url(value), read_host_port(value), read_name(variable)
+    if url:
+        return list(url.hosts) if _SERVED.search(url.scheme) else []
+    if pair:
+        return [pair[0]]
+    return [value.strip()] if name.field == "host" and (name.engine or name.generic) else []
 
 
 def as_file(name: str, service: Mapping[str, Any], backing: Backing, notes: Notes) -> None:

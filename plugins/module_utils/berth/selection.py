@@ -24,7 +24,7 @@ from .notes import Notes
 from .problems import BerthError, listed, refuse
 from .store_setup import remarks
 from .stores_given import connected
-from .topology import backing_of, check_names, front_door, published
+from .topology import backing_of, check_names, front_door, names_of, published
 from .variables import override
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
@@ -147,6 +147,10 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
     advice.for_development(stays, bindings, notes)
     advice.express(stays, bindings, notes)
     advice.nowhere(bindings, engines.values(), any(keeper(each, images[name]) for name, each in stays.items()), notes)
+    everyone = {alias for name in stays for alias in names_of(name, stays[name])}
+    advice.nobody(
+        stays, bindings, {name: everyone | theirs.names.keys() for name, theirs in seen.items()}, _all_given(options.environment), notes
+    )
     advice.unled(stays, bindings, connections, _all_given(options.environment), notes)
     door = (
         _asked_door(stays, options.front_door)
