@@ -186,6 +186,12 @@ options:
       - With O(format=2) only.
     type: bool
     default: false
+  text_secret:
+    description:
+      - ARN of a secret of the app's own, for texts with a password in them that no other secret holds, such as a .NET connection string, JSON, or a
+        URL with parameters of its own. RV(composed) says what it has to hold. Without it, such variables are in RV(unbound), and a URL loses its parameters.
+      - With O(format=2) and O(format=1).
+    type: str
   strict:
     description:
       - Whether it is an error, rather than a warning, when something of the Compose file cannot be carried or bound.
@@ -354,6 +360,13 @@ secrets:
   type: dict
   returned: success
   sample: {PGPASSWORD: "arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop-db-AbCdEf:password::"}
+composed:
+  description:
+    - With O(text_secret), what that secret has to hold - key to C(text), with a mark in the place of each password, and C(passwords), mark to the
+      reference to the password. M(composed_secret) writes it.
+  type: dict
+  returned: success
+  sample: {}
 bound_summary:
   description: RV(bound) in a line, by service.
   type: str
@@ -456,6 +469,7 @@ def main() -> None:
                 "options": {"group": {"type": "str", "required": True}, "region": {"type": "str", "required": True}},
             },
             "delivered": {"type": "bool", "default": False},
+            "text_secret": {"type": "str", "no_log": False},
             "strict": {"type": "bool", "default": False},
         },
         add_file_common_args=True,
@@ -489,6 +503,7 @@ def main() -> None:
             environment=params["environment"],
             awslogs=params["awslogs"],
             delivered=params["delivered"],
+            text_secret=params["text_secret"],
         )
         if params["awslogs"] is not None and params["format"] != "2":
             raise BerthError("awslogs: with format 2 only; in the others the Compose file's own logging counts")
@@ -520,6 +535,7 @@ def main() -> None:
         unbound=selection.unbound,
         properties=apart[0],
         secrets=apart[1],
+        composed=selection.composed,
         bound_summary=summary(selection.bound),
         bundled=sorted(set(selection.notes.bundled)),
         files=selection.notes.texts | ebextensions.folders(selection.notes.kept),

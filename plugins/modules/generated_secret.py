@@ -57,7 +57,7 @@ options:
         description: Query string, such as C(sslmode=require).
         type: str
       variants:
-        description: The same URL in other forms - the name that each is kept as to a dictionary of what is another, C(scheme), C(database) or C(query).
+        description: The same URL in other forms - the name that each is kept as to a dictionary of what is another, C(scheme) or C(query).
         type: dict
         default: {}
   scram_verifier:
@@ -116,87 +116,15 @@ tags:
   returned: success
 """
 
-import json
 from typing import Any
 
 from ansible.module_utils.berth import credentials
-from ansible.module_utils.berth.aws import AWS_ERRORS, absent_as_none, fail_aws, made, tag_difference, tag_list
+from ansible.module_utils.berth.aws import tag_difference
+from ansible.module_utils.berth.aws_secret import apply, content, describe, remove
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
 
-_MISSING = ("ResourceNotFoundException",)
 _CONFIDENTIAL = ("password", "url", "scram_verifier")
-
-
-def describe(module: Any, client: Any) -> dict[str, Any] | None:
-    """The secret's description, or None."""
-    name = module.params["name"]
-    found: dict[str, Any] | None = absent_as_none(
-        module, _MISSING, lambda: client.describe_secret(aws_retry=True, SecretId=name), f"Looking up secret {name}"
-    )
-    return found
-
-
-def content(module: Any, client: Any, there: dict[str, Any] | None) -> dict[str, str] | None:
-    """What the secret holds, or None where it holds nothing yet."""
-    if there is None:
-        return None
-    name = module.params["name"]
-    found = absent_as_none(
-        module, _MISSING, lambda: client.get_secret_value(aws_retry=True, SecretId=name), f"Reading secret {name} (for its other fields)"
-    )
-    if found is None:
-        return None
-    try:
-        value = json.loads(found["SecretString"])
-    except (KeyError, ValueError):
-        value = None
-    if not isinstance(value, dict):
-        module.fail_json(msg=f"Secret {name} is not a JSON object; it was not made by this module, and is left alone. Choose another name")
-    module.no_log_values.update(str(each) for key, each in value.items() if key in _CONFIDENTIAL)
-    return {str(key): str(each) for key, each in value.items()}
-
-
-def apply(module: Any, client: Any, there: dict[str, Any] | None, wanted: dict[str, str], keys: list[str]) -> dict[str, Any]:
-    """Make or change the secret. Returns what it is then."""
-    params, text = module.params, json.dumps(wanted, sort_keys=True)
-    try:
-        if there is None:
-            more = {"KmsKeyId": params["kms_key_id"]} if params["kms_key_id"] else {}
-            tags = tag_list(params["tags"])
-            made(
-                client.create_secret,
-                aws_retry=True,
-                Name=params["name"],
-                Description=params["description"],
-                SecretString=text,
-                Tags=tags,
-                **more,
-            )
-        else:
-            if there.get("DeletedDate"):
-                client.restore_secret(aws_retry=True, SecretId=params["name"])
-            if keys:
-                client.put_secret_value(aws_retry=True, SecretId=params["name"], SecretString=text)
-            tags = tag_difference({each["Key"]: each["Value"] for each in there.get("Tags", [])}, params["tags"])
-            if tags:
-                client.tag_resource(aws_retry=True, SecretId=params["name"], Tags=tag_list(tags))
-    except AWS_ERRORS as error:
-        fail_aws(module, error, f"Writing secret {params['name']}")
-    return describe(module, client) or {}
-
-
-def remove(module: Any, client: Any, there: dict[str, Any] | None) -> None:
-    """Delete the secret, and end."""
-    days = module.params["recovery_days"]
-    gone = there is None or bool(there.get("DeletedDate") and days)
-    if not gone and not module.check_mode:
-        how = {"RecoveryWindowInDays": days} if days else {"ForceDeleteWithoutRecovery": True}
-        try:
-            client.delete_secret(aws_retry=True, SecretId=module.params["name"], **how)
-        except AWS_ERRORS as error:
-            fail_aws(module, error, f"Deleting secret {module.params['name']}")
-    module.exit_json(changed=not gone, arn=(there or {}).get("ARN", ""), version_id="", tags={})
 
 
 def current_version(there: dict[str, Any]) -> str:
@@ -230,19 +158,19 @@ def main() -> None:
     client = module.client("secretsmanager", retry_decorator=AWSRetry.jittered_backoff())
     there = describe(module, client)
     if params["state"] == "absent":
-        remove(module, client, there)
+        module.exit_json(changed=remove(module, client, there), arn=(there or {}).get("ARN", ""), version_id="", tags={})
     deleted = bool(there and there.get("DeletedDate"))
     if deleted and not module.check_mode:
         client.restore_secret(aws_retry=True, SecretId=params["name"])
         there = describe(module, client)
-    current = None if deleted and module.check_mode else content(module, client, there)
+    current = None if deleted and module.check_mode else content(module, client, there, _CONFIDENTIAL)
     wanted = credentials.desired(current, params["fields"], params["length"], params["url"], params["scram_verifier"])
     module.no_log_values.update(wanted[key] for key in (*_CONFIDENTIAL, *((params["url"] or {}).get("variants") or {})) if key in wanted)
     keys = credentials.changed_keys(current, wanted)
     tags = tag_difference({each["Key"]: each["Value"] for each in (there or {}).get("Tags", [])}, params["tags"])
     changed = bool(keys or tags or deleted or there is None)
     if changed and not module.check_mode:
-        there = apply(module, client, there, wanted, keys)
+        there = apply(module, client, there, wanted, changed=bool(keys))
     there = there or {}
     names = {"fields": sorted(current or {})}, {"fields": sorted(wanted), "changed": keys, "tags": tags}
     module.exit_json(

@@ -51,6 +51,35 @@ def test_generated_secret(cloud: Cloud):
     assert not cloud.succeed("generated_secret", {"name": given["name"], "state": "absent", "recovery_days": 0})["changed"]
 
 
+def test_composed_secret(cloud: Cloud):
+    cloud.succeed("generated_secret", {"name": "of-the-test/store"})
+    password = cloud.secrets("of-the-test/")["of-the-test/store"]["password"]
+    store = cloud.client("secretsmanager").describe_secret(SecretId="of-the-test/store")["ARN"]
+    entry = {"text": "Host=db;Password=MARK;SSL Mode=Require", "passwords": {"MARK": f"{store}:password::"}}
+    given = {"name": "of-the-test/texts", "texts": {"a": entry}}
+    assert cloud.succeed("composed_secret", given, "--check")["changed"]
+    assert set(cloud.secrets("of-the-test/")) == {"of-the-test/store"}
+    code, made, printed = cloud.module("composed_secret", given, "-vvv", "--diff")
+    assert (code, made["changed"]) == (0, True)
+    assert made["arn"].startswith("arn:aws:secretsmanager:")
+    assert password not in printed
+    assert cloud.secrets("of-the-test/")["of-the-test/texts"] == {"a": f"Host=db;Password={password};SSL Mode=Require"}
+    assert not cloud.succeed("composed_secret", given)["changed"]
+    # What an earlier release refers to stays, and another password is put into what is wanted.
+    cloud.client("secretsmanager").put_secret_value(SecretId="of-the-test/store", SecretString=json.dumps({"password": "Another0"}))
+    assert cloud.succeed("composed_secret", {**given, "texts": {"b": entry}})["changed"]
+    assert cloud.secrets("of-the-test/")["of-the-test/texts"] == {
+        "a": f"Host=db;Password={password};SSL Mode=Require",
+        "b": "Host=db;Password=Another0;SSL Mode=Require",
+    }
+    for reference, words in ((f"{store}:none::", "leads to nothing"), (f"{store[:-6]}nobody:password::", "Reading")):
+        failed(cloud, "composed_secret", {**given, "texts": {"a": {**entry, "passwords": {"MARK": reference}}}}, words)
+    for name in ("texts", "store"):
+        gone = {"name": f"of-the-test/{name}", "state": "absent", "recovery_days": 0}
+        assert cloud.succeed("composed_secret", gone)["changed"]
+        assert not cloud.succeed("composed_secret", gone)["changed"]
+
+
 @pytest.fixture(scope="module")
 def network(cloud: Cloud) -> Iterator[dict[str, Any]]:
     given = {"name": "of-the-test", "cidr": "10.99.0.0/20", "nat_gateway": False}

@@ -233,29 +233,6 @@ def test_a_url_of_another_form_is_that_of_the_secret_for_it():
         assert result.secrets == {"DATABASE_URL": ref}
 
 
-def test_a_url_of_another_database_is_that_of_the_secret_for_it():
-    refs = {"/keys": "arn:keys", "postgresql+asyncpg/keys": "arn:asyncpg", "/1": "arn:1", "celery/2": "arn:celery"}
-    environment = {
-        "KEYS_DATABASE_URL": "postgres://a:b@db/keys",
-        "ASYNC_URL": "postgresql+asyncpg://a:b@db/keys",
-        "OTHER_URL": "postgresql+psycopg://a:b@db/keys",
-        "CABLE_URL": "redis://redis:6379/1",
-        "CELERY_RESULT_BACKEND": "redis://redis:6379/2",
-        "CELERY_BROKER_URL": "redis://redis:6379/3",
-        "CACHE_URL": "redis://redis:6379/4",
-    }
-    given = {"url_ref": "arn:url", "url_refs": refs}
-    result = bound(environment, postgres={**given, "databases": ["keys"]}, redis={**given, "password_ref": "arn:password"})
-    assert result.secrets == {
-        "KEYS_DATABASE_URL": "arn:keys",
-        "ASYNC_URL": "arn:asyncpg",
-        "CABLE_URL": "arn:1",
-        "CELERY_RESULT_BACKEND": "arn:celery",
-    }
-    # No other one stands for them, least of all the app's own.
-    assert [each["variable"] for each in result.unbound] == ["OTHER_URL", "CELERY_BROKER_URL", "CACHE_URL"]
-
-
 def test_a_url_that_the_secret_cannot_stand_for_is_unbound():
     result = bound({"DATABASE_URL": "postgresql+asyncpg://postgres:p4ssw0rd@db/old"})
     assert [entry["variable"] for entry in result.unbound] == ["DATABASE_URL"]

@@ -7,8 +7,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
-from urllib.parse import unquote
 
+from .composed import Composed
 from .connection_strings import Keywords, Options, database_in, read_keywords, read_options, string_for
 from .connections import Connection, field_value, url_for
 from .references import POSTGRES_SCHEMES, REDIS_SCHEMES, Url, read_url
@@ -42,12 +42,13 @@ def bind(
     literal: bool,
     files: Collection[str] = (),
     celery: bool = False,
+    composed: Composed | None = None,
 ) -> Bindings:
     """Bind one service's environment.
 
     ``literal``: a plain password may be written into values (a file that only root reads); otherwise passwords travel only as the
     references that the connection gives, and what cannot be had so is unbound. ``files``: paths of the container whose content is bound.
-    ``celery``: the service runs Celery, or is of the same program.
+    ``celery``: the service runs Celery, or is of the same program. ``composed``: who keeps texts that have a password in them, where none may be written.
     """
     result = Bindings({}, {}, [], [])
     found = references(environment, backing)
@@ -64,7 +65,16 @@ def bind(
             continue
         apart = reference.backing in passwords
         kind, text = led(
-            result, service, variable, reference, value or "", connections, literal=literal, password_apart=apart, celery=celery
+            result,
+            service,
+            variable,
+            reference,
+            value or "",
+            connections,
+            literal=literal,
+            password_apart=apart,
+            celery=celery,
+            composed=composed,
         )
         if kind == "value":
             result.environment[variable] = text
@@ -86,6 +96,7 @@ def led(
     password_apart: bool,
     within: bool = False,
     celery: bool = False,
+    composed: Composed | None = None,
 ) -> tuple[str, str]:
     """What a variable, a file or a part of one gets that refers to a backing service, as :meth:`_Writer.write` says; noted in ``result``, also why it gets nothing.
 
@@ -99,8 +110,13 @@ def led(
     elif reference.shape == "list":
         kind, text = _list(reference, connections)
     else:
+        connection = connections[reference.backing]
         for_celery = _CELERY.search(variable) is not None or (celery and "CACHE" not in variable.upper())
-        kind, text = _Writer(connections[reference.backing], literal, password_apart, for_celery).write(reference, old)
+        writer = _Writer(connection, literal, password_apart, for_celery)
+        kind, text = writer.write(reference, old)
+        if composed and (kind == "unbound" or (kind == "secret" and writer.loses(reference, old))):
+            written = _Writer(composed.standing_in(connection), True, password_apart, for_celery).write(reference, old)
+            kind, text = ("secret", ref) if written[0] == "value" and (ref := composed.reference(variable, written[1])) else (kind, text)
     if kind == "secret" and within:
         kind, text = (
             "unbound",
@@ -178,6 +194,12 @@ class _Writer:
             return "unbound", f"its connection gives no {reference.field}; add {reference.field} to connections.{reference.backing}"
         return "value", text
 
+    def loses(self, reference: Reference, old: str) -> bool:
+        """Whether a URL has parameters of its own, such as Prisma's ``schema=shop``, which the one in a secret has not."""
+        url = read_url(old) if reference.field == "url" else None
+        bare = url._replace(query=_VERIFIED if self.for_celery else "", fragment="") if url else None
+        return url is not None and bare is not None and url_for(self.connection, url, None) != url_for(self.connection, bare, None)
+
     def _password(self) -> tuple[str, str]:
         if self.connection.password_ref:
             return "secret", self.connection.password_ref
@@ -208,13 +230,11 @@ class _Writer:
             return "value", url_for(connection, old, None)
         if connection.password and self.literal:
             return "value", url_for(connection, old, connection.password)
-        own = unquote(old.path) not in connection.databases if connection.family == "postgres" else old.path in ("", "0")
-        # Each database beside the app's own, and of Redis each other one by its number, has a URL of its own.
-        place = "" if own else f"/{unquote(old.path)}"
-        whole = connection.url_refs.get(("celery" if self.for_celery else old.scheme.lower()) + place)
+        own = old.path not in connection.databases if connection.family == "postgres" else old.path in ("", "0")
+        whole = connection.url_refs.get("celery" if self.for_celery else old.scheme.lower())
         if not whole and not (jdbc or self.for_celery or "+" in old.scheme or old.is_nocodb or old.base == "ecto"):
-            whole = connection.url_refs.get(place) if place else connection.url_ref
-        if whole:
+            whole = connection.url_ref
+        if whole and own:
             return "secret", whole
         if self.for_celery and not whole:
             return (

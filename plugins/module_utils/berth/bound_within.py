@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from .bindings import Bindings, add_sslmode, led
+from .composed import Composed
 from .connections import Connection
 from .referring import Backing, references
 
@@ -28,16 +29,29 @@ class _Read(NamedTuple):
     unfit: re.Pattern[str]
 
 
-def bind_within(service: str, backing: Backing, connections: Mapping[str, Connection], result: Bindings, *, literal: bool) -> None:
+def bind_within(
+    service: str,
+    backing: Backing,
+    connections: Mapping[str, Connection],
+    result: Bindings,
+    *,
+    literal: bool,
+    composed: Composed | None = None,
+) -> None:
     """Lead what a service's variables hold that are not led themselves. What is led, and what cannot be, is noted in ``result``.
 
-    ``literal``: as :func:`bindings.bind` has it.
+    ``literal`` and ``composed``: as :func:`bindings.bind` has them.
     """
+    if composed:
+        connections, literal = {name: composed.standing_in(each) for name, each in connections.items()}, True
     known = {entry["variable"] for entry in result.bound}
     for variable in [variable for variable in result.environment if variable not in known]:
         text = led_within(service, variable, result.environment[variable], backing, connections, result, literal=literal)
         if text is None:
             del result.environment[variable]
+        elif composed and (reference := composed.reference(variable, text)):
+            del result.environment[variable]
+            result.secrets[variable] = reference
         else:
             result.environment[variable] = text
 

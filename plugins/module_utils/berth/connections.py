@@ -36,7 +36,7 @@ _TEXTS = ("database", "username", "password", "password_ref", "url_ref")
 class Connection(NamedTuple):
     """Where a backing service lives now. ``sslmode`` is libpq's word for ``tls`` (for redis: anything but None or disable is TLS).
 
-    ``url_refs``: as ``url_ref``, by form: the scheme of the URL, or celery; with another database behind it, also by that alone (``/keycloak``, ``celery/1``).
+    ``url_refs``: as ``url_ref``, by form: the scheme of the URL, or celery.
     ``ca``: the certificates of who signs what the server shows, PEM. ``databases``: those beside ``database`` in the same server, which keep their names; ``unkept``: names that the app has for others, which
     are not there. ``relaxed_by``: the settings that let in clients that speak no TLS (``tls``) and give no password (``password``), such as
     ``redis_container_tls=preferred``.

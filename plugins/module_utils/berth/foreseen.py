@@ -9,7 +9,6 @@ from typing import Any
 
 from . import compose, dockerrun_rendering, release_rendering, source_bundle
 from .databases import beside
-from .references import read_url
 from .release import repository_of
 from .selection import Options
 from .topology import backing_of, backing_services
@@ -31,11 +30,8 @@ def foreseen(params: Mapping[str, Any], project: compose.Project, run: compose.R
     leave = {name: engine for name, engine in found.items() if name not in {*params["keep"], *params["exclude"]}}
     asked = beside(services, [name for name in services if name not in found], backing_of(services, found))
     databases = params["databases"] or sorted({name for names in asked.values() for name in names})
-    schemes = {url.scheme.lower() for each in services.values() for url in map(_url, (each.get("environment") or {}).values()) if url}
     wanted = set(params["stores"] or found.values())
-    connections = {
-        slot: _connection(slot, databases, schemes if beanstalk else None) for slot in params["slots"] if _ENGINES[slot] & wanted
-    }
+    connections = {slot: _connection(slot, databases, refers=beanstalk) for slot in params["slots"] if _ENGINES[slot] & wanted}
     built = {name: f"foreseen/{name}:1" for name, each in services.items() if each.get("build") and name not in leave}
     images = {**built, **params["images"]}
     if beanstalk:
@@ -48,6 +44,7 @@ def foreseen(params: Mapping[str, Any], project: compose.Project, run: compose.R
             front_door=params["front_door"],
             environment=params["environment"],
             delivered=True,
+            text_secret=_SECRET,
         )
         project = project._replace(repository=repository_of(project.directory, run))
         _texts, selection, _apart = dockerrun_rendering.render(project, options, "2", hoisted=True)
@@ -63,17 +60,9 @@ def foreseen(params: Mapping[str, Any], project: compose.Project, run: compose.R
     return {"unbound": told["unbound"], "accessories": told["accessories"]}
 
 
-def _url(value: Any) -> Any:
-    return read_url(str(value or ""))
-
-
-def _connection(slot: str, databases: Iterable[str], schemes: Iterable[str] | None) -> dict[str, Any]:
-    """A connection that leaves nothing to be wished. ``schemes``: of the URLs that secrets hold, where there are such, in place of a password."""
+def _connection(slot: str, databases: Iterable[str], *, refers: bool) -> dict[str, Any]:
+    """A connection that leaves nothing to be wished. ``refers``: its password is one that is referred to."""
     found: dict[str, Any] = {"engine": slot, "host": _HOST.format(slot=slot), "tls": True}
     if slot == "postgres":
         found |= {"database": "foreseen", "username": "foreseen", "databases": list(databases)}
-    if schemes is None:
-        return found | {"password": "foreseen"}
-    places = [""] + [f"/{each}" for each in (databases if slot == "postgres" else range(1, 16))]
-    forms = [form + place for form in [*schemes, "celery", ""] for place in places]
-    return found | {"password_ref": _SECRET, "url_ref": _SECRET, "url_refs": dict.fromkeys(filter(None, forms), _SECRET)}
+    return found | ({"password_ref": _SECRET, "url_ref": _SECRET} if refers else {"password": "foreseen"})

@@ -14,6 +14,7 @@ from .bound_files import bind_files, mounted, of_stores
 from .bound_within import bind_within
 from .commands import led_words, run_celery
 from .compose import Project
+from .composed import Composed
 from .databases import beside
 from .dockerfiles import packages
 from .hidden_door import hidden_door, opened
@@ -47,6 +48,7 @@ class Options(NamedTuple):
     environment: Mapping[str, Any] = {}
     awslogs: Mapping[str, str] | None = None
     delivered: bool = False
+    text_secret: str | None = None
 
 
 class Selection(NamedTuple):
@@ -54,7 +56,8 @@ class Selection(NamedTuple):
 
     ``files``: service to path in the container to content, of its secrets and configs where these were read. ``hosts``: service to each name by which
     it knew a backing service to the host where that lives now. ``trusted``: service to the certificates of who signs what stores
-    show, PEM, where it is led to one of these.
+    show, PEM, where it is led to one of these. ``composed``: what the secret for texts with passwords in them has to hold, as :class:`composed.Composed`
+    has it.
     """
 
     services: dict[str, dict[str, Any]]
@@ -65,6 +68,7 @@ class Selection(NamedTuple):
     files: dict[str, dict[str, str]]
     hosts: dict[str, dict[str, str]]
     trusted: dict[str, str]
+    composed: dict[str, dict[str, Any]]
 
     @property
     def bound(self) -> list[dict[str, str]]:
@@ -125,10 +129,13 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
     of_store = of_stores(services, backing)
     seen = {name: backing.seen_by(service) for name, service in stays.items()}
     celery = run_celery(stays)
+    composed = Composed(options.text_secret) if options.text_secret and not literal else None
     for name, service in stays.items():
         environment, brought = service.get("environment") or {}, mounted(service, texts or {})
-        bindings[name] = bind(name, environment, seen[name], connections, literal=literal, files=brought, celery=name in celery)
-        bind_within(name, seen[name], connections, bindings[name], literal=literal)
+        bindings[name] = bind(
+            name, environment, seen[name], connections, literal=literal, files=brought, celery=name in celery, composed=composed
+        )
+        bind_within(name, seen[name], connections, bindings[name], literal=literal, composed=composed)
         if "postgres" in packages(service.get("build") or {}):
             add_pgssl(bindings[name])
         contents[name] = bind_files(name, environment, brought, of_store, seen[name], connections, bindings[name])
@@ -168,7 +175,8 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
     signers = {target: each.ca for target, each in connections.items() if each.ca and each.encrypted}
     trusting = [name for name, each in bindings.items() if any(entry["backing"] in signers for entry in each.bound)]
     trusted = dict.fromkeys(trusting, "".join(dict.fromkeys(signers.values())))
-    return Selection(stays, images, bindings, door, notes, contents, hosts, trusted)
+    texts_kept = composed.referred_to(ref for each in bindings.values() for ref in each.secrets.values()) if composed else {}
+    return Selection(stays, images, bindings, door, notes, contents, hosts, trusted, texts_kept)
 
 
 def _asked_door(stays: dict[str, dict[str, Any]], name: str | None) -> str | None:

@@ -56,4 +56,4 @@ def summary(bound: list[dict[str, Any]]) -> str:
     services: dict[str, list[str]] = {}
     for entry in bound:
         services.setdefault(entry["service"], []).append(entry["variable"])
-    return "; ".join(f"{service}: {' '.join(sorted(names))}" for service, names in sorted(services.items()))
+    return "; ".join(f"{service}: {' '.join(sorted(set(names)))}" for service, names in sorted(services.items()))

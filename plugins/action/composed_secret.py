@@ -1,0 +1,1 @@
+../plugin_utils/aws_action.py
