@@ -122,6 +122,13 @@ def test_a_django_app_keeps_notes_and_its_worker_counts_their_words(apps: dict[s
     made = notes.call("/notes", "a worker counts these five")
     counted = eventually(lambda: [each for each in notes.call("/notes")["notes"] if each["id"] == made["id"] and each["words"]])
     assert counted[0]["words"] == 5
+    # Its URLs have what those of the stores' own secrets have not, so it has one for them, and nobody is shown what is in it.
+    secrets = notes.cloud.secrets("berth/notes/")
+    texts = secrets["berth/notes/composed"]
+    assert {key.rpartition("_")[0] for key in texts} == {"DATABASE_URL", "CELERY_BROKER_URL"}
+    passwords = [secrets[f"berth/notes/{name}"]["password"] for name in ("postgres", "redis")]
+    assert not [each for each in passwords if each in notes.output]
+    assert all(any(password in text for password in passwords) for text in texts.values())
 
 
 def test_a_program_on_the_jvm_finds_its_database_by_a_jdbc_url(apps: dict[str, Example]):

@@ -196,6 +196,8 @@ def test_what_says_that_it_is_for_development_is_told(tmp_path):
         ("ENTRYPOINT nodemon\nCMD .", {}, {"command": ["."]}, "the command 'nodemon' of its Dockerfile is"),
         ("CMD nodemon .\nFROM node AS last\nCMD node .", {}, {}, ""),
         ("RUN npm run dev:build\nCMD node .", {}, {}, ""),
+        ("CMD node .", {}, {"command": "pnpm --filter api dev"}, "the command 'pnpm --filter api dev' is"),
+        ("CMD node .", {}, {"command": "npm install --no-save && node dev"}, ""),
     ],
 )
 @pytest.mark.compose

@@ -31,7 +31,7 @@ _STAGE = re.compile(r"(?:(?:^|_)ENV(?:IRONMENT)?|SPRING_PROFILES_ACTIVE)$", re.I
 _DEBUG = re.compile(r"(?:^|_)DEBUG$", re.IGNORECASE)
 # What begins again when its source changes, or says so of itself.
 _FOR_DEVELOPMENT = re.compile(
-    r"\bnodemon\b|\b(?:npm|yarn|pnpm|bun) (?:run )?(?:dev|watch|start:dev)\b|\bmanage\.py runserver\b|\bflask (?:\S+ \S+ )?run\b|--reload\b"
+    r"\bnodemon\b|\b(?:npm|yarn|pnpm|bun) (?:(?!install\b|ci\b)[^\s&;|]+ ){0,3}(?:dev|watch|start:dev)\b(?![\w-]*=)|\bmanage\.py runserver\b|\bflask (?:\S+ \S+ )?run\b|--reload\b"
     r"|\bng serve\b|\bvite(?: --\S+)*$|\bwebpack(?:-dev-server| serve)\b|\bdotnet watch\b|\b(?:next|nuxt|nuxi|astro|remix) dev\b|\btsx watch\b|\bts-node-dev\b"
     r"|\bartisan serve\b|\breact-scripts start\b|\bvue-cli-service serve\b|\bnode --watch\b|\bnest start (?:\S+ )*--watch\b|\bphp -S\b|\bspring-boot:run\b|\bbootRun\b"
 )
