@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from berth import compose
 from berth.production import production_files
+
+from tests.unit.rendering import run
 
 BASE = "services: {web: {build: ., ports: ['8080:80']}, db: {image: 'postgres:17'}}"
 WHOLE = "services: {web: {image: shop/web}, proxy: {image: nginx}, db: {image: 'postgres:17'}}"
@@ -55,3 +58,37 @@ def test_one_without_another_counts_alone(tmp_path: Path):
 
 def test_the_longer_word_counts_first(tmp_path: Path):
     assert files(tmp_path, compose_yaml=BASE, compose_prod_yaml=WHOLE, compose_production_yaml=WHOLE) == ["compose.production.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("base", "over", "found"),
+    [
+        # What a team's own machines say more stays there.
+        (BASE, "services: {web: {command: npm run dev, environment: {DEBUG: 1}}, mail: {image: mailpit}}", ["compose.yaml"]),
+        ("services: {web: {build: ., labels: {traefik.enable: 'true'}}}", "services: {web: {ports: ['80:80']}}", ["compose.yaml"]),
+        ("services: {web: {build: .}}", "services: {job: {image: shop/job}}", ["compose.yaml"]),
+        # Without it something would be missing: how an image is built, a store, or how visitors come in.
+        ("services: {web: {command: npm start}}", "services: {web: {build: .}}", []),
+        ("services: {web: {build: ., ports: ['80:80']}}", "services: {db: {image: 'postgres:17'}}", []),
+        ("services: {web: {build: .}}", "services: {web: {ports: ['80:80']}}", []),
+        ("services: [", "services: {web: {build: .}}", []),
+    ],
+)
+def test_an_override_is_for_development_where_the_compose_file_stands_alone(tmp_path: Path, base: str, over: str, found: list[str]):
+    assert files(tmp_path, compose_yaml=base, compose_override_yaml=over) == found
+    # With a file for production, that is merged, and the override is not.
+    assert files(tmp_path, compose_production_yaml="services: {web: {restart: always}}") == ["compose.yaml", "compose.production.yaml"]
+
+
+@pytest.mark.compose
+def test_an_override_that_is_left_out_is_told_of(tmp_path: Path):
+    (tmp_path / "compose.yaml").write_text("services: {web: {image: shop/web}}")
+    (tmp_path / "compose.override.yml").write_text("services: {web: {command: npm run dev}}")
+    both = compose.built_for_production(compose.read_project(run, str(tmp_path)), {})
+    assert both.services["web"]["command"] == ["npm", "run", "dev"] and not both.advice
+    alone = compose.built_for_production(compose.read_project(run, str(tmp_path), ["compose.yaml"]), {})
+    assert alone.services["web"].get("command") is None
+    assert alone.advice == [
+        "compose.override.yml is left out, since by Compose's convention it is for development where compose.yaml stands alone; "
+        "app_compose_files: [compose.yaml, compose.override.yml] has it"
+    ]

@@ -79,11 +79,15 @@ def find_files(project_src: str, files: Sequence[str] | None) -> list[str]:
                 raise BerthError(f"files: {path} {wrong}; name a Compose file, relative to project_src")
         return found
     for name in DEFAULT_FILES:
-        if os.path.isfile(os.path.join(directory, name)):
-            stem, extension = os.path.splitext(name)
-            overrides = [os.path.join(directory, stem + ".override" + ext) for ext in (extension, ".yaml", ".yml")]
-            return [os.path.join(directory, name), *[path for path in dict.fromkeys(overrides) if os.path.isfile(path)][:1]]
+        if os.path.isfile(path := os.path.join(directory, name)):
+            return [path, *override_beside(path)]
     raise BerthError(f"project_src: no Compose file in {directory}; looked for {', '.join(DEFAULT_FILES)}. Name others with files")
+
+
+def override_beside(path: str) -> list[str]:
+    """The override that Compose merges over a Compose file by itself, where there is one."""
+    stem, extension = os.path.splitext(path)
+    return [each for each in dict.fromkeys(f"{stem}.override{ext}" for ext in (extension, ".yaml", ".yml")) if os.path.isfile(each)][:1]
 
 
 def config_command(directory: str, files: Sequence[str], env_files: Sequence[str] = (), profiles: Sequence[str] = ()) -> list[str]:
@@ -118,7 +122,13 @@ def built_for_production(project: Project, given: Mapping[str, Any]) -> Project:
     """A project as it is built in production (:func:`production_builds.for_production`)."""
     builds = for_production(project.services, project.directory, given)
     model = {**project.model, "services": builds.services}
-    return project._replace(model=model, builds=builds.changed, advice=builds.advice)
+    advice = list(builds.advice)
+    for path in override_beside(project.files[0]) if len(project.files) == 1 else []:
+        base, over = (os.path.relpath(each, project.directory) for each in (project.files[0], path))
+        advice.append(
+            f"{over} is left out, since by Compose's convention it is for development where {base} stands alone; app_compose_files: [{base}, {over}] has it"
+        )
+    return project._replace(model=model, builds=builds.changed, advice=advice)
 
 
 def read_project(

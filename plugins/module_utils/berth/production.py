@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from .compose import override_beside
 from .images import engine_of
 from .keepers import keeper
 
@@ -37,7 +38,8 @@ def production_files(directory: str) -> list[str]:
     """The Compose files of a project's production, by name; none where those count that Compose finds by itself.
 
     Those are the project's Compose file with its production file merged over it (``compose.production.yaml`` or ``compose.prod.yaml`` beside
-    ``compose.yaml``); or that one alone, where it is whole: each service has an image or a build of its own, and no store is missing.
+    ``compose.yaml``); or that one alone, where it is whole: each service has an image or a build of its own, and no store is missing. Without one, the
+    Compose file without its override (``compose.override.yaml``), which is for development, where it is whole by itself, and visitors find their way.
     """
     folder = Path(directory)
     base = next((name for name in _BASES if (folder / name).is_file()), "")
@@ -46,6 +48,10 @@ def production_files(directory: str) -> list[str]:
         for over in (f"{stem}.{word}.{extension}" for word in _WORDS):
             if (folder / over).is_file():
                 return [over] if not base or _is_whole(_services(folder / over), _services(folder / base)) else [base, over]
+    for path in override_beside(str(folder / base)) if base else []:
+        services, others = _services(folder / base), _services(Path(path))
+        if _is_whole(services, others) and (_is_visited(services) or not _is_visited(others)):
+            return [base]
     return []
 
 
@@ -72,6 +78,11 @@ def _is_complete(service: Any) -> bool:
         return False
     build = service.get("build")
     return bool(service.get("image")) or isinstance(build, str) or (isinstance(build, dict) and bool(build.get("context")))
+
+
+def _is_visited(services: Mapping[str, Any]) -> bool:
+    """Whether a service publishes a port, or says to a proxy where it is."""
+    return any(isinstance(each, dict) and (each.get("ports") or each.get("labels") or each.get("expose")) for each in services.values())
 
 
 def _stores(service: Any) -> bool:
