@@ -88,6 +88,26 @@ def test_a_router_for_http_that_only_leads_to_https_is_no_other_route():
     assert routes.problems == []
 
 
+def test_what_is_described_elsewhere_before_plain_http_alone_is_taken_for_what_leads_to_https():
+    rule = "Host(`a.example.com`)"
+    plain = labels("plain", rule, None, routers__plain__middlewares="https-redirect", routers__plain__entrypoints="http")
+
+    def found(secure: dict[str, str], plain: dict[str, str] = plain) -> tuple[list[int | None], int]:
+        routes = read_routes({"traefik": TRAEFIK, "site": {"labels": plain | secure}}, "traefik")
+        return [route.port for route in routes.found], len(routes.problems)
+
+    open_by_https = labels("secure", rule, 3000, routers__secure__tls="true")
+    assert found(open_by_https) == ([3000], 0)
+    # Not where it comes by HTTPS as well, where nothing is open by HTTPS, where that is something else, and where it is guarded there.
+    assert found(open_by_https, plain | {"traefik.http.routers.plain.entrypoints": "http,https"}) == ([None], 1)
+    assert found(open_by_https, plain | {"traefik.http.routers.plain.tls": "true"}) == ([None], 1)
+    assert found(labels("secure", rule, 3000)) == ([None], 1)
+    assert found({}) == ([None], 1)
+    other = labels("secure", "Host(`b.example.com`)", 3000, routers__secure__tls="true")
+    assert sorted(found(other)[0], key=str) == [3000, None]
+    assert found(open_by_https | {"traefik.http.routers.secure.middlewares": "guard@file"}) == ([None], 2)
+
+
 def test_what_is_guarded_is_led_nowhere_and_that_is_said():
     services = {
         "site": {"labels": labels("site", "Host(`a`)", 3000)},

@@ -16,17 +16,22 @@ class GuardError(BerthError):
     """What guards a route, and is not carried."""
 
 
+class UnknownError(GuardError):
+    """What may guard a route, and is described elsewhere."""
+
+
 class Router(NamedTuple):
     """``rule`` reads what it matches, and which prefixes that takes off; ``rest`` which others are taken off, and the port.
 
     Both raise :class:`BerthError` for what is not carried, and :class:`GuardError` where that may guard what is behind it. ``weight``: of two that
-    match, the heavier one.
+    match, the heavier one. ``scheme``: http or https, where visitors come in by that alone, or the empty string.
     """
 
     name: str
     weight: int
     rule: Callable[[], tuple[list[Match], list[str]]]
     rest: Callable[[], tuple[list[str], int | None]]
+    scheme: str = ""
 
     @property
     def is_guarded(self) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from .label_caddy import guards_of, routers_of
-from .label_router import GuardError, Router, labels_of, port_of
+from .label_router import GuardError, Router, UnknownError, labels_of, port_of
 from .label_rules import Match, matched, read_first_rule, read_rule
 from .problems import BerthError, listed
 from .topology import Services
@@ -27,6 +27,7 @@ _PASSING = frozenset(
 _DONE = "redirectscheme"
 # Where visitors come in, by the usual names.
 _ENTRIES = frozenset("web websecure web-secure http https secure".split())
+_PLAIN = {"web", "http"}
 _WEB = ("80", "443")
 
 
@@ -59,6 +60,8 @@ def read_routes(services: Services, proxy: str) -> Routes:
     found: list[Route] = []
     problems: list[tuple[str, str, str]] = []
     closed: set[str] = set()
+    secure: set[tuple[Match, str]] = set()
+    plain: list[tuple[list[Route], tuple[str, str, str]]] = []
     seen = _Seen(_middlewares(services), guards_of(services), _settings(services.get(proxy) or {}), services.get(proxy) or {})
     for name, service in services.items():
         for router in _routers(service, seen) if name != proxy else []:
@@ -67,9 +70,13 @@ def read_routes(services: Services, proxy: str) -> Routes:
                 matches, strip = router.rule()
                 more, port = router.rest()
             except BerthError as error:
+                shut = [Route(match, name, None, (), router.weight) for match in matches]
+                if isinstance(error, UnknownError) and matches and router.scheme == "http":
+                    plain.append((shut, (name, router.name, str(error))))
+                    continue
                 problems.append((name, router.name, str(error)))
                 if isinstance(error, GuardError):
-                    found += [Route(match, name, None, (), router.weight) for match in matches]
+                    found += shut
                 elif not matches and router.is_guarded:
                     # Nobody can tell what of it is guarded.
                     closed.add(name)
@@ -78,6 +85,12 @@ def read_routes(services: Services, proxy: str) -> Routes:
                 problems.append((name, router.name, "no label, expose or EXPOSE says at which port it listens"))
                 continue
             found += [Route(match, name, port, (*strip, *more), router.weight) for match in matches]
+            secure |= {(match, name) for match in matches if router.scheme == "https"}
+    for shut, problem in plain:
+        # What is open by HTTPS as it is has no guard before that: what comes by HTTP is led there.
+        if not {(route.match, route.service) for route in shut} <= secure:
+            found += shut
+            problems.append(problem)
     # The same for HTTP and for HTTPS, of which one may be a redirection alone, without what guards the other one.
     best: dict[tuple[Match, str], Route] = {}
     for route in found:
@@ -145,9 +158,10 @@ def _second(service: Mapping[str, Any], labels: Mapping[str, str], router: str, 
     begin = f"traefik.http.routers.{router}."
     own = {key.removeprefix(begin).lower(): text for key, text in labels.items() if key.startswith(begin)}
     priority = own.get("priority", "")
+    entries = [each.strip().lower() for each in own.get("entrypoints", "").split(",") if each.strip()]
+    secured = any(key.startswith("tls.") or (key == "tls" and text.lower() == "true") for key, text in own.items())
 
     def rest() -> tuple[list[str], int | None]:
-        entries = [each.strip().lower() for each in own.get("entrypoints", "").split(",") if each.strip()]
         if entries and all(seen.is_inner(each) for each in entries):
             raise BerthError(f"visitors do not come in at {listed(entries)}")
         strip: list[str] = []
@@ -160,7 +174,8 @@ def _second(service: Mapping[str, Any], labels: Mapping[str, str], router: str, 
         return strip, port_of(service, ports.get(wanted.partition("@")[0]) or next(iter(ports.values()), None))
 
     weight = int(priority) if priority.isdigit() and int(priority) else len(rule)
-    return Router(f"the router {router}", weight, lambda: (read_rule(rule), []), rest)
+    scheme = "https" if secured else "http" if entries and set(entries) <= _PLAIN else ""
+    return Router(f"the router {router}", weight, lambda: (read_rule(rule), []), rest, scheme)
 
 
 def _first(service: Mapping[str, Any], labels: Mapping[str, str], label: str, part: str | None) -> Router:
@@ -206,7 +221,7 @@ def _stripped(name: str, middlewares: Mapping[str, Mapping[str, str]], depth: in
     """The prefixes that a middleware takes off. Raises :class:`BerthError` for one that may guard what is behind it, or changes what it is asked."""
     options = middlewares.get(name.partition("@")[0])
     if not options or depth > len(middlewares):
-        raise GuardError(f"no label says what the middleware {name} does, and it may guard what is behind it")
+        raise UnknownError(f"no label says what the middleware {name} does, and it may guard what is behind it")
     for kind in sorted(_kinds(options) - _PASSING - {_DONE, "stripprefix", "chain"}):
         raise GuardError(f"the middleware {name} ({kind}) is not carried")
     prefixes = [each.strip() for each in options.get("stripprefix.prefixes", "").split(",") if each.strip()]
