@@ -78,5 +78,7 @@ def test_who_runs_celery_and_who_is_of_the_same_program():
         "node": {"build": {"context": "/node"}, "command": ["node", "celery.js"]},
         "flower": {"image": "mher/flower", "command": ["celery", "flower"]},
         "page": {"image": "nginx"},
+        "scripted": {"image": "x/scripted", "command": ["/start-celeryworker"]},
+        "built": {"build": {"dockerfile_inline": 'FROM python\nCMD ["celery", "-A", "shop", "worker"]\n'}},
     }
-    assert run_celery(services) == {"web", "worker", "flower"}
+    assert run_celery(services) == {"web", "worker", "flower", "scripted", "built"}

@@ -91,3 +91,11 @@ def test_what_copies_files_alone_ends(command: Any, ending: bool):
 )
 def test_a_shell_in_which_nobody_types_ends(service: dict[str, Any], ending: bool):
     assert ends(service) == ending
+
+
+def test_what_a_dockerfile_says_counts_where_the_compose_file_says_nothing():
+    build = {"dockerfile_inline": "FROM amazon/aws-cli\nCMD /bin/true\n"}
+    assert ends({"build": build})
+    assert not ends({"build": build, "command": ["aws", "s3", "sync"]})
+    assert not ends({"build": {"dockerfile_inline": "FROM node\nCMD node .\n"}})
+    assert not ends({"build": {"dockerfile_inline": "FROM node\n"}})

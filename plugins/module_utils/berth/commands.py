@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .connections import ENGINE_PORTS, Connection
+from .dockerfiles import starts
 from .referring import Backing
 
 # Between the words of a command; no argument holds it.
@@ -18,16 +19,18 @@ _BEFORE, _AFTER = r"(?<![\w.@-])", r"(?![\w.-])"
 
 
 def run_celery(services: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    """The services whose command runs Celery, and those that are of the same image or build: what one of them reads, the other may, too."""
+    """The services whose command, or what their Dockerfile starts, runs Celery, and those that are of the same image or build: what one of them reads, the other may, too."""
 
     def program(service: Mapping[str, Any]) -> tuple[Any, ...]:
         build = service.get("build") or {}
         return (build.get("context"), build.get("dockerfile"), build.get("target")) if build else (service.get("image"),)
 
     commands = {
-        name: " ".join(str(word) for key in ("entrypoint", "command") for word in each.get(key) or []) for name, each in services.items()
+        name: " ".join(str(word) for key in ("entrypoint", "command") for word in each.get(key) or []) or starts(each.get("build") or {})
+        for name, each in services.items()
     }
-    programs = {program(services[name]) for name, text in commands.items() if re.search(r"(?:^|[\s/;&|])celery(?:\s|$)", text)}
+    # Also by a script, such as /start-celeryworker.
+    programs = {program(services[name]) for name, text in commands.items() if re.search(r"(?:^|[\s/;&|_-])celery(?![\w-]*\.)", text)}
     return {name for name, each in services.items() if program(each) in programs}
 
 

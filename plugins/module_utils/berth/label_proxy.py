@@ -13,13 +13,16 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from . import edge_files
+from .dockerfiles import base_image
 from .images import basename
 from .label_caddy import sites_of
-from .label_routes import Route, read_routes
+from .label_router import labels_of
+from .label_routes import Route, read_routes, settings_of
 from .notes import Notes
 from .problems import listed
 from .release_model import free_name
 from .topology import VISITED, published
+from .traefik_files import Told, leads_plain_http_on, told_by_files
 
 _TOLD_BY_LABELS = frozenset({"traefik", "nginx-proxy", "nginx-proxy-alpine", "caddy-docker-proxy", "caddy-gen"})
 # What renews certificates beside nginx-proxy, which is done outside of the containers here.
@@ -40,13 +43,17 @@ def told_at_start(
     labels lead to several services, or guard something, the proxy is one outside of the project: one is added, where the project is ``visited``.
     """
     proxies = [name for name, service in services.items() if _reads_labels(name, service, services)]
+    told = {name: told_by_files(service, services, settings_of(service)) for name, service in services.items() if _is_traefik(service)}
+    # As it is, behind who answers HTTPS, it would send all who come to where they are.
+    proxies = proxies or [name for name, each in told.items() if each.labels and leads_plain_http_on(each.settings)]
     outside = not proxies and visited and not any(published(service, loopback=True) for service in services.values())
     if outside:
         proxies = [free_name("proxy", services)]
     if len(proxies) != 1 or proxies[0] in keep:
         return services
     proxy = proxies[0]
-    routes = read_routes(services, proxy)
+    by_files = told.get(proxy)
+    routes = read_routes(_with_labels(services, proxy, by_files), proxy, by_files.settings if by_files else None)
     led = sorted({route.service for route in routes.found if route.port})
     if outside and len(led) < 2 and not routes.guarded:
         return services
@@ -55,12 +62,12 @@ def told_at_start(
             who = "the proxy outside of the project" if outside else proxy
             notes.advise(f"{who}: where it leads visitors cannot be read: {'; '.join(': '.join(each) for each in routes.problems)}")
         return services
-    for problem in routes.problems:
+    for problem in [*routes.problems, *((proxy, *each) for each in (by_files.problems if by_files else []))]:
         notes.lose(*problem)
     if routes.missing:
         notes.advise(f"{proxy}: what the proxy does with {listed(routes.missing)} is not carried; let the app do it where it is needed")
     own = _own_file(services.get(proxy) or {})
-    if own:
+    if own and not (by_files and by_files.labels):
         notes.lose(proxy, own, "where else the proxy leads stands in a file of its own, which is not read")
     companions = [name for name, service in services.items() if _COMPANIONS.search(basename(str(service.get("image") or "")))]
     for name in companions:
@@ -68,7 +75,7 @@ def told_at_start(
     main = _main_host(routes.found)
     others = sorted({host for route in routes.found for host in route.match.hosts} - {main}) if main else []
     notes.advise(
-        f"{proxy}: Caddy stands in for {'the proxy outside of the project' if outside else 'it'}, and is told when it starts what the labels say: "
+        f"{proxy}: Caddy stands in for {'the proxy outside of the project' if outside else 'it'}, and is told when it starts what {'its files say' if by_files and by_files.labels else 'the labels say'}: "
         f"{listed(led)} {'is' if len(led) == 1 else 'are'} led to as there"
         + (
             f"; who comes by another name than {listed(others)} is led as for {main}; HTTPS is for the names in app_domain and app_domain_aliases"
@@ -79,6 +86,17 @@ def told_at_start(
     kept = {name: service for name, service in services.items() if name not in companions}
     networks = {network: None for route in routes.found for network in services[route.service].get("networks") or {}}
     return {**kept, proxy: _caddy(services.get(proxy) or {"networks": networks}, caddyfile(routes.found, main))}
+
+
+def _with_labels(services: dict[str, dict[str, Any]], proxy: str, told: Told | None) -> Mapping[str, Mapping[str, Any]]:
+    """The services with what the proxy's files say of them in their labels; without their own where it does not look at these."""
+    if not told or not told.labels:
+        return services
+    looks = _reads_labels(proxy, services[proxy], services)
+    return {
+        name: {**service, "labels": (labels_of(service) if looks else {}) | told.labels.get(name, {}), "deploy": {}}
+        for name, service in services.items()
+    }
 
 
 def caddyfile(routes: list[Route], main: str | None) -> str:
@@ -135,6 +153,11 @@ def _reads_labels(name: str, service: Mapping[str, Any], services: Mapping[str, 
     if image not in _TOLD_BY_LABELS and not plugged:
         return False
     return any(_SOCKET.fullmatch(str(each.get("source"))) for each in service.get("volumes") or [])
+
+
+def _is_traefik(service: Mapping[str, Any]) -> bool:
+    image = base_image(service["build"]) if service.get("build") else service.get("image")
+    return basename(str(image or "")) == "traefik"
 
 
 def _own_file(service: Mapping[str, Any]) -> str:

@@ -55,14 +55,16 @@ class Routes(NamedTuple):
     missing: list[str]
 
 
-def read_routes(services: Services, proxy: str) -> Routes:
-    """Where ``proxy``, one of the services, leads visitors, the heaviest first."""
+def read_routes(services: Services, proxy: str, settings: Mapping[str, str] | None = None) -> Routes:
+    """Where ``proxy``, one of the services, leads visitors, the heaviest first. ``settings``: what it is told when it starts, where that is more than its command
+    and its variables say.
+    """
     found: list[Route] = []
     problems: list[tuple[str, str, str]] = []
     closed: set[str] = set()
     secure: set[tuple[Match, str]] = set()
     plain: list[tuple[list[Route], tuple[str, str, str]]] = []
-    seen = _Seen(_middlewares(services), guards_of(services), _settings(services.get(proxy) or {}), services.get(proxy) or {})
+    seen = _Seen(_middlewares(services), guards_of(services), settings or settings_of(services.get(proxy) or {}), services.get(proxy) or {})
     for name, service in services.items():
         for router in _routers(service, seen) if name != proxy else []:
             matches: list[Match] = []
@@ -116,6 +118,12 @@ class _Seen(NamedTuple):
         """Whether a container is led to that does not ask for it."""
         return not any(name.endswith("docker.exposedbydefault") and text == "false" for name, text in self.settings.items())
 
+    @property
+    def entries(self) -> list[str]:
+        """The entry points of the web that it is told of: who names none comes in at each."""
+        named = {name.split(".")[1] for name in self.settings if name.startswith("entrypoints.") and name.count(".") > 1}
+        return sorted(each for each in named if not self.is_inner(each))
+
     def is_inner(self, entry: str) -> bool:
         """Whether visitors of the web do not come in at an entry point."""
         address = self.settings.get(f"entrypoints.{entry}.address")
@@ -126,7 +134,7 @@ class _Seen(NamedTuple):
         return port not in _WEB and port not in front
 
 
-def _settings(proxy: Mapping[str, Any]) -> dict[str, str]:
+def settings_of(proxy: Mapping[str, Any]) -> dict[str, str]:
     """What a Traefik is told by its command and by variables: its name in lower case, to the text."""
     found = {}
     for name, text in (proxy.get("environment") or {}).items():
@@ -165,7 +173,9 @@ def _second(service: Mapping[str, Any], labels: Mapping[str, str], router: str, 
         if entries and all(seen.is_inner(each) for each in entries):
             raise BerthError(f"visitors do not come in at {listed(entries)}")
         strip: list[str] = []
-        for name in filter(None, (each.strip() for each in own.get("middlewares", "").split(","))):
+        # Those of where visitors come in are before those of the router.
+        entered = [seen.settings.get(f"entrypoints.{each}.http.middlewares", "") for each in entries or seen.entries]
+        for name in filter(None, (each.strip() for each in ",".join([*entered, own.get("middlewares", "")]).split(","))):
             strip += _stripped(name, seen.middlewares)
         ports = {named[1]: text for key, text in labels.items() if (named := PORT.fullmatch(key))}
         wanted = own.get("service", "")

@@ -107,7 +107,10 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
         elif name in options.exclude:
             notes.leave_out(name, "excluded")
     stays = told_at_start(stays, options.keep, notes, visited=options.front_port is not None)
-    images = _images(stays, _shared(services, options.images), bool(project.warnings), notes)
+    # Another image stands in for what was built.
+    replaced = {name for name, service in stays.items() if services.get(name, {}).get("build") and not service.get("build")}
+    given = {name: image for name, image in _shared(services, options.images).items() if name not in replaced}
+    images = _images(stays, given, bool(project.warnings), notes)
     stays = {name: dict(service) for name, service in stays.items() if name in images}
     if not stays:
         why = "; ".join(notes.warnings) or "all services are backing or excluded"

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from . import images
+from .dockerfiles import starts
 
 # What an image is told to do, or runs, where it is the server.
 _SERVERS = re.compile(
@@ -56,6 +57,7 @@ def ends(service: Mapping[str, Any]) -> bool:
     """Whether a service does nothing but copy files and the like, or nothing at all, which ends by itself."""
     given = [str(word) for key in ("entrypoint", "command") for word in service.get(key) or []]
     image = images.basename(str(service.get("image") or ""))
+    given = given or starts(service.get("build") or {}).split()
     if not given and not service.get("build"):
         return image in _BARE and not service.get("tty") and not service.get("stdin_open")
     if image == "mc":
