@@ -11,7 +11,7 @@ from berth.production import production_files
 from tests.unit.rendering import run
 
 BASE = "services: {web: {build: ., ports: ['8080:80']}, db: {image: 'postgres:17'}}"
-WHOLE = "services: {web: {image: shop/web}, proxy: {image: nginx}, db: {image: 'postgres:17'}}"
+WHOLE = "services: {web: {image: shop/web}, proxy: {image: nginx, ports: ['80:80']}, db: {image: 'postgres:17'}}"
 
 
 def files(folder: Path, **texts: str) -> list[str]:
@@ -28,6 +28,8 @@ def files(folder: Path, **texts: str) -> list[str]:
         # It has no database of its own.
         "services: {web: {build: {context: ., dockerfile: Dockerfile.prod}}, nginx: {image: nginx}}",
         "services: {web: {image: shop/web}, db: {restart: always}}",
+        # Nor a port, with the same build.
+        "services: {web: {build: {context: ., target: prod}}, db: {image: 'postgres:17'}}",
         "services: [",
         "",
     ],
@@ -43,6 +45,12 @@ def test_what_says_more_of_the_same_services_is_merged_over_them(tmp_path: Path,
 )
 def test_one_that_is_whole_counts_alone(tmp_path: Path, whole: str):
     assert files(tmp_path, compose_yaml=BASE, compose_prod_yaml=whole) == ["compose.prod.yaml"]
+
+
+def test_a_store_whose_version_is_a_variable_is_one(tmp_path: Path):
+    base = "services: {php: {image: shop/php, ports: ['80:80']}, database: {image: 'postgres:${POSTGRES_VERSION:-17}-alpine'}}"
+    over = "services: {php: {build: {context: ., target: prod}, ports: ['80:80']}}"
+    assert files(tmp_path, compose_yaml=base, compose_prod_yaml=over) == ["compose.yaml", "compose.prod.yaml"]
 
 
 def test_without_one_those_count_that_compose_finds(tmp_path: Path):

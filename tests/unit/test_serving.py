@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from berth.serving import ends, serves
+from berth.serving import ends, is_template, serves
 from berth.topology import backing_services
 
 SERVERS: list[tuple[str, Any]] = [
@@ -99,3 +99,28 @@ def test_what_a_dockerfile_says_counts_where_the_compose_file_says_nothing():
     assert not ends({"build": build, "command": ["aws", "s3", "sync"]})
     assert not ends({"build": {"dockerfile_inline": "FROM node\nCMD node .\n"}})
     assert not ends({"build": {"dockerfile_inline": "FROM node\n"}})
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "template"),
+    [
+        ("base", {"image": "x/app"}, True),
+        ("app-base", {"image": "x/app", "environment": {"A": "b"}}, True),
+        ("common", {"build": {"context": "/app"}}, True),
+        # Called as others are, said to do something, or alone in what it runs.
+        ("app", {"image": "x/app"}, False),
+        ("database", {"image": "x/app"}, False),
+        ("base", {"image": "x/app", "command": ["serve"]}, False),
+        ("base", {"image": "x/app", "ports": [{"target": 80}]}, False),
+        ("base", {"image": "x/app", "restart": "always"}, False),
+        ("base", {"image": "x/other"}, False),
+        ("base", {"image": "x/page"}, False),
+    ],
+)
+def test_what_lends_others_what_it_says_is_no_service(name: str, base: dict[str, Any], template: bool):
+    others = {
+        "web": {"image": "x/app", "command": ["web"]},
+        "job": {"build": {"context": "/app"}, "entrypoint": ["job"]},
+        "page": {"image": "x/page"},
+    }
+    assert is_template(name, {name: base, **others}) == template

@@ -100,7 +100,8 @@ vault""".split()
 _TOOLS = frozenset(
     """adminer phpmyadmin pgadmin4 pgweb mongo-express redis-commander redisinsight phpredisadmin kibana cadvisor mailhog mailpit maildev
 mailcatcher inbucket swagger-ui portainer portainer-ce dozzle flower kafka-ui opensearch-dashboards alertmanager node-exporter zipkin
-cloudbeaver sqlpad""".split()
+cloudbeaver sqlpad jaeger all-in-one opentelemetry-collector opentelemetry-collector-contrib smtp4dev bull-board pghero promtail localstack azurite
+stripe-mock watchtower postgres-exporter redis_exporter blackbox-exporter""".split()
 )
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,8 @@ def production_files(directory: str) -> list[str]:
     """The Compose files of a project's production, by name; none where those count that Compose finds by itself.
 
     Those are the project's Compose file with its production file merged over it (``compose.production.yaml`` or ``compose.prod.yaml`` beside
-    ``compose.yaml``); or that one alone, where it is whole: each service has an image or a build of its own, and no store is missing. Without one, the
-    Compose file without its override (``compose.override.yaml``), which is for development, where it is whole by itself, and visitors find their way.
+    ``compose.yaml``); or that one alone, where it needs nothing of the other: each service has an image or a build of its own, no store is missing, and
+    visitors find their way. Without one, the Compose file without its override (``compose.override.yaml``), which is for development, where it stands alone so.
     """
     folder = Path(directory)
     base = next((name for name in _BASES if (folder / name).is_file()), "")
@@ -47,10 +48,9 @@ def production_files(directory: str) -> list[str]:
         stem, _dot, extension = name.rpartition(".")
         for over in (f"{stem}.{word}.{extension}" for word in _WORDS):
             if (folder / over).is_file():
-                return [over] if not base or _is_whole(_services(folder / over), _services(folder / base)) else [base, over]
+                return [over] if not base or _stands_alone(_services(folder / over), _services(folder / base)) else [base, over]
     for path in override_beside(str(folder / base)) if base else []:
-        services, others = _services(folder / base), _services(Path(path))
-        if _is_whole(services, others) and (_is_visited(services) or not _is_visited(others)):
+        if _stands_alone(_services(folder / base), _services(Path(path))):
             return [base]
     return []
 
@@ -65,11 +65,13 @@ def _services(path: Path) -> dict[str, Any]:
     return services if isinstance(services, dict) else {}
 
 
-def _is_whole(services: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
+def _stands_alone(services: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
+    """Whether services need nothing of the other file's: each is complete, there are all stores, and visitors find their way where they do there."""
     return (
         bool(services)
         and all(map(_is_complete, services.values()))
         and {name for name, each in others.items() if _stores(each)} <= set(services)
+        and (_is_visited(services) or not _is_visited(others))
     )
 
 
@@ -87,4 +89,6 @@ def _is_visited(services: Mapping[str, Any]) -> bool:
 
 def _stores(service: Any) -> bool:
     image = str(service.get("image") or "") if isinstance(service, dict) else ""
+    # postgres:${POSTGRES_VERSION:-17}-alpine
+    image = re.sub(r"\$\{[^}]*\}|\$\w+", "any", image)
     return bool(engine_of(image) or keeper({}, image))

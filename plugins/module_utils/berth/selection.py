@@ -22,7 +22,9 @@ from .images import parse
 from .keepers import keeper
 from .label_proxy import told_at_start
 from .notes import Notes
+from .plain_http import serve_plainly
 from .problems import BerthError, listed, refuse
+from .serving import is_template
 from .store_setup import remarks
 from .stores_given import connected
 from .topology import backing_of, check_names, front_door, names_of, published
@@ -106,6 +108,9 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
             notes.advice += remarks(name, services[name], "postgres" if engines[name] == "postgres" else "redis")
         elif name in options.exclude:
             notes.leave_out(name, "excluded")
+        elif is_template(name, stays):
+            notes.leave_out(name, "nothing says what it runs, and others run its image: it lends them what it says")
+    stays = {name: service for name, service in stays.items() if not is_template(name, stays)}
     stays = told_at_start(stays, options.keep, notes, visited=options.front_port is not None)
     # Another image stands in for what was built.
     replaced = {name for name, service in stays.items() if services.get(name, {}).get("build") and not service.get("build")}
@@ -169,6 +174,8 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
         or _behind_a_proxy(stays, images, options, notes)
     )
     _one_per_port(stays, door, notes)
+    if door and options.front_port is not None:
+        serve_plainly(door, stays[door], images[door], bindings[door], _all_given(options.environment), notes)
     for entry in (entry for each in bindings.values() for entry in each.unbound):
         notes.advise(f"{entry['service']}: {entry['variable']} is unbound: {entry['reason']}; {entry['remedy']}")
     hosts = {

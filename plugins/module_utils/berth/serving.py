@@ -29,6 +29,7 @@ _ENDING = re.compile(r"cp|mv|rm|ln|mkdir|chmod|chown|touch|tar|unzip|install|ech
 _BARE = frozenset("busybox alpine debian ubuntu hello-world".split())
 # The client of object stores makes buckets, unless it is told to go on.
 _ON_AND_ON = re.compile(r"\bwhile\b|sleep (inf|\d{3,})|tail -f|--watch|\bmc (watch|mirror)|crond")
+_TEMPLATE = re.compile(r"(?:\w+[-_])?(?:base|common|defaults?|template|shared)", re.IGNORECASE)
 _BEGIN = frozenset({";", "&", "&&", "|", "||", "(", "then", "do", "else"})
 _AS_USER = frozenset({"gosu", "su-exec"})
 _SHELLS = frozenset({"sh", "bash", "ash", "dash", "zsh"})
@@ -64,6 +65,24 @@ def ends(service: Mapping[str, Any]) -> bool:
         return bool(given) and not _ON_AND_ON.search(" ".join(given))
     found = list(programs(given))
     return bool(found) and all(_ENDING.fullmatch(program) for program in found)
+
+
+def is_template(name: str, services: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether a service is there to lend what it says to others, by an anchor of YAML's: it is called so, nothing says what it runs, and others say what
+    its image runs.
+    """
+    service = services[name]
+    told = any(service.get(key) for key in ("command", "entrypoint", "ports", "healthcheck", "restart", "deploy", "labels"))
+    if told or not _TEMPLATE.fullmatch(name):
+        return False
+    same = [each for other, each in services.items() if other != name and _program(each) & _program(service)]
+    return any(each.get("command") or each.get("entrypoint") for each in same)
+
+
+def _program(service: Mapping[str, Any]) -> set[str]:
+    build = service.get("build") or {}
+    built = {str((build.get("context"), build.get("dockerfile"), build.get("target")))} if build else set()
+    return built | ({str(service["image"])} if service.get("image") else set())
 
 
 def programs(given: Sequence[str]) -> Iterator[str]:

@@ -26,7 +26,7 @@ _MOST_FILES = 200
 # A browser's view of another service (an allowed origin, a redirect) needs no name resolution inside.
 _FROM_OUTSIDE = re.compile(r"ORIGIN|CORS|ALLOWED|REDIRECT|CALLBACK|PUBLIC|EXTERNAL|FRONTEND|CLIENT_URL|SITE_URL|APP_URL|BASE_URL")
 # What is called so speaks to visitors, in the order in which that is believed.
-VISITED = ({"web", "www", "frontend", "ui"}, {"front", "client", "webapp", "website", "site"}, {"gateway"})
+VISITED = ({"web", "www", "frontend", "ui"}, {"front", "client", "webapp", "website", "site", "storefront", "portal"}, {"gateway"})
 
 
 class Edge(NamedTuple):
