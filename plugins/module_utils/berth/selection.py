@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from . import advice
@@ -15,19 +15,21 @@ from .bound_within import bind_within
 from .commands import led_words, run_celery
 from .compose import Project
 from .composed import Composed
+from .connections import Connection
 from .databases import beside
 from .dockerfiles import packages
-from .hidden_door import hidden_door, opened
+from .doors import chosen_door
 from .images import parse
 from .keepers import keeper
 from .label_proxy import told_at_start
 from .notes import Notes
 from .plain_http import serve_plainly
 from .problems import BerthError, listed, refuse
+from .referring import Backing, Reference
 from .serving import is_template
 from .store_setup import remarks
 from .stores_given import connected
-from .topology import backing_of, check_names, front_door, names_of, published
+from .topology import backing_of, check_names, names_of
 from .variables import override
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
@@ -101,16 +103,7 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
     services, engines, connections = connected(
         services, options.images, options.connections or {}, keep=options.keep, exclude=options.exclude
     )
-    stays = {name: service for name, service in sorted(services.items()) if name not in engines and name not in options.exclude}
-    for name in sorted(services):
-        if name in engines:
-            notes.leave_out(name, f"a backing service ({engines[name]}) lives outside the containers")
-            notes.advice += remarks(name, services[name], "postgres" if engines[name] == "postgres" else "redis")
-        elif name in options.exclude:
-            notes.leave_out(name, "excluded")
-        elif is_template(name, stays):
-            notes.leave_out(name, "nothing says what it runs, and others run its image: it lends them what it says")
-    stays = {name: service for name, service in stays.items() if not is_template(name, stays)}
+    stays = _staying(services, engines, options.exclude, notes)
     stays = told_at_start(stays, options.keep, notes, visited=options.front_port is not None)
     # Another image stands in for what was built.
     replaced = {name for name, service in stays.items() if services.get(name, {}).get("build") and not service.get("build")}
@@ -132,21 +125,9 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
         if store in connections:
             unkept = tuple(sorted(set(asked) - set(connections[store].databases)))
             connections[store] = connections[store]._replace(unkept=unkept)
-    bindings: dict[str, Bindings] = {}
-    contents: dict[str, dict[str, str]] = {}
-    of_store = of_stores(services, backing)
     seen = {name: backing.seen_by(service) for name, service in stays.items()}
-    celery = run_celery(stays)
     composed = Composed(options.text_secret) if options.text_secret and not literal else None
-    for name, service in stays.items():
-        environment, brought = service.get("environment") or {}, mounted(service, texts or {})
-        bindings[name] = bind(
-            name, environment, seen[name], connections, literal=literal, files=brought, celery=name in celery, composed=composed
-        )
-        bind_within(name, seen[name], connections, bindings[name], literal=literal, composed=composed)
-        if "postgres" in packages(service.get("build") or {}):
-            add_pgssl(bindings[name])
-        contents[name] = bind_files(name, environment, brought, of_store, seen[name], connections, bindings[name])
+    bindings, contents = _led(stays, seen, of_stores(services, backing), connections, texts or {}, composed, literal=literal)
     bindings = {name: override(each, _given(options.environment, name, services), literal=literal) for name, each in bindings.items()}
     for name, service in stays.items():
         service["environment"] = bindings[name].environment
@@ -167,13 +148,7 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
         stays, bindings, {name: everyone | theirs.names.keys() for name, theirs in seen.items()}, _all_given(options.environment), notes
     )
     advice.unled(stays, bindings, connections, _all_given(options.environment), notes)
-    door = (
-        _asked_door(stays, options.front_door)
-        or front_door(stays, images)
-        or _own_door(stays, images, options)
-        or _behind_a_proxy(stays, images, options, notes)
-    )
-    _one_per_port(stays, door, notes)
+    door = chosen_door(stays, images, options, notes)
     if door and options.front_port is not None:
         serve_plainly(door, stays[door], images[door], bindings[door], _all_given(options.environment), notes)
     for entry in (entry for each in bindings.values() for entry in each.unbound):
@@ -189,39 +164,47 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
     return Selection(stays, images, bindings, door, notes, contents, hosts, trusted, texts_kept)
 
 
-def _asked_door(stays: dict[str, dict[str, Any]], name: str | None) -> str | None:
-    """The front door that is named, open to visitors also where it was open to the developers' own machine alone."""
-    if not name:
-        return None
-    if name not in stays:
-        refuse(f"front_door: {name!r} is no service that stays a container ({listed(stays)})")
-    if not published(stays[name], loopback=True):
-        refuse(f"front_door: {name} publishes no port; name the one at which visitors reach it in the Compose file (ports:)")
-    for port in stays[name]["ports"]:
-        port.pop("host_ip", None)
-    return name
+def _staying(services: Mapping[str, Any], engines: Mapping[str, str], exclude: Collection[str], notes: Notes) -> dict[str, Any]:
+    """The services that stay containers, in alphabetical order; of the others it is noted why they do not."""
+    stays = {name: service for name, service in sorted(services.items()) if name not in engines and name not in exclude}
+    for name in sorted(services):
+        if name in engines:
+            notes.leave_out(name, f"a backing service ({engines[name]}) lives outside the containers")
+            notes.advice += remarks(name, services[name], "postgres" if engines[name] == "postgres" else "redis")
+        elif name in exclude:
+            notes.leave_out(name, "excluded")
+        elif is_template(name, stays):
+            notes.leave_out(name, "nothing says what it runs, and others run its image: it lends them what it says")
+    return {name: service for name, service in stays.items() if not is_template(name, stays)}
 
 
-def _own_door(stays: dict[str, dict[str, Any]], images: Mapping[str, str], options: Options) -> str | None:
-    """Where a front port is asked for, and nothing is open to visitors: the one service that is open to the developers' own machine."""
-    door = front_door(stays, images, loopback=True) if options.front_port is not None else None
-    for port in stays[door].get("ports") or [] if door else []:
-        port.pop("host_ip", None)
-    return door
+def _led(
+    stays: Mapping[str, Any],
+    seen: Mapping[str, Backing],
+    stores: Mapping[tuple[str, str], Reference],
+    connections: Mapping[str, Connection],
+    texts: Mapping[str, Mapping[str, str]],
+    composed: Composed | None,
+    *,
+    literal: bool,
+) -> tuple[dict[str, Bindings], dict[str, dict[str, str]]]:
+    """What the services are told, led to the connections: service to bindings, and to path in the container to content.
 
-
-def _behind_a_proxy(stays: dict[str, dict[str, Any]], images: Mapping[str, str], options: Options, notes: Notes) -> str | None:
-    """Where a front port is asked for, and no service publishes one: whom a proxy that is not in the Compose file leads visitors to."""
-    door = hidden_door(stays, images) if options.front_port is not None else None
-    if not door:
-        return None
-    stays[door.name] = opened(stays[door.name], door.port)
-    notes.advise(f"{door.name}: no service publishes a port, so visitors are led to it, at port {door.port}, as {door.why}")
-    if door.others:
-        notes.advise(
-            f"{listed(door.others)}: what a proxy outside led there is led to {door.name}; let a proxy of the app's own (nginx, Caddy, Traefik) lead it on"
+    ``seen``: the backing services as each finds them; ``stores``: what the stores' own images read from files; the others as :func:`select` has them.
+    """
+    bindings: dict[str, Bindings] = {}
+    contents: dict[str, dict[str, str]] = {}
+    celery = run_celery(stays)
+    for name, service in stays.items():
+        environment, brought = service.get("environment") or {}, mounted(service, texts)
+        bindings[name] = bind(
+            name, environment, seen[name], connections, literal=literal, files=brought, celery=name in celery, composed=composed
         )
-    return door.name
+        bind_within(name, seen[name], connections, bindings[name], literal=literal, composed=composed)
+        if "postgres" in packages(service.get("build") or {}):
+            add_pgssl(bindings[name])
+        contents[name] = bind_files(name, environment, brought, stores, seen[name], connections, bindings[name])
+    return bindings, contents
 
 
 def _given(environment: Mapping[str, Any], service: str, services: Mapping[str, Any]) -> dict[str, Any]:
@@ -263,28 +246,3 @@ def _images(stays: Mapping[str, Any], given: Mapping[str, str], unset: bool, not
             if service.get("build") and name not in given:
                 notes.advise(f"{name} is built: {image} has to be in its registry before a deployment")
     return images
-
-
-def _one_per_port(stays: dict[str, dict[str, Any]], door: str | None, notes: Notes) -> None:
-    """Two containers cannot publish one host port: the front door keeps it; between others it is refused."""
-    owners: dict[tuple[str, int], list[str]] = {}
-    for name, service in stays.items():
-        open_ports = published(service)
-        for port in service.get("ports") or []:
-            if str(port.get("published") or "").isdigit() and int(port["published"]) in open_ports:
-                users = owners.setdefault((port.get("protocol") or "tcp", int(port["published"])), [])
-                if name not in users:
-                    users.append(name)
-    for (protocol, number), users in sorted(owners.items()):
-        if len(users) < 2:
-            continue
-        if door not in users:
-            raise BerthError(
-                f"services {listed(users)} all publish host port {number}/{protocol}, and none of them is clearly the front door; "
-                "publish it from one of them, or leave the others out with exclude"
-            )
-        for name in users:
-            if name != door:
-                ports = stays[name]["ports"]
-                stays[name]["ports"] = [port for port in ports if str(port.get("published")) != str(number)]
-                notes.lose(name, f"host port {number}", f"{door}, the front door, publishes it")
