@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from berth import compose
+from berth.problems import BerthError
 from berth.production import production_files
 
 from tests.unit.rendering import run
@@ -100,3 +101,18 @@ def test_an_override_that_is_left_out_is_told_of(tmp_path: Path):
         "compose.override.yml is left out, since by Compose's convention it is for development where compose.yaml stands alone; "
         "app_compose_files: [compose.yaml, compose.override.yml] has it"
     ]
+
+
+@pytest.mark.compose
+def test_what_the_environment_file_names_counts_as_for_compose(tmp_path: Path):
+    for name in ("compose.yaml", "compose.override.yaml", "compose.tls.yaml"):
+        (tmp_path / name).write_text(f"services: {{web: {{image: shop/web, environment: {{{name.split('.')[1].upper()}: x}}}}}}")
+    (tmp_path / ".env").write_text("A=b\nCOMPOSE_FILE=compose.yaml:compose.tls.yaml  # with certificates\n")
+    assert production_files(str(tmp_path)) == []
+    found = compose.built_for_production(compose.read_project(run, str(tmp_path)), {})
+    assert set(found.services["web"]["environment"]) == {"YAML", "TLS"}
+    assert not found.advice
+    assert set(compose.read_project(run, str(tmp_path), ["compose.yaml"]).services["web"]["environment"]) == {"YAML"}
+    (tmp_path / "other.env").write_text('COMPOSE_PATH_SEPARATOR=,\nexport COMPOSE_FILE="compose.yaml,compose.none.yaml"\n')
+    with pytest.raises(BerthError, match=r"COMPOSE_FILE: .*/compose.none.yaml does not exist"):
+        compose.read_project(run, str(tmp_path), env_files=["other.env"])

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .compose_source import Source, explain, warnings
+from .dockerfiles import read_text
 from .problems import BerthError
 from .production_builds import for_production
 
@@ -63,25 +65,40 @@ class Project(NamedTuple):
         return services
 
 
-def find_files(project_src: str, files: Sequence[str] | None) -> list[str]:
-    """The Compose files to read, absolute: those named, else the ones Compose finds by itself (with their override).
+def find_files(project_src: str, files: Sequence[str] | None, env_files: Sequence[str] | None = None) -> list[str]:
+    """The Compose files to read, absolute: those named, else those that ``COMPOSE_FILE`` names in ``.env`` or in ``env_files``, else the ones that Compose finds
+    by itself (with their override).
 
     Raises :class:`BerthError` when the directory or a file is missing.
     """
     directory = os.path.abspath(project_src)
     if not os.path.isdir(directory):
         raise BerthError(f"project_src: {project_src} is not a directory; it must hold the Compose file")
-    if files:
-        found = [os.path.join(directory, name) for name in files]
+    said = [] if files else named_files(directory, env_files)
+    for option, names in (("files", files or []), ("COMPOSE_FILE", said)):
+        found = [os.path.join(directory, name) for name in names]
         for path in found:
             if not os.path.isfile(path):
                 wrong = "is a directory" if os.path.isdir(path) else "does not exist"
-                raise BerthError(f"files: {path} {wrong}; name a Compose file, relative to project_src")
-        return found
+                raise BerthError(f"{option}: {path} {wrong}; name a Compose file, relative to project_src")
+        if found:
+            return found
     for name in DEFAULT_FILES:
         if os.path.isfile(path := os.path.join(directory, name)):
             return [path, *override_beside(path)]
     raise BerthError(f"project_src: no Compose file in {directory}; looked for {', '.join(DEFAULT_FILES)}. Name others with files")
+
+
+def named_files(directory: str, env_files: Sequence[str] | None = None) -> list[str]:
+    """The Compose files that ``COMPOSE_FILE`` names in a project's environment files.
+
+    Source: https://docs.docker.com/compose/how-tos/environment-variables/envvars/#compose_file
+    """
+    said: dict[str, str] = {}
+    for name in env_files or [".env"]:
+        text = read_text(os.path.join(directory, name)) or ""
+        said |= {key: value.strip("\"'") for key, value in re.findall(r"(?m)^\s*(?:export\s+)?(COMPOSE_\w+)\s*=\s*([^\s#]*)", text)}
+    return [each for each in said.get("COMPOSE_FILE", "").split(said.get("COMPOSE_PATH_SEPARATOR") or ":") if each]
 
 
 def override_beside(path: str) -> list[str]:
@@ -143,7 +160,7 @@ def read_project(
     ``run`` takes an argument vector and returns exit code, standard output and standard error.
     Raises :class:`BerthError` that names file and line for anything Compose refuses.
     """
-    found = find_files(project_src, files)
+    found = find_files(project_src, files, env_files)
     directory = os.path.abspath(project_src)
     documents = [Source(path) for path in found]
     environment = [os.path.join(directory, name) for name in env_files or ()]

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from .compose import override_beside
+from .compose import named_files, override_beside
 from .images import engine_of
 from .keepers import keeper
 
@@ -49,6 +49,8 @@ def production_files(directory: str) -> list[str]:
         for over in (f"{stem}.{word}.{extension}" for word in _WORDS):
             if (folder / over).is_file():
                 return [over] if not base or _stands_alone(_services(folder / over), _services(folder / base)) else [base, over]
+    if named_files(directory):
+        return []
     for path in override_beside(str(folder / base)) if base else []:
         if _stands_alone(_services(folder / base), _services(Path(path))):
             return [base]
