@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from berth import dockerrun
 from berth.selection import Options, select
 
 from tests.unit.rendering import project, write
@@ -33,3 +34,38 @@ def test_a_front_door_that_answers_https_by_itself_serves_plainly_behind_who_doe
     web["image"] = "nginx:1"
     other = select(project(write(tmp_path, json.dumps({"services": {"php": web}}))), Options(front_port=80))
     assert other.services["php"]["environment"]["SERVER_NAME"] == (":80" if ":80" in value else value)
+
+
+@pytest.mark.parametrize(
+    ("environment", "left"),
+    [
+        ({"ASPNETCORE_HTTP_PORTS": "8080", "ASPNETCORE_HTTPS_PORTS": "8081"}, {"ASPNETCORE_HTTP_PORTS": "8080"}),
+        ({"ASPNETCORE_URLS": "https://+:443;http://+:80"}, {"ASPNETCORE_URLS": "http://+:80"}),
+        # Which certificate it has is said; nothing would be left to listen for; and what is set from outside is meant.
+        ({"ASPNETCORE_HTTPS_PORTS": "8081", "ASPNETCORE_Kestrel__Certificates__Default__Path": "/c"}, None),
+        ({"ASPNETCORE_URLS": "https://+:443"}, None),
+        ({"ASPNETCORE_URLS": "http://+:80"}, None),
+        ({"ASPNETCORE_HTTPS_PORTS": "8081", "given": "x"}, None),
+    ],
+)
+def test_asp_net_listens_for_https_only_where_it_has_a_certificate(tmp_path, environment, left):
+    given = {"ASPNETCORE_HTTPS_PORTS": "8081"} if environment.pop("given", None) else {}
+    services = {"web": {"image": "x/web:1", "ports": ["80:8080"], "environment": environment}}
+    folder = write(tmp_path, json.dumps({"services": services}))
+    selection = select(project(folder), Options(front_port=80, environment=given))
+    assert selection.services["web"]["environment"] == (environment if left is None else left)
+    assert any("HTTPS is not listened for" in each for each in selection.notes.warnings) == (left is not None)
+    assert select(project(folder), Options()).services["web"]["environment"] == environment
+
+
+def test_whoever_publishes_a_port_at_whichever_is_free_is_the_front_door(tmp_path):
+    services = {"api": {"image": "x/api:1", "ports": ["8080", "8081"]}, "job": {"image": "x/job:1"}}
+    folder = write(tmp_path, json.dumps({"services": services}))
+    selection = select(project(folder), Options(front_port=80))
+    assert selection.front_door == "api"
+    document = dockerrun.version_2(project(folder), selection, Options(front_port=80))
+    mappings = {each["containerPort"]: each["hostPort"] for each in document["containerDefinitions"][0]["portMappings"]}
+    assert mappings == {8080: 80, 8081: 8081}
+    assert select(project(folder), Options()).front_door is None
+    services["web"] = {"image": "x/web:1", "ports": ["3000:3000"]}
+    assert select(project(write(tmp_path, json.dumps({"services": services}))), Options(front_port=80)).front_door == "web"

@@ -33,6 +33,7 @@ def chosen_door(stays: dict[str, dict[str, Any]], images: Mapping[str, str], opt
         _asked_door(stays, options.front_door)
         or front_door(stays, images)
         or _own_door(stays, images, options)
+        or _any_port_door(stays, images, options)
         or _behind_a_proxy(stays, images, options, notes)
     )
     _one_per_port(stays, door, notes)
@@ -57,6 +58,20 @@ def _own_door(stays: dict[str, dict[str, Any]], images: Mapping[str, str], optio
     door = front_door(stays, images, loopback=True) if options.front_port is not None else None
     for port in stays[door].get("ports") or [] if door else []:
         port.pop("host_ip", None)
+    return door
+
+
+def _any_port_door(stays: dict[str, dict[str, Any]], images: Mapping[str, str], options: Wanted) -> str | None:
+    """Where a front port is asked for, and no service names a host port: the one service that publishes its own at whichever is free (``ports: ["8080"]``)."""
+    loose = [
+        name for name, each in stays.items() if any(port.get("target") and not port.get("published") for port in each.get("ports") or [])
+    ]
+    if options.front_port is None or any(published(each, loopback=True) for each in stays.values()) or not loose:
+        return None
+    named = {name: [{**port, "published": str(port.get("published") or port["target"])} for port in stays[name]["ports"]] for name in loose}
+    door = front_door({name: {**each, "ports": named.get(name, [])} for name, each in stays.items()}, images)
+    if door:
+        stays[door]["ports"] = named[door]
     return door
 
 

@@ -23,7 +23,7 @@ from .images import parse
 from .keepers import keeper
 from .label_proxy import told_at_start
 from .notes import Notes
-from .plain_http import serve_plainly
+from .plain_http import serve_plainly, without_certificate
 from .problems import BerthError, listed, refuse
 from .referring import Backing, Reference
 from .serving import is_template
@@ -149,6 +149,8 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
     )
     advice.unled(stays, bindings, connections, _all_given(options.environment), notes)
     door = chosen_door(stays, images, options, notes)
+    if options.front_port is not None:
+        without_certificate(bindings, _all_given(options.environment), notes)
     if door and options.front_port is not None:
         serve_plainly(door, stays[door], images[door], bindings[door], _all_given(options.environment), notes)
     for entry in (entry for each in bindings.values() for entry in each.unbound):
