@@ -45,9 +45,10 @@ options:
     elements: str
     default: []
   health_path:
-    description: Path that a healthy droplet answers with success.
+    description:
+      - Path that a healthy droplet answers with success. By default the one that the load balancer has, and in the beginning C(/.berth/health), which
+        the edge of each droplet leads to the app's own path.
     type: str
-    default: /
   wait_timeout:
     description: For how many seconds to wait for its address.
     type: int
@@ -93,7 +94,7 @@ import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.berth import digitalocean
+from ansible.module_utils.berth import digitalocean, edge_files
 from ansible.module_utils.berth.problems import BerthError
 
 _CERTIFICATE_SECONDS = 180
@@ -150,8 +151,8 @@ def forget_certificates(account: Any, name: str) -> None:
             digitalocean.ask(f"Removing certificate {each['name']}", account.certificates.delete, each["id"])
 
 
-def wanted(params: dict[str, Any]) -> dict[str, Any]:
-    """The load balancer as the API takes it."""
+def wanted(params: dict[str, Any], there: dict[str, Any]) -> dict[str, Any]:
+    """The load balancer as the API takes it. ``there``: as it is."""
     rules = [{"entry_protocol": "http", "entry_port": 80, "target_protocol": "http", "target_port": 80}]
     if params["certificate"]:
         more = {"certificate_id": params["certificate"], "tls_passthrough": False}
@@ -166,7 +167,7 @@ def wanted(params: dict[str, Any]) -> dict[str, Any]:
         "health_check": {
             "protocol": "http",
             "port": 80,
-            "path": params["health_path"],
+            "path": params["health_path"] or (there.get("health_check") or {}).get("path") or edge_files.HEALTH,
             "check_interval_seconds": 5,
             "response_timeout_seconds": 3,
             "healthy_threshold": 2,
@@ -211,7 +212,7 @@ def converge(module: Any) -> dict[str, Any]:
         made = False
         if params["domain"] and not params["certificate"]:
             params["certificate"], made = certificate(module, account)
-        want = wanted(params)
+        want = wanted(params, there)
         diff = difference(there, want)
         changed = bool(diff) or made
         if diff and not module.check_mode:
@@ -248,7 +249,7 @@ def main() -> None:
             "certificate": {"type": "str"},
             "domain": {"type": "str"},
             "domain_aliases": {"type": "list", "elements": "str", "default": []},
-            "health_path": {"type": "str", "default": "/"},
+            "health_path": {"type": "str"},
             "wait_timeout": {"type": "int", "default": 600},
         },
         supports_check_mode=True,

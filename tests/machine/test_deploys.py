@@ -84,6 +84,28 @@ def test_deploys_rollbacks_and_releases_that_never_come_up_lose_no_request(serve
     assert load.lost == {}
 
 
+def test_a_release_that_is_asked_at_another_path_whether_it_is_well_loses_no_request(served: Served):
+    file = served.project / "compose.yaml"
+    kept = file.read_text()
+    try:
+        with Load(served.url) as load:
+            for playbook, path in (("site.yml", "/up"), ("deploy.yml", "/ready"), ("site.yml", "/up")):
+                text = SERVER.replace(
+                    "answer.end(said)", f'asked.url === "/" || asked.url === "{path}" ? answer.end(said) : answer.writeHead(404).end()'
+                )
+                check = f"require('http').get('http://127.0.0.1:80{path}', (said) => process.exit(said.statusCode === 200 ? 0 : 1))"
+                web = {**WEB, "command": ["node", "-e", text], "healthcheck": {"test": ["CMD", "node", "-e", check], "interval": "1s"}}
+                file.write_text(json.dumps({"services": {"web": web}}))
+                done = served.playbook(playbook, *served.given(path[1:]))
+                assert done.returncode == 0, done.stdout[-4000:]
+                # As long as a load balancer takes to see that a machine is not well, and longer.
+                time.sleep(20)
+    finally:
+        file.write_text(kept)
+    print(f"{served.count} droplets: {load.asked} requests, {load.longest:.2f} s at most")
+    assert load.lost == {}
+
+
 def test_killed_at_every_task_and_at_any_moment_and_run_again_no_request_is_lost(served: Served):
     there = Cloud(served.environment, "inventories/digitalocean")
     told = ("-e", f"app_name={served.name}", "-e", f"app_project={served.project}")

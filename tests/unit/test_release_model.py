@@ -211,8 +211,10 @@ def test_a_machine_that_is_too_small_is_said_so():
 
 
 def test_the_edge_leads_to_one_release_in_plain_http_without_a_domain():
-    text = edge_files.caddyfile("shop-r1:80", [], [], certified=[])
+    text = edge_files.caddyfile("shop-r1:80", [], [], certified=[], health="/up?quick")
     assert ":80 {" in text
+    # What a load balancer asks at is the same for all releases.
+    assert "\t@health path /.berth/health\n\trewrite @health /up?quick\n" in text
     assert "reverse_proxy shop-r1:80" in text
 
 

@@ -61,7 +61,9 @@ class Edge:
         if params["acme_authority"]:
             options.append(f"acme_ca_root /etc/caddy/{_AUTHORITY}")
         options += params["edge_options"]
-        return edge_files.caddyfile(upstream, self.names, options, certified=certified, proxies=params["trusted_proxies"])
+        return edge_files.caddyfile(
+            upstream, self.names, options, certified=certified, proxies=params["trusted_proxies"], health=params["health_path"]
+        )
 
     def leads(self, upstream: str) -> bool:
         """Whether the edge leads to ``upstream`` in the way that it can."""

@@ -9,17 +9,26 @@ from typing import Any
 
 from .release_model import EDGE_NETWORK
 
+# At which a load balancer asks whether an app is well, whichever path of its own tells that: a release may have another one than the one before, and
+# what asks for either would be told by one of them that it is not.
+HEALTH = "/.berth/health"
 # What leads visitors on, at the edge of a machine and in an app.
 IMAGE = "caddy:2.10.2"
 
 
 def caddyfile(
-    upstream: str, names: Sequence[str], options: Sequence[str], *, certified: Collection[str], proxies: Sequence[str] = ()
+    upstream: str,
+    names: Sequence[str],
+    options: Sequence[str],
+    *,
+    certified: Collection[str],
+    proxies: Sequence[str] = (),
+    health: str = "/",
 ) -> str:
     """The edge's configuration: all that comes is led to one upstream, ``host:port``.
 
     Caddy gets a certificate for each of the ``names``, by ``options``; of those that are ``certified``, HTTP is led to HTTPS. What ``proxies``,
-    ranges of addresses, say of the visitor is believed.
+    ranges of addresses, say of the visitor is believed. ``health``: the path of the app's own that :data:`HEALTH` is led to where no name is asked for.
     """
     waiting = [name for name in names if name not in certified]
     served = [name for name in names if name in certified]
@@ -42,7 +51,8 @@ def caddyfile(
     headers = ["\theader ?X-Content-Type-Options nosniff", "\theader ?Referrer-Policy strict-origin-when-cross-origin"]
     # A browser that was told of HTTPS once asks for nothing else any more.
     secured = ["\theader ?Strict-Transport-Security max-age=31536000", *headers]
-    sites = [":80 {", *proxy, "}"] if not names else []
+    well = [f"\t@health path {HEALTH}", f"\trewrite @health {health}"]
+    sites = [":80 {", *well, *proxy, "}"] if not names else []
     if served:
         # Caddy leads HTTP to it by itself, but where that is off for the others.
         sites += [
