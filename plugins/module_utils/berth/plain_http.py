@@ -31,7 +31,7 @@ def serve_plainly(door: str, service: Mapping[str, Any], image: str, bindings: B
     runs = {basename(each) for each in (image, base_image(service.get("build") or {}) or "") if each}
     both = {int(port["target"]) for port in service.get("ports") or [] if port.get("target")} >= _WEB
     plain = all(re.fullmatch(r"(?:http://\S*|:80)", each) for each in re.split(r"[,\s]+", value.strip()))
-    if not value or plain or _VARIABLE in given or not both or not (runs & _SERVERS or re.search(r":80\b", value)):
+    if not value or plain or _VARIABLE in given or not both or not (runs & _SERVERS or re.search(r",\s*\S+:80\b", value)):
         return
     bindings.environment[_VARIABLE] = ":80"
     notes.advise(
