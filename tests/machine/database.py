@@ -44,6 +44,10 @@ _CACHED = (
 )
 
 
+# How a program ends whose container is killed.
+_KILLED = 137
+
+
 @dataclass
 class Database(Droplets):
     """Droplets with Postgres, one of them with the app too. ``given``: variables of every run."""
@@ -74,6 +78,10 @@ class Database(Droplets):
         """What the app's own client is answered, by way of the variables that the app has. Raises :class:`OSError`."""
         words = self.client(f'PGCONNECT_TIMEOUT=2 timeout {seconds} psql -qAt "$DATABASE_URL" -c "{query}"')
         done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+        if "is not running" in done.stderr or done.returncode == _KILLED:
+            # The client of a release that ends just now, half a minute after another one has taken its place.
+            time.sleep(3)
+            done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
         if done.returncode:
             raise OSError(done.stderr[-500:])
         return done.stdout.strip()
@@ -114,13 +122,7 @@ class Database(Droplets):
         self.ask(f"insert into written values ({number})")
 
     def written(self) -> set[int]:
-        """What has been written down. Asked for again where the client ends with its release, half a minute after another one has taken its place."""
-        try:
-            found = self.ask("select number from written")
-        except OSError:
-            time.sleep(3)
-            found = self.ask("select number from written")
-        return {int(each) for each in found.split()}
+        return {int(each) for each in self.ask("select number from written").split()}
 
 
 def project(folder: Path, more: str = "") -> Path:
