@@ -43,6 +43,33 @@ options:
     type: dict
 """
 
+    # What of one stays containers, and is told what.
+    SELECTION = r"""
+options:
+  keep:
+    description:
+      - Backing services that stay containers.
+    type: list
+    elements: str
+    default: []
+  exclude:
+    description:
+      - App services that are left out, such as a watcher or a test runner.
+    type: list
+    elements: str
+    default: []
+  front_door:
+    description: The service that visitors are led to, where several publish ports and none of them is clearly it.
+    type: str
+  environment:
+    description:
+      - Variables over those of the Compose file, which need no binding. A text is for every service; a table under a service's name is for
+        that service. V(null) takes a variable away.
+      - The ARN of a Secrets Manager secret or of a parameter becomes a reference to it, but where plain passwords may be written.
+    type: dict
+    default: {}
+"""
+
     # A release of one, built and pushed.
     RELEASE = r"""
 options:

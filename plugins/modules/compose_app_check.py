@@ -40,23 +40,6 @@ options:
     description: Service to image, for those that are not built.
     type: dict
     default: {}
-  keep:
-    description: Backing services that stay containers.
-    type: list
-    elements: str
-    default: []
-  exclude:
-    description: Services that are left out.
-    type: list
-    elements: str
-    default: []
-  front_door:
-    description: The service that visitors are led to.
-    type: str
-  environment:
-    description: Additions to the environment, variable to text, or service to such a table.
-    type: dict
-    default: {}
   accessories:
     description: Services that keep data of which there is once, as for M(compose_release_file).
     type: list
@@ -68,6 +51,7 @@ options:
     default: 1
 extends_documentation_fragment:
   - berth.project
+  - berth.selection
 attributes:
   check_mode:
     description: Changes nothing in any mode.
@@ -103,7 +87,7 @@ accessories:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.berth import compose
+from ansible.module_utils.berth import compose, selection
 from ansible.module_utils.berth.foreseen import foreseen
 from ansible.module_utils.berth.problems import BerthError
 
@@ -113,15 +97,12 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **compose.ARGUMENTS,
+            **selection.ARGUMENTS,
             "home": {"type": "str", "choices": ["machines", "beanstalk"], "required": True},
             "slots": {"type": "list", "elements": "str", "choices": ["postgres", "redis"], "default": []},
             "stores": {"type": "list", "elements": "str", "default": []},
             "databases": {"type": "list", "elements": "str", "default": []},
             "images": {"type": "dict", "default": {}},
-            "keep": {"type": "list", "elements": "str", "default": []},
-            "exclude": {"type": "list", "elements": "str", "default": []},
-            "front_door": {"type": "str"},
-            "environment": {"type": "dict", "default": {}},
             "accessories": {"type": "list", "elements": "str", "default": []},
             "machines": {"type": "int", "default": 1},
         },

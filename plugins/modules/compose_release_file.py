@@ -31,23 +31,6 @@ options:
   connections:
     description: Backing service or slot to connection, as for M(dockerrun).
     type: dict
-  keep:
-    description: Backing services that stay containers.
-    type: list
-    elements: str
-    default: []
-  exclude:
-    description: Services that are left out.
-    type: list
-    elements: str
-    default: []
-  front_door:
-    description: The service that visitors are led to, where several publish ports and none of them is clearly it.
-    type: str
-  environment:
-    description: Additions to the environment, variable to text, or service to such a table.
-    type: dict
-    default: {}
   trust:
     description:
       - The certificates, in PEM, of the authorities that sign what the stores show from now on. With one, containers are given the machine's
@@ -78,6 +61,7 @@ options:
     default: 1
 extends_documentation_fragment:
   - berth.project
+  - berth.selection
 attributes:
   check_mode:
     description: Writes the file in any mode, since it is temporary.
@@ -160,7 +144,7 @@ import os
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.berth import compose
+from ansible.module_utils.berth import compose, selection
 from ansible.module_utils.berth.leftovers import sweep
 from ansible.module_utils.berth.problems import BerthError
 from ansible.module_utils.berth.release_rendering import render
@@ -188,14 +172,11 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **compose.ARGUMENTS,
+            **selection.ARGUMENTS,
             "app": {"type": "str", "required": True},
             "release": {"type": "str", "required": True},
             "images": {"type": "dict", "default": {}},
             "connections": {"type": "dict", "no_log": False},
-            "keep": {"type": "list", "elements": "str", "default": []},
-            "exclude": {"type": "list", "elements": "str", "default": []},
-            "front_door": {"type": "str"},
-            "environment": {"type": "dict", "default": {}},
             "trust": {"type": "list", "elements": "str", "default": []},
             "on_machine": {"type": "list", "elements": "str", "default": []},
             "accessories": {"type": "list", "elements": "str", "default": []},

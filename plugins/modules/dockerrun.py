@@ -97,18 +97,6 @@ options:
           - Settings that let in clients that speak no TLS (C(tls)) and give no password (C(password)), such as C(redis_elasticache_tls=preferred). A warning
             of a service that has no variable for either names them.
         type: dict
-  keep:
-    description:
-      - Backing services that stay containers.
-    type: list
-    elements: str
-    default: []
-  exclude:
-    description:
-      - App services that are left out, such as a watcher or a test runner.
-    type: list
-    elements: str
-    default: []
   default_memory:
     description:
       - Memory limit, in MiB, of services that name neither a limit nor a reservation. ECS asks for one, and takes 6 MiB or more.
@@ -164,22 +152,12 @@ options:
         description: Region of the log group.
         type: str
         required: true
-  environment:
-    description:
-      - Variables over those of the Compose file, which need no binding. A text is for every service; a table under a service's name is for
-        that service. V(null) takes a variable away.
-      - The ARN of a Secrets Manager secret or of a parameter becomes a reference to it, but with O(format=compose).
-    type: dict
-    default: {}
   front_port:
     description:
       - Port on which visitors come, such as V(80), where Beanstalk's load balancer looks. Where no container is published on it, the front
         door's is, instead of on the port that the Compose file names for development.
       - With O(format=2) only.
     type: int
-  front_door:
-    description: The service that visitors are led to, where several publish ports and none of them is clearly it.
-    type: str
   delivered:
     description:
       - Whether whoever asks packs what RV(bundled) and RV(files) say, so that nobody has to be told of it.
@@ -190,7 +168,7 @@ options:
     description:
       - ARN of a secret of the app's own, for texts with a password in them that no other secret holds, such as a .NET connection string, JSON, or a
         URL with parameters of its own. RV(composed) says what it has to hold. Without it, such variables are in RV(unbound), and a URL loses its parameters.
-      - With O(format=2) and O(format=1).
+      - With O(format=2) only.
     type: str
   strict:
     description:
@@ -199,6 +177,7 @@ options:
     default: false
 extends_documentation_fragment:
   - berth.project
+  - berth.selection
   - ansible.builtin.files
 attributes:
   check_mode:
@@ -411,7 +390,7 @@ from ansible.module_utils.berth import compose, ebextensions, topology
 from ansible.module_utils.berth.dockerrun_rendering import render
 from ansible.module_utils.berth.problems import BerthError
 from ansible.module_utils.berth.release import repository_of
-from ansible.module_utils.berth.selection import Options
+from ansible.module_utils.berth.selection import ARGUMENTS, Options
 from ansible.module_utils.berth.variables import summary
 from ansible.module_utils.berth.writing import check_writable, current_text, write_atomically
 
@@ -445,13 +424,12 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **compose.ARGUMENTS,
+            **ARGUMENTS,
             "dest": {"type": "path"},
             "format": {"type": "str", "choices": ["2", "1", "compose"], "default": "2"},
             "images": {"type": "dict", "default": {}},
             # Checked entry by entry in connections.read_connection: the keys are service names, which no argument spec can name.
             "connections": {"type": "dict", "no_log": False},
-            "keep": {"type": "list", "elements": "str", "default": []},
-            "exclude": {"type": "list", "elements": "str", "default": []},
             "default_memory": {"type": "int", "default": 128},
             "default_reservation": {"type": "int"},
             "execution_role_arn": {"type": "str"},
@@ -462,8 +440,6 @@ def main() -> None:
             "repository_credentials": {"type": "str", "no_log": False},
             "environment_properties": {"type": "bool", "default": False},
             "front_port": {"type": "int"},
-            "front_door": {"type": "str"},
-            "environment": {"type": "dict", "default": {}},
             "awslogs": {
                 "type": "dict",
                 "options": {"group": {"type": "str", "required": True}, "region": {"type": "str", "required": True}},

@@ -67,5 +67,6 @@ def test_whoever_publishes_a_port_at_whichever_is_free_is_the_front_door(tmp_pat
     mappings = {each["containerPort"]: each["hostPort"] for each in document["containerDefinitions"][0]["portMappings"]}
     assert mappings == {8080: 80, 8081: 8081}
     assert select(project(folder), Options()).front_door is None
+    assert select(project(folder), Options(front_door="api")).front_door == "api"
     services["web"] = {"image": "x/web:1", "ports": ["3000:3000"]}
     assert select(project(write(tmp_path, json.dumps({"services": services}))), Options(front_port=80)).front_door == "web"

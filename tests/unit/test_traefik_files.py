@@ -119,6 +119,16 @@ def test_what_is_guarded_is_led_nowhere(tmp_path):
     assert "no label says what the middleware guard@file does" in notes.warnings[0]
 
 
+def test_a_file_may_have_capitals_in_its_name_and_one_that_cannot_be_read_is_told_of(tmp_path):
+    static = STATIC.split("providers")[0]
+    (tmp_path / "Shop.yml").write_text(DYNAMIC)
+    proxy = traefik(tmp_path, static, command=["--providers.file.filename=/etc/traefik/Shop.yml"])
+    assert "reverse_proxy web:5000" in told(proxy)[1]
+    (tmp_path / "templated.yml").write_text("http: {{ env `HTTP` }}")
+    notes = told({**proxy, "command": ["--providers.file.directory=/etc/traefik"]})[2]
+    assert "traefik: templated.yml is not carried: it cannot be read as YAML or TOML" in notes.warnings
+
+
 def test_a_service_that_is_not_of_the_project_is_led_to_by_nobody(tmp_path):
     notes = told(traefik(tmp_path, STATIC + DYNAMIC.replace("http://api-1:8000/", "https://api-1:8443")))[2]
     words = "traefik: the router api is not carried: it leads to https://api-1:8443, which is no one service of the project by plain HTTP"

@@ -25,7 +25,6 @@ _LOCAL = re.compile(r"(?:https?|wss?)://(?:localhost|127\.0\.0\.1)(?![\w.-])")
 _SERVED = re.compile(
     r"(?i)(?:^|:|\+)(?:https?|wss?|tcp|postgres\w*|mysql2?|mariadb|mongodb|amqps?|rediss?|nats|ldaps?|smtps?|clickhouse|memcached)(?:\+\w+)?$"
 )
-_OF_DOCKER = ("localhost", "host", "gateway")
 
 _STAGE = re.compile(r"(?:(?:^|_)ENV(?:IRONMENT)?|SPRING_PROFILES_ACTIVE)$", re.IGNORECASE)
 _DEBUG = re.compile(r"(?:^|_)DEBUG$", re.IGNORECASE)
@@ -40,34 +39,33 @@ _SCRIPT = re.compile(r"\b(?:npm|yarn|pnpm|bun) (?:run )?(?P<name>[\w:.-]+)")
 
 def for_development(stays: Mapping[str, Mapping[str, Any]], bindings: Mapping[str, Bindings], notes: Notes) -> None:
     """Warn of what is for development by what it says: variables (``NODE_ENV=development``, ``DEBUG=1``) and commands (``npm run dev``)."""
-    found: dict[str, list[str]] = {}
+    found: dict[tuple[str, str], list[str]] = {}
     for name, service in stays.items():
         for variable, value in bindings[name].environment.items():
             text = value.strip().lower()
             if (_STAGE.search(variable) and text in ("dev", "development", "local")) or (_DEBUG.search(variable) and text in _ON):
-                found.setdefault(f"{variable}={value.strip()}", []).append(name)
+                found.setdefault((f"{variable}={value.strip()}", "app_env, or in "), []).append(name)
         if how := _started_for_development(service):
             found.setdefault(how, []).append(name)
-    for what, names in found.items():
-        place = "its Dockerfile, or in a production Compose file" if " its " in what else "a production Compose file"
-        place = place if what.startswith("the ") else "app_env, or in a production Compose file"
-        notes.advise(f"{listed(names)}: {what} is for development; say what is for production in {place}")
+    for (what, place), names in found.items():
+        notes.advise(f"{listed(names)}: {what} is for development; say what is for production in {place}a production Compose file")
 
 
-def _started_for_development(service: Mapping[str, Any]) -> str:
-    """The words by which a container starts that are for development, and where they stand; the empty string where there are none."""
+def _started_for_development(service: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The words by which a container starts that are for development, and where else than in a Compose file it is said what is not; None where there are none."""
     build, keys = service.get("build") or {}, ("entrypoint", "command")
     said = {"": " ".join(str(word) for key in keys for word in service.get(key) or [])}
     if build:
         # An entrypoint of the Compose file stands for the image's command as well.
         said[" of its Dockerfile"] = starts(build, [] if service.get("entrypoint") else [key for key in keys if not service.get(key)])
     for where, text in said.items():
+        place = "its Dockerfile, or in " if where else ""
         if how := _FOR_DEVELOPMENT.search(text):
-            return f"the command {how[0]!r}{where}"
+            return f"the command {how[0]!r}{where}", place
         for script in _SCRIPT.finditer(text):
             if how := _FOR_DEVELOPMENT.search(scripts(build).get(script["name"], "")):
-                return f"the command {script[0]!r}{where}, which runs {how[0]!r},"
-    return ""
+                return f"the command {script[0]!r}{where}, which runs {how[0]!r},", place
+    return None
 
 
 def express(stays: Mapping[str, Mapping[str, Any]], bindings: Mapping[str, Bindings], notes: Notes) -> None:
@@ -195,7 +193,7 @@ def nobody(
     lost: dict[tuple[str, str], list[str]] = {}
     for name, service in stays.items():
         apart = [*(service.get("extra_hosts") or []), *(str(each).rpartition(":")[2] for each in service.get("links") or [])]
-        known = {*names[name], *_OF_DOCKER, *(re.split("[=:]", str(each))[0] for each in apart)}
+        known = {*names[name], "localhost", *(re.split("[=:]", str(each))[0] for each in apart)}
         for variable in sorted(bindings[name].environment.keys() - set(given)):
             for host in _hosts(variable, bindings[name].environment[variable]):
                 if host not in known and re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", host):

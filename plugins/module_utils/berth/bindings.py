@@ -197,8 +197,10 @@ class _Writer:
     def loses(self, reference: Reference, old: str) -> bool:
         """Whether a URL has parameters of its own, such as Prisma's ``schema=shop``, which the one in a secret has not."""
         url = read_url(old) if reference.field == "url" else None
-        bare = url._replace(query=_VERIFIED if self.for_celery else "", fragment="") if url else None
-        return url is not None and bare is not None and url_for(self.connection, url, None) != url_for(self.connection, bare, None)
+        if not url:
+            return False
+        bare = url._replace(query=_VERIFIED if self.for_celery else "", fragment="")
+        return url_for(self.connection, url, None) != url_for(self.connection, bare, None)
 
     def _password(self) -> tuple[str, str]:
         if self.connection.password_ref:

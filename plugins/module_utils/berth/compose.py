@@ -18,6 +18,7 @@ from .dockerfiles import read_text
 from .problems import BerthError
 from .production_builds import for_production
 
+# In the order in which Compose looks for them: https://docs.docker.com/compose/intro/compose-application-model/#the-compose-file
 DEFAULT_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 
 NO_CLIENT = "docker: there is no Docker client with the Compose plugin in the PATH; playbooks/platform.yml installs one"

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from .hidden_door import hidden_door, opened
 from .notes import Notes
@@ -13,28 +13,18 @@ from .problems import BerthError, listed, refuse
 from .topology import front_door, published
 
 
-class Wanted(Protocol):
-    """What of a rendering's options says who the front door is: its name, and the port at which visitors come in, where that is known."""
-
-    @property
-    def front_door(self) -> str | None:
-        """The service that is named."""
-
-    @property
-    def front_port(self) -> int | None:
-        """The port."""
-
-
-def chosen_door(stays: dict[str, dict[str, Any]], images: Mapping[str, str], options: Wanted, notes: Notes) -> str | None:
+def chosen_door(
+    stays: dict[str, dict[str, Any]], images: Mapping[str, str], asked: str | None, notes: Notes, *, visited: bool
+) -> str | None:
     """The service that visitors come to, open to them; None where there is none, or several stand side by side. Raises :class:`BerthError` for one that is
-    named and cannot be it, and where two publish one host port.
+    named and cannot be it, and where two publish one host port. ``asked``: the one that is named; ``visited``: visitors come by a port that is known, so
+    that one is looked for which publishes none to them.
     """
     door = (
-        _asked_door(stays, options.front_door)
+        _asked_door(stays, asked)
         or front_door(stays, images)
-        or _own_door(stays, images, options)
-        or _any_port_door(stays, images, options)
-        or _behind_a_proxy(stays, images, options, notes)
+        or (visited and (_own_door(stays, images) or _any_port_door(stays, images) or _behind_a_proxy(stays, images, notes)))
+        or None
     )
     _one_per_port(stays, door, notes)
     return door
@@ -46,6 +36,7 @@ def _asked_door(stays: dict[str, dict[str, Any]], name: str | None) -> str | Non
         return None
     if name not in stays:
         refuse(f"front_door: {name!r} is no service that stays a container ({listed(stays)})")
+    stays[name]["ports"] = _with_host_ports(stays[name])
     if not published(stays[name], loopback=True):
         refuse(f"front_door: {name} publishes no port; name the one at which visitors reach it in the Compose file (ports:)")
     for port in stays[name]["ports"]:
@@ -53,31 +44,33 @@ def _asked_door(stays: dict[str, dict[str, Any]], name: str | None) -> str | Non
     return name
 
 
-def _own_door(stays: dict[str, dict[str, Any]], images: Mapping[str, str], options: Wanted) -> str | None:
-    """Where a front port is asked for, and nothing is open to visitors: the one service that is open to the developers' own machine."""
-    door = front_door(stays, images, loopback=True) if options.front_port is not None else None
+def _own_door(stays: dict[str, dict[str, Any]], images: Mapping[str, str]) -> str | None:
+    """Where nothing is open to visitors: the one service that is open to the developers' own machine."""
+    door = front_door(stays, images, loopback=True)
     for port in stays[door].get("ports") or [] if door else []:
         port.pop("host_ip", None)
     return door
 
 
-def _any_port_door(stays: dict[str, dict[str, Any]], images: Mapping[str, str], options: Wanted) -> str | None:
-    """Where a front port is asked for, and no service names a host port: the one service that publishes its own at whichever is free (``ports: ["8080"]``)."""
-    loose = [
-        name for name, each in stays.items() if any(port.get("target") and not port.get("published") for port in each.get("ports") or [])
-    ]
-    if options.front_port is None or any(published(each, loopback=True) for each in stays.values()) or not loose:
+def _any_port_door(stays: dict[str, dict[str, Any]], images: Mapping[str, str]) -> str | None:
+    """Where no service names a host port: the one service that publishes its own at whichever is free (``ports: ["8080"]``)."""
+    if any(published(each, loopback=True) for each in stays.values()):
         return None
-    named = {name: [{**port, "published": str(port.get("published") or port["target"])} for port in stays[name]["ports"]] for name in loose}
-    door = front_door({name: {**each, "ports": named.get(name, [])} for name, each in stays.items()}, images)
+    named = {name: {**each, "ports": _with_host_ports(each)} for name, each in stays.items()}
+    door = front_door(named, images)
     if door:
-        stays[door]["ports"] = named[door]
+        stays[door] = named[door]
     return door
 
 
-def _behind_a_proxy(stays: dict[str, dict[str, Any]], images: Mapping[str, str], options: Wanted, notes: Notes) -> str | None:
-    """Where a front port is asked for, and no service publishes one: whom a proxy that is not in the Compose file leads visitors to."""
-    door = hidden_door(stays, images) if options.front_port is not None else None
+def _with_host_ports(service: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A service's ports, those without a host port at the container's own."""
+    return [{**port, "published": str(port.get("published") or port["target"])} for port in service.get("ports") or []]
+
+
+def _behind_a_proxy(stays: dict[str, dict[str, Any]], images: Mapping[str, str], notes: Notes) -> str | None:
+    """Where no service publishes a port: whom a proxy that is not in the Compose file leads visitors to."""
+    door = hidden_door(stays, images)
     if not door:
         return None
     stays[door.name] = opened(stays[door.name], door.port)

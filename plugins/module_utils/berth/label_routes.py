@@ -116,7 +116,7 @@ class _Seen(NamedTuple):
     @property
     def exposes(self) -> bool:
         """Whether a container is led to that does not ask for it."""
-        return not any(name.endswith("docker.exposedbydefault") and text == "false" for name, text in self.settings.items())
+        return not any(name.endswith("docker.exposedbydefault") and text.lower() == "false" for name, text in self.settings.items())
 
     @property
     def entries(self) -> list[str]:
@@ -135,15 +135,15 @@ class _Seen(NamedTuple):
 
 
 def settings_of(proxy: Mapping[str, Any]) -> dict[str, str]:
-    """What a Traefik is told by its command and by variables: its name in lower case, to the text."""
+    """What a Traefik is told by its command and by variables: its name in lower case, to the text as it is written."""
     found = {}
     for name, text in (proxy.get("environment") or {}).items():
         if str(name).startswith("TRAEFIK_"):
-            found[str(name).removeprefix("TRAEFIK_").lower().replace("_", ".")] = str(text).lower()
+            found[str(name).removeprefix("TRAEFIK_").lower().replace("_", ".")] = str(text)
     for word in proxy.get("command") or []:
         name, _equals, text = str(word).partition("=")
         if name.startswith("--"):
-            found[name[2:].lower()] = text.strip("\"'").lower()
+            found[name[2:].lower()] = text.strip("\"'")
     return found
 
 

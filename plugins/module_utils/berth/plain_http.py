@@ -50,12 +50,13 @@ def without_certificate(bindings: Mapping[str, Bindings], given: Collection[str]
         environment = each.environment
         urls = [url for url in re.split(r"\s*;\s*", environment.get(_KESTREL_URLS) or "") if url]
         plain = [url for url in urls if not url.lower().startswith("https:")]
+        fewer = bool(plain) and plain != urls
         if any(_CERTIFICATE.search(variable) for variable in environment) or {_KESTREL_PORTS, _KESTREL_URLS} & set(given):
             continue
-        if environment.get(_KESTREL_PORTS) or (plain and plain != urls):
+        if environment.get(_KESTREL_PORTS) or fewer:
             environment.pop(_KESTREL_PORTS, None)
             changed.append(name)
-            if plain and plain != urls:
+            if fewer:
                 environment[_KESTREL_URLS] = ";".join(plain)
     if changed:
         notes.advise(

@@ -11,12 +11,10 @@ from typing import Any
 
 import yaml
 
-from .compose import named_files, override_beside
+from .compose import DEFAULT_FILES, named_files, override_beside
 from .images import engine_of
 from .keepers import keeper
 
-# In the order in which Compose looks for them: https://docs.docker.com/compose/intro/compose-application-model/#the-compose-file
-_BASES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 _WORDS = ("production", "prod")
 
 
@@ -43,8 +41,8 @@ def production_files(directory: str) -> list[str]:
     visitors find their way. Without one, the Compose file without its override (``compose.override.yaml``), which is for development, where it stands alone so.
     """
     folder = Path(directory)
-    base = next((name for name in _BASES if (folder / name).is_file()), "")
-    for name in [base] if base else _BASES:
+    base = next((name for name in DEFAULT_FILES if (folder / name).is_file()), "")
+    for name in [base] if base else DEFAULT_FILES:
         stem, _dot, extension = name.rpartition(".")
         for over in (f"{stem}.{word}.{extension}" for word in _WORDS):
             if (folder / over).is_file():

@@ -32,6 +32,13 @@ from .stores_given import connected
 from .topology import backing_of, check_names, names_of
 from .variables import override
 
+# The options that the documentation fragment ``berth.selection`` describes.
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "keep": {"type": "list", "elements": "str", "default": []},
+    "exclude": {"type": "list", "elements": "str", "default": []},
+    "front_door": {"type": "str"},
+    "environment": {"type": "dict", "default": {}},
+}
 NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 
@@ -148,7 +155,7 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
         stays, bindings, {name: everyone | theirs.names.keys() for name, theirs in seen.items()}, _all_given(options.environment), notes
     )
     advice.unled(stays, bindings, connections, _all_given(options.environment), notes)
-    door = chosen_door(stays, images, options, notes)
+    door = chosen_door(stays, images, options.front_door, notes, visited=options.front_port is not None)
     if options.front_port is not None:
         without_certificate(bindings, _all_given(options.environment), notes)
     if door and options.front_port is not None:
@@ -169,15 +176,16 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
 def _staying(services: Mapping[str, Any], engines: Mapping[str, str], exclude: Collection[str], notes: Notes) -> dict[str, Any]:
     """The services that stay containers, in alphabetical order; of the others it is noted why they do not."""
     stays = {name: service for name, service in sorted(services.items()) if name not in engines and name not in exclude}
+    templates = {name for name in stays if is_template(name, stays)}
     for name in sorted(services):
         if name in engines:
             notes.leave_out(name, f"a backing service ({engines[name]}) lives outside the containers")
             notes.advice += remarks(name, services[name], "postgres" if engines[name] == "postgres" else "redis")
         elif name in exclude:
             notes.leave_out(name, "excluded")
-        elif is_template(name, stays):
+        elif name in templates:
             notes.leave_out(name, "nothing says what it runs, and others run its image: it lends them what it says")
-    return {name: service for name, service in stays.items() if not is_template(name, stays)}
+    return {name: service for name, service in stays.items() if name not in templates}
 
 
 def _led(

@@ -39,12 +39,11 @@ def told_by_files(proxy: Mapping[str, Any], services: Services, settings: Mappin
     place = known.get("providers.file.filename") or known.get("providers.file.directory") or ""
     if not place:
         return Told(known, {}, [])
-    documents = [each for path in _files(proxy, place) if (each := _parsed(path))]
-    http = [part for document in documents if isinstance(part := _get(document, "http"), Mapping)]
-    if not http:
-        return Told(known, {}, [])
+    documents = {path: _parsed(path) for path in _files(proxy, place)}
+    unread = [(os.path.basename(path), "it cannot be read as YAML or TOML") for path, each in documents.items() if not each]
+    http = [part for document in documents.values() if isinstance(part := _get(document, "http"), Mapping)]
     labels, problems = _labels(http, services)
-    return Told(known, labels, problems)
+    return Told(known, labels, unread + problems)
 
 
 def leads_plain_http_on(settings: Mapping[str, str]) -> bool:
