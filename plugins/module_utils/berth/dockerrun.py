@@ -101,7 +101,7 @@ def version_2(project: Project, selection: Selection, options: Options) -> dict[
     elif options.front_port is not None:
         raise BerthError(
             f"front_port: visitors come in on port {options.front_port}, and no service is the one that they reach; name it (app_front_door), "
-            "and publish a port of it in the Compose file (ports:)"
+            "and publish a port of it in the Compose file (ports:). Elastic Beanstalk asks there whether the app is well, so it runs none that nobody visits"
         )
     else:
         _port_80(selection)

@@ -66,7 +66,9 @@ def files(folder: str, paths: Sequence[str] | None) -> Iterator[str]:
             for where, _folders, names in os.walk(start, followlinks=True):
                 yield from (os.path.join(where, name) for name in names)
         else:
-            raise BerthError(f"source: {start} is not there, and containers mount it")
+            raise BerthError(
+                f"source: {start} is not there, and containers mount it; put it there, or leave it out of what they mount (volumes: in the Compose file)"
+            )
 
 
 def pack(files: Entries) -> bytes:
