@@ -44,8 +44,8 @@ _CACHED = (
 )
 
 
-# How a program ends whose container is killed.
-_KILLED = 137
+# What Docker says, and how a program ends, where a container ends or another one has taken its place.
+_GONE, _KILLED = ("is not running", "No such container"), 137
 
 
 @dataclass
@@ -82,12 +82,9 @@ class Database(Droplets):
         """What the app's own client is answered, by way of the variables that the app has. Raises :class:`OSError`."""
         command = f'PGCONNECT_TIMEOUT=2 timeout {seconds} psql -qAt "$DATABASE_URL" -c "{query}"'
         done = self._said(command)
-        if "No such container" in done.stderr:
-            # Another droplet has its name.
+        if done.returncode == _KILLED or any(words in done.stderr for words in _GONE):
+            # The client of a release that ends just now, half a minute after another one has taken its place; or a droplet that another one is called as.
             self._machines.clear()
-            done = self._said(command)
-        elif "is not running" in done.stderr or done.returncode == _KILLED:
-            # The client of a release that ends just now, half a minute after another one has taken its place.
             time.sleep(3)
             done = self._said(command)
         if done.returncode:

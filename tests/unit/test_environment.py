@@ -158,7 +158,7 @@ def test_a_bundle_of_some_paths_is_what_a_folder_with_them_alone_would_be(tmp_pa
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(entry.content)
     assert source_bundle.pack(some) == source_bundle.pack(source_bundle.entries(str(folder)))
-    with pytest.raises(BerthError, match="gone is not there, and containers mount it"):
+    with pytest.raises(BerthError, match="gone is not there, and containers mount it; put it there, or leave it out"):
         source_bundle.entries(str(project), ["gone"])
 
 

@@ -66,6 +66,13 @@ def test_what_would_end_a_deployment_is_said(tmp_path, home: str, services: str,
     assert words in str(refusal.value)
 
 
+def test_an_app_that_nobody_visits_is_for_machines_alone(tmp_path):
+    folder = write(tmp_path, f"services:\n  bot: {{image: 'x/bot:1', environment: {{PGHOST: db}}}}{STORES}")
+    assert asked(folder, "machines")["unbound"] == []
+    with pytest.raises(BerthError, match=r"publish a port of it in the Compose file .*so it runs none that nobody visits"):
+        asked(folder, "beanstalk")
+
+
 @pytest.mark.parametrize("home", HOMES)
 def test_what_has_no_slot_leads_nowhere(tmp_path, home: str):
     folder = write(
