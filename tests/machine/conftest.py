@@ -112,9 +112,10 @@ class App:
 
 @pytest.fixture(scope="session")
 def demo() -> Iterator[App]:
-    """`make demo`, run to its end."""
+    """`make demo`, run to its end; each of the workers that run the tests has its own."""
     port = free_port()
-    name = "berth-test-demo"
+    # With one name for all, one worker's run would replace containers that another's is waiting for.
+    name = f"berth-test-demo-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
     environment = {**os.environ, "COMPOSE_PROJECT_NAME": name, "WEB_PORT": str(port)}
     done = subprocess.run(
         [sys.executable, "-m", "rehearsal", "demo", "--target", "local"],
