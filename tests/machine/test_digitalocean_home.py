@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from berth.edge import RELOAD
+from berth.edge_files import ADMIN
 
 from rehearsal import certificates, containers, server, stack
 from rehearsal.digitalocean import api, machines, registry
@@ -404,7 +404,13 @@ def test_a_rollback_at_100_requests_a_second_loses_none_and_needs_no_registry(ap
 
 
 # As a deploy does it, over and over.
-LED_ELSEWHERE = f"for each in $(seq 30); do docker {' '.join(RELOAD)} --force 2>&1 || exit 1; done"
+LED_ELSEWHERE = f"""
+socket=/proc/$(docker inspect --format '{{{{.State.Pid}}}}' berth-edge)/root{ADMIN}
+for each in $(seq 30); do
+    curl --silent --show-error --fail-with-body --unix-socket $socket --data-binary @/etc/berth/edge/Caddyfile \
+        --header 'Content-Type: text/caddyfile' --header 'Cache-Control: must-revalidate' http://127.0.0.1/load || exit 1
+done
+"""
 
 
 @pytest.mark.alone

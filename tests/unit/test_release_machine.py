@@ -17,6 +17,8 @@ from berth.release_start import bring_images
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> release_machine.Machine:
     monkeypatch.setattr(release_machine, "_ROOT", tmp_path)
+    # Whatever there is where the tests run.
+    monkeypatch.setattr(machine_docker, "compose_command", lambda: ["docker", "compose"])
     params: dict[str, Any] = {"app": "shop", "release": "r4", "keep": 3, "drain": 0}
     found = release_machine.Machine(params, lambda *_words, **_more: (0, "", ""))
     for age, name in enumerate(["r4", "r3", "r2", "r1", "r0", "first"]):

@@ -30,6 +30,10 @@ class Store:
         (folder / "bin" / "docker").write_text(DOCKER % self.log)
         (folder / "bin" / "docker").chmod(0o755)
         patch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
+        (folder / "cli-plugins").mkdir()
+        (folder / "cli-plugins" / "docker-compose").write_text('#!/bin/sh\nexec docker compose "$@"\n')
+        (folder / "cli-plugins" / "docker-compose").chmod(0o755)
+        patch.setenv("DOCKER_CONFIG", str(folder))
 
     def keep(self, **more: Any) -> dict[str, Any]:
         """Run the module, with ``more`` parameters. Returns its answer."""

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from .compose_client import compose_command
 from .compose_source import Source, explain, warnings
 from .dockerfiles import read_text
 from .problems import BerthError
@@ -110,7 +111,7 @@ def override_beside(path: str) -> list[str]:
 
 def config_command(directory: str, files: Sequence[str], env_files: Sequence[str] = (), profiles: Sequence[str] = ()) -> list[str]:
     """The command that resolves a project, as an argument vector."""
-    command = ["docker", "compose", "--project-directory", directory]
+    command = [*compose_command(), "--project-directory", directory]
     for option, values in (("--file", files), ("--env-file", env_files), ("--profile", profiles)):
         for value in values:
             command += [option, value]

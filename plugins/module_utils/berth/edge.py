@@ -8,6 +8,7 @@ there is one, HTTP is led to HTTPS. Caddy renews it by itself.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import shutil
@@ -18,7 +19,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import edge_files, release_model
+from . import edge_admin, edge_files, release_model
 from .machine_docker import Docker, Run
 from .problems import BerthError
 from .writing import write
@@ -109,7 +110,8 @@ class Edge:
         except BerthError:
             if before is not None:
                 write(path, before, 0o644)
-                self.docker(*RELOAD)
+                with contextlib.suppress(BerthError):
+                    self._reload()
             raise
 
     def remove(self) -> None:
@@ -121,7 +123,20 @@ class Edge:
             shutil.rmtree(_FOLDER, ignore_errors=True)
 
     def _reload(self) -> None:
-        self.docker.check("The edge", *RELOAD)
+        """Have Caddy take its configuration: asked at its socket, since a command in its container takes a tenth of a second more."""
+        text, end = (_FOLDER / "Caddyfile").read_text(encoding="utf-8"), time.monotonic() + _SEE_SECONDS
+        while True:
+            process = self.docker.check("The edge", "inspect", "--format", "{{.State.Pid}}", release_model.EDGE_NETWORK).strip()
+            try:
+                problem = edge_admin.load(f"/proc/{process}/root{edge_files.ADMIN}", text)
+                break
+            except (OSError, http.client.HTTPException) as error:
+                # It has just been started, or ends and is started again.
+                if time.monotonic() > end:
+                    raise BerthError(f"the edge ({release_model.EDGE_NETWORK}) does not answer: {error or type(error).__name__}") from None
+                time.sleep(_LOOK_SECONDS)
+        if problem:
+            raise BerthError(f"the edge ({release_model.EDGE_NETWORK}) does not take its configuration: {problem}")
 
     def _see(self, *, certified: bool) -> None:
         """Ask the front door through the edge."""
@@ -182,13 +197,6 @@ class Edge:
         said = self.problem(name) or "there is none yet"
         hint = f"does the DNS record of {name} lead to this machine, and is port 80 open to everyone?"
         return f"no certificate for {name} ({said}); {hint} Visitors are served in plain HTTP until there is one"
-
-
-# Has the edge take its configuration: words for docker.
-RELOAD = (
-    *("exec", release_model.EDGE_NETWORK, "caddy", "reload", "--config", "/etc/caddy/Caddyfile", "--adapter", "caddyfile"),
-    *("--address", "unix//run/caddy-admin.sock"),
-)
 
 
 def _context() -> ssl.SSLContext:

@@ -12,6 +12,8 @@ from .release_model import EDGE_NETWORK
 # At which a load balancer asks whether an app is well, whichever path of its own tells that: a release may have another one than the one before, and
 # what asks for either would be told by one of them that it is not.
 HEALTH = "/.berth/health"
+# Where it is asked by who administers it, in its container.
+ADMIN = "/run/caddy-admin.sock"
 # What leads visitors on, at the edge of a machine and in an app.
 IMAGE = "caddy:2.10.2"
 
@@ -33,7 +35,7 @@ def caddyfile(
     waiting = [name for name in names if name not in certified]
     served = [name for name in names if name in certified]
     plain = ["auto_https disable_redirects"] if waiting else []
-    settings = ["{", "\tadmin unix//run/caddy-admin.sock", *(f"\t{each}" for each in [*plain, *options]), "}"]
+    settings = ["{", f"\tadmin unix/{ADMIN}", *(f"\t{each}" for each in [*plain, *options]), "}"]
     proxy = [
         f"\treverse_proxy {upstream} {{",
         *([f"\t\ttrusted_proxies {' '.join(proxies)}"] if proxies else []),

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from .compose_client import compose_command
 from .problems import BerthError, with_log
 
 Run = Callable[..., tuple[int, str, str]]
@@ -56,6 +57,11 @@ def reason(out: str, err: str) -> str:
     return last_words(out, err) + (f" ({known})" if known else "")
 
 
+def command(*words: str) -> list[str]:
+    """A command of Docker's, as an argument vector. ``words``: what follows ``docker``."""
+    return [*compose_command(), *words[1:]] if words[:1] == ("compose",) else ["docker", *words]
+
+
 class Docker:
     """Docker's client. ``run``: ``AnsibleModule.run_command``."""
 
@@ -69,7 +75,7 @@ class Docker:
 
     def __call__(self, *words: str, data: str | None = None) -> tuple[int, str, str]:
         """Run a command. Returns its code and what it said."""
-        return self.run(["docker", *words], data=data, environ_update=self._environment)
+        return self.run(command(*words), data=data, environ_update=self._environment)
 
     def check(self, what: str, *words: str, data: str | None = None) -> str:
         """Run a command. Raises :class:`BerthError` with what it comes to."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import standing
-from .machine_docker import reason
+from .machine_docker import command, reason
 from .release_model import EDGE_NETWORK
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def come_up(machine: Machine) -> Obstacle | None:
     release, seconds, door = machine.params["release"], machine.params["wait_timeout"], machine.params["front_door"]
     end = time.monotonic() + seconds
     # Compose's own --wait looks every half second, and the first time after one. A migration is waited for here.
-    bound = ("timeout", "--kill-after", "10", str(seconds), "docker")
-    code, out, err = machine.run([*bound, *machine.compose(release, "up", "--detach", "--no-build")])
+    bound = ("timeout", "--kill-after", "10", str(seconds))
+    code, out, err = machine.run([*bound, *command(*machine.compose(release, "up", "--detach", "--no-build"))])
     if code not in (0, *_KILLED):
         return Obstacle(reason(out, err))
     services = machine.services(release)
