@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import ansible.release
 from ansible import constants
 from ansible.plugins.callback import CallbackBase
 from ansible.plugins.loader import filter_loader, lookup_loader, test_loader
-from ansible.release import __version__ as core_version
 
 DOCUMENTATION = """
 name: prepared
@@ -24,8 +24,8 @@ type: aggregate
 short_description: What every task needs is made ready once
 description:
   - Loads filters, tests and lookups before tasks are forked, of which each would load them for itself.
-  - Keeps this project's own modules as Ansible packs them for machines in C(.cache/modules), where each run would pack them anew. They are packed anew
-    when a file of theirs, or Ansible, has changed.
+  - Keeps this project's own modules, and Ansible's, as Ansible packs them for machines in C(.cache/modules), where each run would pack them anew. They
+    are packed anew when a file of the project's, or Ansible, has changed.
   - Keeps what was loaded before the tasks out of their processes' garbage collections, as Python's C(gc.freeze) is meant for.
   - Says nothing. Where nothing can be kept, Ansible packs them as ever.
 author: Berth contributors
@@ -35,9 +35,9 @@ _PLUGINS = Path(__file__).resolve().parents[1]
 _KEPT = _PLUGINS.parent / ".cache" / "modules"
 # By which the variables of most tasks are looked up.
 _LOOKUPS = ("ansible.builtin.env", "ansible.builtin.pipe")
-# Whose names of packed modules these are: before the name, and after it the compression and what else is packed.
+# Whose names of packed modules these are: before the name, the project's and Ansible's own, and after it the compression and what else is packed.
 _KNOWN_CORES = ("2.19.", "2.20.", "2.21.")
-_BEFORE = "ansible.legacy."
+_BEFORE, _BUILTIN = "ansible.legacy.", "ansible.modules."
 _AFTER = "-ZIP_DEFLATED-none"
 
 
@@ -56,7 +56,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             list(loader.all())
         for name in _LOOKUPS:
             lookup_loader.get(name, class_only=True)
-        if not core_version.startswith(_KNOWN_CORES):
+        if not ansible.release.__version__.startswith(_KNOWN_CORES):
             return
         with contextlib.suppress(OSError):
             self._state = fingerprint(_PLUGINS)
@@ -81,12 +81,13 @@ def _packed_here() -> Path:
 def offer(home: Path, run: Path) -> None:
     """Have a run find the packed modules that a run before has kept in ``home``. Raises OSError."""
     run.mkdir(mode=0o700, parents=True, exist_ok=True)
-    copy(home.glob(f"{_BEFORE}*{_AFTER}"), run)
+    copy(home.glob(f"ansible.*{_AFTER}"), run)
 
 
 def keep(plugins: Path, home: Path, run: Path) -> None:
-    """Keep in ``home`` what a run has packed of the project's own modules; what was packed of other files goes. Raises OSError."""
+    """Keep in ``home`` what a run has packed of the project's own modules and Ansible's; what was packed of other files goes. Raises OSError."""
     packed = [run / f"{_BEFORE}{each.stem}{_AFTER}" for each in (plugins / "modules").glob("*.py")]
+    packed += run.glob(f"{_BUILTIN}*{_AFTER}")
     new = [each for each in packed if each.exists() and not (home / each.name).exists()]
     if not new:
         return
@@ -106,10 +107,14 @@ def copy(files: Iterable[Path], folder: Path) -> None:
 
 
 def fingerprint(plugins: Path) -> str:
-    """What tells one state of the files that are packed from another: of the project's by name, size and time of change, of Ansible's by its version.
+    """What tells one state of the files that are packed from another: of the project's by name, size and time of change, of Ansible's by its version
+    and when that was installed.
 
     Raises OSError.
     """
-    files = sorted(each for folder in ("modules", "module_utils") for each in (plugins / folder).rglob("*.py"))
+    files = [
+        Path(ansible.release.__file__),
+        *sorted(each for folder in ("modules", "module_utils") for each in (plugins / folder).rglob("*.py")),
+    ]
     known = [(str(each), (found := each.stat()).st_size, found.st_mtime_ns) for each in files]
-    return hashlib.sha256(repr((core_version, known)).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((ansible.release.__version__, known)).encode()).hexdigest()[:16]

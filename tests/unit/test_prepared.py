@@ -83,6 +83,17 @@ def test_a_run_takes_what_one_before_packed(project, answer):
     assert kept(project) == first
 
 
+def test_what_was_packed_of_ansible_s_own_modules_is_kept_with_them(project, answer):
+    play = [{"ping": {}, "vars": PLAY[0]["vars"]}, *PLAY[0]["tasks"]]
+    (project / "play.json").write_text(json.dumps([PLAY[0] | {"tasks": play}]))
+    assert answer() == "1"
+    first = kept(project)
+    assert [each.name for each in first] == ["ansible.legacy.dockerrun_info-ZIP_DEFLATED-none", "ansible.modules.ping-ZIP_DEFLATED-none"]
+    packed = [each.stat().st_mtime_ns for each in first]
+    assert answer() == "1"
+    assert [each.stat().st_mtime_ns for each in kept(project)] == packed
+
+
 def test_a_changed_module_is_packed_anew_and_the_old_one_goes(project, answer):
     answer()
     first = kept(project)

@@ -42,6 +42,7 @@ class Edge:
     def __init__(self, params: Mapping[str, Any], run: Run) -> None:
         self.params = params
         self.run, self.docker = run, Docker(run)
+        self._process = ""
 
     @property
     def domain(self) -> str:
@@ -76,8 +77,10 @@ class Edge:
 
     def runs(self) -> bool:
         """Whether the edge runs, of the wanted image."""
-        code, out, _err = self.docker("inspect", "--format", "{{.State.Running}} {{.Config.Image}}", release_model.EDGE_NETWORK)
-        return code == 0 and out.split() == ["true", self.params["edge_image"]]
+        shown = "{{.State.Running}} {{.Config.Image}} {{.State.Pid}}"
+        code, out, _err = self.docker("inspect", "--format", shown, release_model.EDGE_NETWORK)
+        running, image, self._process = out.split() if code == 0 else ("", "", "")
+        return (running, image) == ("true", self.params["edge_image"])
 
     def network(self) -> None:
         """Have the network on which the edge finds front doors."""
@@ -99,6 +102,7 @@ class Edge:
             if other or not self.runs():
                 project = ("compose", "--file", str(_MODEL), "--project-name", release_model.EDGE_NETWORK)
                 self.docker.check("The edge", *project, "up", "--detach", "--quiet-pull", "--wait")
+                self.runs()
             self._reload()
             self._see(certified=self.domain in certified)
             if set(self.names) - set(certified):
@@ -126,15 +130,15 @@ class Edge:
         """Have Caddy take its configuration: asked at its socket, since a command in its container takes a tenth of a second more."""
         text, end = (_FOLDER / "Caddyfile").read_text(encoding="utf-8"), time.monotonic() + _SEE_SECONDS
         while True:
-            process = self.docker.check("The edge", "inspect", "--format", "{{.State.Pid}}", release_model.EDGE_NETWORK).strip()
             try:
-                problem = edge_admin.load(f"/proc/{process}/root{edge_files.ADMIN}", text)
+                problem = edge_admin.load(f"/proc/{self._process}/root{edge_files.ADMIN}", text)
                 break
             except (OSError, http.client.HTTPException) as error:
-                # It has just been started, or ends and is started again.
                 if time.monotonic() > end:
                     raise BerthError(f"the edge ({release_model.EDGE_NETWORK}) does not answer: {error or type(error).__name__}") from None
                 time.sleep(_LOOK_SECONDS)
+                # It has just been started, or ended and was started again.
+                self.runs()
         if problem:
             raise BerthError(f"the edge ({release_model.EDGE_NETWORK}) does not take its configuration: {problem}")
 
