@@ -7,12 +7,16 @@ from __future__ import annotations
 import contextlib
 import gc
 import hashlib
+import importlib
 import os
 import shutil
+import sys
 from collections.abc import Iterable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import ansible.plugins
 import ansible.release
 from ansible import constants
 from ansible.plugins.callback import CallbackBase
@@ -49,6 +53,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     CALLBACK_NAME = "prepared"
     # The state of the files that this run's modules are packed of; empty where nothing is offered or kept.
     _state = ""
+    _templates: Any = None
 
     def v2_playbook_on_start(self, playbook: Any) -> None:  # noqa: ARG002
         """Nothing has been forked yet."""
@@ -61,6 +66,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         with contextlib.suppress(OSError):
             self._state = fingerprint(_PLUGINS)
             offer(_KEPT / self._state, _packed_here())
+        with contextlib.suppress(OSError, ImportError, AttributeError):
+            self._templates = templates(_PLUGINS.parent)
+            self._templates.begin()
 
     def v2_playbook_on_play_start(self, play: Any) -> None:  # noqa: ARG002
         """What is there by now is no garbage of the tasks': where they looked through it, they would copy all of it, page by page."""
@@ -72,6 +80,23 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         with contextlib.suppress(OSError):
             if self._state and fingerprint(_PLUGINS) == self._state:
                 keep(_PLUGINS, _KEPT / self._state, _packed_here())
+        with contextlib.suppress(OSError):
+            if self._templates:
+                self._templates.keep()
+
+
+def templates(project: Path) -> Any:
+    """What runs before have compiled of the project's templates. Raises OSError, ImportError and AttributeError."""
+    if str(_PLUGINS) not in ansible.plugins.__path__:
+        ansible.plugins.__path__.append(str(_PLUGINS))
+    module = importlib.import_module("ansible.plugins.plugin_utils.compiled_templates")
+    noted = Path(constants.DEFAULT_LOCAL_TMP) / "templates"
+    noted.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Code says of filters how they are called, by what collections have of them.
+    requirements = (project / "requirements.yml").read_bytes()
+    kinds = (ansible.release.__version__, metadata.version("jinja2"), sys.implementation.cache_tag, requirements)
+    kept = project / ".cache" / "templates" / hashlib.sha256(repr(kinds).encode()).hexdigest()[:16]
+    return module.Templates((project / "playbooks", project / "roles"), kept, noted)
 
 
 def _packed_here() -> Path:
