@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from berth import accessories, accessory_model, dockerrun, release_model
+from berth import accessories, accessory_model, dockerrun, machine_docker, release_model
 from berth.accessories_kept import Accessories, merged
 from berth.brought_files import KEY as FILES
 from berth.machine_docker import Docker
@@ -15,6 +15,7 @@ from berth.problems import BerthError
 from berth.release_model import ACCESSORIES
 from berth.selection import Options, select
 
+from tests.unit import docker_api
 from tests.unit.rendering import project, write
 from tests.unit.test_release_files import put, rendered
 
@@ -261,9 +262,6 @@ class Engine:
 
     def __call__(self, words: list[str], **_more: Any) -> tuple[int, str, str]:
         self.said.append(" ".join(words[1:]))
-        if words[1] == "ps":
-            status = "exited\tExited (1) 1 second ago" if self.image == self.bad else "running\tUp 2 minutes"
-            return 0, f"shop-accessories-db-1\t{status}\t\tshop-accessories\tdb\n", ""
         if "up" in words:
             self.image = json.loads(Path(words[words.index("--file") + 1]).read_text())["services"]["db"]["image"]
         if words[1] == "inspect":
@@ -272,6 +270,12 @@ class Engine:
             return 0, f"sha256:of-{words[-1].replace('again-', '')}\n", ""
         return 0, "mysqld: unknown variable" if "logs" in words else "", ""
 
+    def ask(self, path: str) -> Any:
+        """Its API."""
+        assert docker_api.labels(path) == ["org.berth.accessories=shop"]
+        state, status = ("exited", "Exited (1) 1 second ago") if self.image == self.bad else ("running", "Up 2 minutes")
+        return docker_api.listed({"shop-accessories-db-1": {"state": state, "status": status, "service": "db"}})
+
     @property
     def begun(self) -> int:
         return sum(" up " in each for each in self.said)
@@ -279,7 +283,9 @@ class Engine:
 
 def bring(engine: Engine, folder: Path, image: str, seconds: int = 1) -> Accessories:
     found = Accessories("shop", folder, Docker(engine))
-    found.bring({"services": {"db": {"image": image}}}, [], [], back=False, seconds=seconds)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(machine_docker, "ask", engine.ask)
+        found.bring({"services": {"db": {"image": image}}}, [], [], back=False, seconds=seconds)
     return found
 
 
@@ -309,14 +315,15 @@ def test_one_that_ends_again_and_again_is_not_taken_for_up_between_two_starts(tm
     class Looping(Engine):
         looks = 0
 
-        def __call__(self, words: list[str], **more: Any) -> tuple[int, str, str]:
-            if self.image == "mysql:9" and words[1] == "ps":
+        def ask(self, path: str) -> Any:
+            if docker_api.container(path):
+                return {"RestartCount": self.looks}
+            found = super().ask(path)
+            if self.image == "mysql:9":
                 self.looks += 1
-                status = "restarting\tRestarting (1) 1 second ago" if self.looks % 3 == 0 else f"running\tUp {self.looks % 3} seconds"
-                return 0, f"shop-accessories-db-1\t{status}\t\tshop-accessories\tdb\n", ""
-            if "{{.RestartCount}}" in words:
-                return 0, f"{self.looks}\n", ""
-            return super().__call__(words, **more)
+                ended, up = ("restarting", "Restarting (1) 1 second ago"), ("running", f"Up {self.looks % 3} seconds")
+                found[0]["State"], found[0]["Status"] = ended if self.looks % 3 == 0 else up
+            return found
 
     engine = Looping()
     bring(engine, tmp_path, "mysql:8.0")
@@ -334,14 +341,16 @@ def test_a_run_that_was_killed_before_they_began_anew_is_made_up_for(tmp_path):
 
 
 @pytest.mark.parametrize(("said", "fails"), [("network shop-r1_default not found", False), ("no space left on device", True)])
-def test_a_release_that_has_ended_meanwhile_is_left_alone(tmp_path, said: str, fails: bool):
+def test_a_release_that_has_ended_meanwhile_is_left_alone(tmp_path, monkeypatch: pytest.MonkeyPatch, said: str, fails: bool):
     class Refusing(Engine):
         def __call__(self, words: list[str], **more: Any) -> tuple[int, str, str]:
             if words[1] == "network":
                 return 1, "", f"Error response from daemon: {said}"
             return (0, "{}", "") if "{{json .NetworkSettings.Networks}}" in words else super().__call__(words, **more)
 
-    found = bring(Refusing(), tmp_path, "mysql:8.0")
+    engine = Refusing()
+    found = bring(engine, tmp_path, "mysql:8.0")
+    monkeypatch.setattr(machine_docker, "ask", engine.ask)
     joining = ("shop-r1", {"db": {"default": ["db"]}}, dict[str, Any]())
     if fails:
         with pytest.raises(BerthError, match=r"cannot join shop-r1_default: .*no space left"):

@@ -13,12 +13,24 @@ import pytest
 from berth import machine_docker, release_machine
 from berth.release_start import bring_images
 
+from tests.unit import docker_api
+
+
+def there(monkeypatch: pytest.MonkeyPatch, services: dict[str, tuple[str, str]]) -> None:
+    """Have the machine run containers of release r4. ``services``: to state and status."""
+    about = {
+        name: {"state": each[0], "status": each[1], "release": "r4", "project": "shop-r4", "service": name}
+        for name, each in services.items()
+    }
+    monkeypatch.setattr(machine_docker, "ask", lambda _path: docker_api.listed({f"shop-r4-{name}-1": each for name, each in about.items()}))
+
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> release_machine.Machine:
     monkeypatch.setattr(release_machine, "_ROOT", tmp_path)
     # Whatever there is where the tests run.
     monkeypatch.setattr(machine_docker, "compose_command", lambda: ["docker", "compose"])
+    there(monkeypatch, {})
     params: dict[str, Any] = {"app": "shop", "release": "r4", "keep": 3, "drain": 0}
     found = release_machine.Machine(params, lambda *_words, **_more: (0, "", ""))
     for age, name in enumerate(["r4", "r3", "r2", "r1", "r0", "first"]):
@@ -94,37 +106,36 @@ def test_the_release_before_keeps_its_stopped_containers_and_no_other_does(machi
     assert [command in words for words in asked] == [True]
 
 
-def test_what_ended_comes_back_after_a_restart_as_its_release_says(machine: release_machine.Machine):
+def test_what_ended_comes_back_after_a_restart_as_its_release_says(machine: release_machine.Machine, monkeypatch: pytest.MonkeyPatch):
     services = {"web": {"restart": "always"}, "worker": {}, "more": {"restart": "always"}}
     machine.file("r4").write_text(json.dumps({"services": services}))
     asked = []
 
     def run(words: list[str], **_more: Any) -> tuple[int, str, str]:
         asked.append(words[1:])
-        shown = [f"shop-r4-{each}-1\texited\tExited (0)\tr4\tshop-r4\t{each}" for each in (*services, "gone")]
-        return 0, "\n".join(shown) if words[1] == "ps" else "", ""
+        return 0, "", ""
 
+    there(monkeypatch, dict.fromkeys((*services, "gone"), ("exited", "Exited (0)")))
     machine.docker.run = run
     machine.keep_up()
-    assert asked[1:] == [
+    assert asked == [
         ["update", "--restart", "always", "shop-r4-web-1", "shop-r4-more-1"],
         ["update", "--restart", "no", "shop-r4-worker-1"],
     ]
 
 
-def test_what_ended_by_itself_is_started_at_once_and_counted_anew(machine: release_machine.Machine):
+def test_what_ended_by_itself_is_started_at_once_and_counted_anew(machine: release_machine.Machine, monkeypatch: pytest.MonkeyPatch):
     machine.file("r4").write_text(json.dumps({"services": {"web": {"restart": "always"}, "api": {"restart": "always"}}}))
-    states = {"web": "running\tUp 5 minutes", "api": "restarting\tRestarting (1) 50 seconds ago"}
     asked = []
 
     def run(words: list[str], **_more: Any) -> tuple[int, str, str]:
         asked.append(words[1:])
-        shown = [f"shop-r4-{name}-1\t{state}\tr4\tshop-r4\t{name}" for name, state in states.items()]
-        return 0, "\n".join(shown) if words[1] == "ps" else "", ""
+        return 0, "", ""
 
+    there(monkeypatch, {"web": ("running", "Up 5 minutes"), "api": ("restarting", "Restarting (1) 50 seconds ago")})
     machine.docker.run = run
     machine.keep_up()
-    assert asked[2:] == [["restart", "shop-r4-api-1"]]
+    assert asked[1:] == [["restart", "shop-r4-api-1"]]
 
 
 def test_what_is_ending_stays_until_it_has_ended(machine: release_machine.Machine):
@@ -146,13 +157,14 @@ def bringing(machine: release_machine.Machine, services: dict[str, dict[str, str
 
     def run(words: list[str], **_more: Any) -> tuple[int, str, str]:
         asked.append(words)
-        there = any("pull" in each for each in asked)
-        return (0, f"{theirs}\n" * 9, "") if there else (1, "", "No such image")
+        return 0, "", ""
 
     machine.docker.run = machine.run = run
     machine.params["auths"] = {}
     machine.file("r4").write_text(json.dumps({"services": services}))
-    return bring_images(machine)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(machine_docker, "ask", lambda _path: {"Architecture": theirs} if asked else None)
+        return bring_images(machine)
 
 
 @pytest.mark.parametrize(

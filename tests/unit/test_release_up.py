@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from berth import release_machine
+from berth import machine_docker, release_machine
 from berth.problems import with_log
 from berth.release_machine import Machine
 from berth.release_up import come_up
+
+from tests.unit import docker_api
 
 
 class Engine:
@@ -25,9 +27,16 @@ class Engine:
     def __call__(self, words: list[str], **_more: Any) -> tuple[int, str, str]:
         if words[0] == "timeout":
             return self.code, "", "container shop-web-1 failed to start" if self.code else ""
-        if words[1] == "ps":
-            return 0, "\t".join(["shop-r1-web-1", self.state, self.status, "r1", "shop-r1", "web"]) + "\n", ""
-        return 0, f"{self.restarts}\n" if "RestartCount" in words[3] else f"{self.address}\n", ""
+        return 0, "", ""
+
+    def ask(self, path: str) -> Any:
+        """Its API."""
+        if name := docker_api.container(path):
+            networks = {"berth-edge": {"IPAddress": self.address}}
+            return {"RestartCount": self.restarts, "NetworkSettings": {"Networks": networks}} if name == "shop-r1-web-1" else None
+        assert docker_api.labels(path) == ["org.berth.app=shop"]
+        about = {"state": self.state, "status": self.status, "release": "r1", "project": "shop-r1", "service": "web"}
+        return docker_api.listed({"shop-r1-web-1": about})
 
 
 @pytest.fixture
@@ -59,6 +68,7 @@ def door() -> Iterator[Any]:
 @pytest.fixture
 def machine(engine: Engine, door: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(release_machine, "_ROOT", tmp_path)
+    monkeypatch.setattr(machine_docker, "ask", engine.ask)
     params = {
         "app": "shop",
         "release": "r1",

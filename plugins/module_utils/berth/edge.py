@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from . import edge_admin, edge_files, release_model
+from .docker_api import ask
 from .machine_docker import Docker, Run
 from .problems import BerthError
 from .writing import write
@@ -42,7 +43,7 @@ class Edge:
     def __init__(self, params: Mapping[str, Any], run: Run) -> None:
         self.params = params
         self.run, self.docker = run, Docker(run)
-        self._process = ""
+        self._process = 0
 
     @property
     def domain(self) -> str:
@@ -77,14 +78,14 @@ class Edge:
 
     def runs(self) -> bool:
         """Whether the edge runs, of the wanted image."""
-        shown = "{{.State.Running}} {{.Config.Image}} {{.State.Pid}}"
-        code, out, _err = self.docker("inspect", "--format", shown, release_model.EDGE_NETWORK)
-        running, image, self._process = out.split() if code == 0 else ("", "", "")
-        return (running, image) == ("true", self.params["edge_image"])
+        found = self.docker.container(release_model.EDGE_NETWORK)
+        state = found.get("State") or {}
+        self._process = int(state.get("Pid") or 0)
+        return bool(state.get("Running")) and found["Config"]["Image"] == self.params["edge_image"]
 
     def network(self) -> None:
         """Have the network on which the edge finds front doors."""
-        if self.docker("network", "inspect", release_model.EDGE_NETWORK)[0] != 0:
+        if ask(f"/networks/{release_model.EDGE_NETWORK}") is None:
             self.docker.check("The edge's network", "network", "create", release_model.EDGE_NETWORK)
 
     def lead(self, upstream: str) -> None:

@@ -7,10 +7,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import urllib.parse
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from .compose_client import compose_command
+from .docker_api import ask
 from .problems import BerthError, with_log
 
 Run = Callable[..., tuple[int, str, str]]
@@ -93,29 +95,34 @@ class Docker:
     def projects(self, label: str, value: str, release: str) -> dict[str, list[dict[str, Any]]]:
         """Compose projects of an app on this machine: release to containers, each with name, state, status, project and service."""
         found: dict[str, list[dict[str, Any]]] = {}
-        labels = (release, "com.docker.compose.project", "com.docker.compose.service")
-        shown = "\t".join(["{{.Names}}", "{{.State}}", "{{.Status}}", *(f'{{{{.Label "{each}"}}}}' for each in labels)])
-        out = self.check("docker ps", "ps", "--all", "--filter", f"label={label}={value}", "--format", shown)
-        for line in out.splitlines():
-            name, state, status, which, project, service = line.split("\t")
-            container = {"name": name, "state": state, "project": project, "status": status, "service": service}
-            found.setdefault(which, []).append(container)
+        query = urllib.parse.urlencode({"all": "true", "filters": json.dumps({"label": [f"{label}={value}"]})})
+        for each in ask(f"/containers/json?{query}") or []:
+            labels = each.get("Labels") or {}
+            container = {
+                # The others are what containers that are linked to it call it.
+                "name": min(each["Names"], key=lambda name: name.count("/")).removeprefix("/"),
+                "state": each["State"],
+                "project": labels.get("com.docker.compose.project", ""),
+                "status": each["Status"],
+                "service": labels.get("com.docker.compose.service", ""),
+            }
+            found.setdefault(labels.get(release, ""), []).append(container)
+        return found
+
+    def container(self, name: str) -> dict[str, Any]:
+        """What Docker has of a container, as its API has it; nothing where there is none."""
+        found: dict[str, Any] = ask(f"/containers/{urllib.parse.quote(name)}/json") or {}
         return found
 
     def ended(self, containers: Iterable[Mapping[str, str]], least: int, states: Collection[str] = ("restarting",)) -> dict[str, int]:
         """Which of these containers, in these states, were started again, by their names, and how often each has ended: ``least`` times at least."""
-        names = [each["name"] for each in containers if each["state"] in states]
-        counts = self("inspect", "--format", "{{.RestartCount}}", *names)[1].split() if names else []
-        # One that is removed meanwhile answers with none.
-        known = dict(zip(names, counts, strict=True)) if len(counts) == len(names) else {}
-        return {name: int(count) for name, count in known.items() if int(count) >= least}
+        counts = {each["name"]: int(self.container(each["name"]).get("RestartCount", 0)) for each in containers if each["state"] in states}
+        return {name: count for name, count in counts.items() if count >= least}
 
     def architectures(self, images: Sequence[str]) -> dict[str, str] | None:
         """For which architecture each of these images is; None where one of them is not there."""
-        if not images:
-            return {}
-        code, out, _err = self("image", "inspect", "--format", "{{.Architecture}}", *images)
-        return dict(zip(images, out.split("\n"), strict=False)) if code == 0 else None
+        found = {image: ask(f"/images/{urllib.parse.quote(image, safe='/:@')}/json") for image in images}
+        return None if None in found.values() else {image: str(each.get("Architecture") or "") for image, each in found.items()}
 
     def architecture_problem(self, images: Mapping[str, str]) -> str:
         """Which image is for another architecture than this machine's, or the empty string. ``images``: see :meth:`architectures`."""

@@ -79,10 +79,10 @@ def _unsteady(machine: Machine, missing: Mapping[str, str], containers: list[dic
 
 def _closed(machine: Machine, door: str, containers: list[str]) -> dict[str, str]:
     """Why visitors cannot be led to the front door yet: asked itself, before they are. ``containers``: its own."""
-    shown = f'{{{{(index .NetworkSettings.Networks "{EDGE_NETWORK}").IPAddress}}}}'
-    addresses = machine.docker("inspect", "--format", shown, *containers)[1].split() if containers else []
+    networks = [(machine.docker.container(each).get("NetworkSettings") or {}).get("Networks") or {} for each in containers]
+    addresses = [str((each.get(EDGE_NETWORK) or {}).get("IPAddress") or "") for each in networks]
     # One that ends and is started again has none in between.
-    if not addresses or len(addresses) < len(containers):
+    if not addresses or not all(addresses):
         return {door: "ends again and again"}
     said = [each for each in (machine.edge.asked(address, machine.params["port"]) for address in addresses) if each]
     return {door: f"answers {machine.params['health_path']} with {said[0]}"} if said else {}
