@@ -30,6 +30,7 @@ description:
   - Loads filters, tests and lookups before tasks are forked, of which each would load them for itself.
   - Keeps this project's own modules, and Ansible's, as Ansible packs them for machines in C(.cache/modules), where each run would pack them anew. They
     are packed anew when a file of the project's, or Ansible, has changed.
+  - Keeps what Jinja compiles of the templates and conditions in C(playbooks) and C(roles) in C(.cache/templates), where each task would compile them anew.
   - Keeps what was loaded before the tasks out of their processes' garbage collections, as Python's C(gc.freeze) is meant for.
   - Says nothing. Where nothing can be kept, Ansible packs them as ever.
 author: Berth contributors
@@ -92,8 +93,8 @@ def templates(project: Path) -> Any:
     module = importlib.import_module("ansible.plugins.plugin_utils.compiled_templates")
     noted = Path(constants.DEFAULT_LOCAL_TMP) / "templates"
     noted.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Code says of filters how they are called, by what collections have of them.
-    requirements = (project / "requirements.yml").read_bytes()
+    # The code has in it how filters are called, of which collections have some.
+    requirements = (project / "requirements.txt").read_bytes()
     kinds = (ansible.release.__version__, metadata.version("jinja2"), sys.implementation.cache_tag, requirements)
     kept = project / ".cache" / "templates" / hashlib.sha256(repr(kinds).encode()).hexdigest()[:16]
     return module.Templates((project / "playbooks", project / "roles"), kept, noted)

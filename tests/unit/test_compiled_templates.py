@@ -28,7 +28,7 @@ def project(tmp_path: Path) -> Path:
     """A copy of the project, with a play of its own."""
     folder = tmp_path / "project"
     shutil.copytree(ROOT / "plugins", folder / "plugins", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("ansible.cfg", "requirements.yml"):
+    for name in ("ansible.cfg", "requirements.txt"):
         shutil.copy(ROOT / name, folder)
     (folder / "playbooks").mkdir()
     write(folder, TASKS)
