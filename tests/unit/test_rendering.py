@@ -371,6 +371,8 @@ def test_a_client_that_reads_no_tls_from_a_url_is_told_of(tmp_path, needed, who)
         ("depends_on: [db]", {}, "no variable of a, which waits for db, leads to db: where it is written in code"),
         ("", {}, "no variable of any service leads to db: "),
         ("environment: {PGHOST: db, PGPASSWORD: x}", {}, ""),
+        # What they say of the store does not lead there.
+        ("environment: {PGUSER: x, PGPASSWORD: x, PGDATABASE: x}", {}, "no variable of any service leads to db: "),
         ("command: [serve]", {"DATABASE_URL": "postgresql://there/x"}, ""),
         ("command: [serve]", {"a": {"SQLALCHEMY_DATABASE_URI": "postgresql://there/x"}}, ""),
         ("command: [serve]", {"REDIS_URL": "redis://there"}, "no variable of any service leads to db: "),
@@ -381,6 +383,43 @@ def test_a_store_that_no_variable_leads_to_is_told_of(tmp_path, more, given, wor
     _document, selection = version_2(folder, connections={"db": POSTGRES}, environment=given)
     told = [warning for warning in selection.notes.warnings if "leads to db" in warning]
     assert [warning.startswith(words) for warning in told] == [True] * bool(words)
+
+
+@pytest.mark.parametrize(
+    ("variables", "given", "words"),
+    [
+        (
+            "DB_HOST: db, DB_PASSWORD: x",
+            {},
+            "what the database and the user of db are called, and what its code has for it may be another than shop; let it read such as DB_DATABASE and DB_USER, and name them",
+        ),
+        (
+            "DB_HOST: db, DB_USER: x, DB_PASSWORD: x",
+            {},
+            "what the database of db is called, and what its code has for it may be another than shop; let it read such as DB_DATABASE, and name it",
+        ),
+        ("DB_HOST: db, DB_USER: x, DB_PASSWORD: x", {"DB_NAME": "shop"}, ""),
+        ("DB_HOST: db, DB_USER: x, DB_PASSWORD: x", {"a": {"POSTGRES_DB": "shop"}}, ""),
+        ("DB_HOST: db, DB_USER: x, DB_PASSWORD: x, DB_NAME: x", {}, ""),
+        ("DB_HOST: db, DATABASE_URL: 'postgres://x:x@db/x'", {}, ""),
+    ],
+)
+def test_names_in_postgres_that_no_variable_says_are_told_of(tmp_path, variables, given, words):
+    folder = write(tmp_path, f"services:\n  a: {{image: 'x/a:1', environment: {{{variables}}}}}\n  db: {{image: 'postgres:17'}}\n")
+    _document, selection = version_2(folder, connections={"db": POSTGRES}, environment=given)
+    told = [warning for warning in selection.notes.warnings if "no variable of the service says what" in warning]
+    expected = f"a: no variable of the service says {words} in the Compose file: what holds here is put there"
+    assert told == ([expected] if words else [])
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_libpq_calls_a_database_as_its_user_is_called(tmp_path, same):
+    folder = write(
+        tmp_path, "services:\n  a: {image: 'x/a:1', environment: {PGHOST: db, PGUSER: x, PGPASSWORD: x}}\n  db: {image: 'postgres:17'}\n"
+    )
+    here = {**POSTGRES, "username": POSTGRES["database"] if same else "other"}
+    _document, selection = version_2(folder, connections={"db": here})
+    assert any("let it read such as PGDATABASE" in warning for warning in selection.notes.warnings) != same
 
 
 def test_what_leads_to_the_developers_own_machine_is_told_of(tmp_path):

@@ -145,6 +145,22 @@ def test_visitors_are_not_led_to_a_database_nor_to_what_developers_look_at_it_wi
     assert front_door({"app": {**APP, "ports": []}, "other": other}, {}) == (None if port in (3306, 27017, 15672) else "other")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["npx", "prisma", "studio"],
+        ["sh", "-c", "npm ci && npx drizzle-kit studio --port 5555"],
+        ["celery", "--app=shop", "flower"],
+        ["/start-flower"],
+        ["npm", "run", "storybook"],
+    ],
+)
+def test_visitors_are_not_led_to_what_developers_run_of_the_app_s_own_image(command: list[str]):
+    other = {"image": "shop/app:1", "command": command, "ports": [{"target": 5555, "published": "5555"}]}
+    assert front_door({"app": APP, "other": other}, {}) == "app"
+    assert front_door({"app": {**APP, "ports": []}, "other": other}, {}) == "other"
+
+
 def test_what_two_stores_are_called_alike_is_the_name_of_neither():
     services = {
         "one": {"networks": {"left": {"aliases": ["db", "two"]}}},

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -105,6 +106,12 @@ stripe-mock watchtower postgres-exporter redis_exporter blackbox-exporter""".spl
 )
 
 
+# The same, of the app's own image.
+_TOOL_COMMANDS = re.compile(
+    r"\b(?:prisma studio|drizzle-kit studio|celery\b.*\bflower|start-?flower|storybook|jupyter[ -](?:lab|notebook))\b"
+)
+
+
 def keeper(service: Mapping[str, Any], image: str) -> str:
     """Which of the images that keep data a service runs as the server that it is, or the empty string."""
     runs = (base_image(service["build"]) if service.get("build") else None) or image
@@ -121,4 +128,5 @@ def is_no_door(service: Mapping[str, Any], image: str) -> bool:
 
 def is_tool(service: Mapping[str, Any], image: str) -> bool:
     """Whether a service is there for developers, or keeps data for others, so that visitors go to another one where there is one."""
-    return bool(keeper(service, image)) or basename(image) in _TOOLS
+    words = " ".join(str(word) for key in ("entrypoint", "command") for word in service.get(key) or [])
+    return bool(keeper(service, image)) or basename(image) in _TOOLS or _TOOL_COMMANDS.search(words) is not None

@@ -67,7 +67,11 @@ _ENGINE_WORDS = {
     **dict.fromkeys(("POSTGRES", "POSTGRESQL", "POSTGRESDB", "PG", "PSQL", "PGSQL"), "postgres"),
     **dict.fromkeys(("REDIS", "VALKEY"), "redis"),
     **dict.fromkeys(
-        ("MYSQL", "MARIADB", "MONGO", "MONGODB", "RABBITMQ", "AMQP", "ELASTIC", "ELASTICSEARCH", "MEMCACHED", "KAFKA"), "other"
+        """MYSQL MARIADB MONGO MONGODB RABBITMQ AMQP ELASTIC ELASTICSEARCH MEMCACHE MEMCACHED KAFKA CLICKHOUSE MSSQL SQLSERVER SQLITE NEO4J
+        CASSANDRA SCYLLA COUCH COUCHDB COUCHBASE ARANGO ARANGODB RETHINKDB SURREAL SURREALDB INFLUX INFLUXDB QUESTDB DGRAPH COCKROACH COCKROACHDB TIDB
+        DYNAMO DYNAMODB FIREBASE FIRESTORE SNOWFLAKE BIGQUERY DUCKDB OPENSEARCH MEILI MEILISEARCH TYPESENSE SOLR QDRANT WEAVIATE MILVUS CHROMA CHROMADB
+        PINECONE ETCD CONSUL ZOOKEEPER NATS MQTT""".split(),
+        "other",
     ),
     **dict.fromkeys(("SMTP", "MAIL", "EMAIL", "LDAP", "S3", "MINIO", "PGADMIN", "PGBOUNCER", "SENTINEL"), "other"),
 }
@@ -104,7 +108,7 @@ class Name(NamedTuple):
 
 def read_name(variable: str) -> Name:
     """Take a variable's name apart; any case, words separated by ``_``, ``.``, ``-`` or ``__``."""
-    words = re.sub(r"[^A-Z0-9]+", "_", re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", variable).upper()).strip("_")
+    words = re.sub(r"[^A-Z0-9]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[0-9])(?=[A-Z][a-z])", "_", variable).upper()).strip("_")
     by_file = words.endswith("_FILE")
     words = words.removesuffix("_FILE")
     # libpq's own variables are written without a separator: PGHOST, PGSSLMODE; others' too, such as PAPERLESS_DBHOST.

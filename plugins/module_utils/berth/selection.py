@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
-from . import advice
+from . import advice, store_advice
 from .bindings import Bindings, add_pgssl, bind
 from .bound_files import bind_files, mounted, of_stores
 from .bound_within import bind_within
@@ -145,8 +145,9 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
         advice.unread(name, bindings[name], seen[name], notes)
         advice.own_machine(name, service, bindings[name], notes)
         advice.as_file(name, service, backing, notes)
-        advice.without_password(name, bindings[name], connections, notes, literal=literal)
-        advice.without_tls(name, service, bindings[name], connections, notes)
+        store_advice.without_password(name, bindings[name], connections, notes, literal=literal)
+        store_advice.without_tls(name, service, bindings[name], connections, notes)
+        store_advice.without_names(name, bindings[name], connections, _all_given(options.environment), notes)
     advice.for_development(stays, bindings, notes)
     advice.express(stays, bindings, notes)
     advice.nowhere(bindings, engines.values(), any(keeper(each, images[name]) for name, each in stays.items()), notes)
@@ -154,7 +155,7 @@ def select(project: Project, options: Options, *, literal: bool = False, texts: 
     advice.nobody(
         stays, bindings, {name: everyone | theirs.names.keys() for name, theirs in seen.items()}, _all_given(options.environment), notes
     )
-    advice.unled(stays, bindings, connections, _all_given(options.environment), notes)
+    store_advice.unled(stays, bindings, connections, _all_given(options.environment), notes)
     door = chosen_door(stays, images, options.front_door, notes, visited=options.front_port is not None)
     if options.front_port is not None:
         without_certificate(bindings, _all_given(options.environment), notes)
