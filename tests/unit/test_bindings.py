@@ -219,11 +219,23 @@ def test_a_driver_of_the_jvm_that_verifies_is_told_whom_to_believe(layer, words)
         ({"mode": "require", "ca": "PEM"}, words.split("&")[0].format("require")),
         ("verify-full", words.split("&")[0].format("verify-full")),
     ):
-        assert (
-            bound(environment, postgres={"tls": tls})
-            .environment["DB_URL"]
-            .endswith(f"@pg.example.com:5433/shop?{query}" if layer == "r2dbc" else f"//pg.example.com:5433/shop?{query}")
-        )
+        assert bound(environment, postgres={"tls": tls}).environment["DB_URL"] == f"{layer}:postgresql://pg.example.com:5433/shop?{query}"
+
+
+@pytest.mark.parametrize(
+    ("url", "more", "words"),
+    [
+        # Penpot's, which puts jdbc: before it, where a user is taken for a part of the host's name.
+        ("postgresql://db/old", {"DB_USERNAME": "a", "DB_PASSWORD": "p"}, "pg.example.com"),
+        ("vertx-reactive:postgresql://db/old", {"DB_USERNAME": "a", "DB_PASSWORD": "p"}, "pg.example.com"),
+        ("postgresql://a@db/old", {"DB_USERNAME": "a", "DB_PASSWORD": "p"}, "shop@pg.example.com"),
+        # Who connects is said nowhere else.
+        ("postgresql://db/old", {"DB_PASSWORD": "p"}, "shop@pg.example.com"),
+    ],
+)
+def test_who_connects_is_in_a_url_where_it_was_or_where_no_variable_says_it(url: str, more: dict[str, str], words: str):
+    scheme = url.split("//")[0]
+    assert bound({"DB_URI": url, **more}).environment["DB_URI"] == f"{scheme}//{words}:5433/shop?sslmode=require"
 
 
 def test_a_url_of_another_form_is_that_of_the_secret_for_it():

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from .composed import Composed
@@ -52,7 +52,6 @@ def bind(
     """
     result = Bindings({}, {}, [], [])
     found = references(environment, backing)
-    passwords = {ref.backing for ref in found.values() if ref.field == "password" and ref.shape == "field"}
     for variable, value in environment.items():
         reference = found.get(variable)
         if reference is None:
@@ -63,7 +62,6 @@ def bind(
             # What is in the file is bound instead.
             result.environment[variable] = value or ""
             continue
-        apart = reference.backing in passwords
         kind, text = led(
             result,
             service,
@@ -72,7 +70,7 @@ def bind(
             value or "",
             connections,
             literal=literal,
-            password_apart=apart,
+            apart=read_apart(found.values(), reference.backing),
             celery=celery,
             composed=composed,
         )
@@ -84,6 +82,11 @@ def bind(
     return result
 
 
+def read_apart(found: Iterable[Reference], backing: str) -> frozenset[str]:
+    """What of a backing service is read from variables, or parts of a text, of its own: ``password``, ``username`` and so on."""
+    return frozenset(each.field for each in found if each.backing == backing and each.shape == "field")
+
+
 def led(
     result: Bindings,
     service: str,
@@ -93,14 +96,14 @@ def led(
     connections: Mapping[str, Connection],
     *,
     literal: bool,
-    password_apart: bool,
+    apart: frozenset[str],
     within: bool = False,
     celery: bool = False,
     composed: Composed | None = None,
 ) -> tuple[str, str]:
     """What a variable, a file or a part of one gets that refers to a backing service, as :meth:`_Writer.write` says; noted in ``result``, also why it gets nothing.
 
-    ``old``: what it holds until then. ``password_apart``: the service reads its password elsewhere. ``within``: it is a part of a file or
+    ``old``: what it holds until then. ``apart``: what the service reads elsewhere (:func:`read_apart`). ``within``: it is a part of a file or
     of a longer text, where nobody follows a reference.
     """
     needed = {reference.backing, *(target for _part, target in reference.parts if target)}
@@ -112,10 +115,10 @@ def led(
     else:
         connection = connections[reference.backing]
         for_celery = _CELERY.search(variable) is not None or (celery and "CACHE" not in variable.upper())
-        writer = _Writer(connection, literal, password_apart, for_celery)
+        writer = _Writer(connection, literal, apart, for_celery)
         kind, text = writer.write(reference, old)
         if composed and (kind == "unbound" or (kind == "secret" and writer.loses(reference, old))):
-            written = _Writer(composed.standing_in(connection), True, password_apart, for_celery).write(reference, old)
+            written = _Writer(composed.standing_in(connection), True, apart, for_celery).write(reference, old)
             kind, text = ("secret", ref) if written[0] == "value" and (ref := composed.reference(variable, written[1])) else (kind, text)
     if kind == "secret" and within:
         kind, text = (
@@ -167,10 +170,12 @@ def add_pgssl(result: Bindings) -> None:
 class _Writer:
     """Writes what one variable gets, as ("value", text), ("secret", reference) or ("unbound", "reason; remedy")."""
 
-    def __init__(self, connection: Connection, literal: bool, password_apart: bool, for_celery: bool) -> None:
+    def __init__(self, connection: Connection, literal: bool, apart: frozenset[str], for_celery: bool) -> None:
         self.connection = connection
         self.literal = literal
-        self.password_apart = password_apart  # the service reads its password from another variable
+        self.password_apart = "password" in apart
+        # Such as what is handed to JDBC, which takes a user before the host for a part of its name.
+        self.user_apart = "username" in apart
         self.for_celery = for_celery and connection.family == "redis" and connection.encrypted
 
     def write(self, reference: Reference, old: str) -> tuple[str, str]:
@@ -229,7 +234,7 @@ class _Writer:
             old = old._replace(query=f"{old.query}&{_VERIFIED}".lstrip("&"))
         apart = (jdbc and not in_query) or (self.password_apart and old.password is None and not in_query)
         if not connection.authenticated or apart:
-            return "value", url_for(connection, old, None)
+            return "value", url_for(connection, old, None, named=not (apart and self.user_apart and old.username is None))
         if connection.password and self.literal:
             return "value", url_for(connection, old, connection.password)
         own = old.path not in connection.databases if connection.family == "postgres" else old.path in ("", "0")

@@ -86,7 +86,7 @@ def bind_files(
         if reference is None or reference.shape == "file":
             texts[path] = led_within(service, path, given.text, backing, connections, result, literal=True) or given.text
             continue
-        kind, text = led(result, service, path, reference, given.text.strip(), connections, literal=True, password_apart=False, within=True)
+        kind, text = led(result, service, path, reference, given.text.strip(), connections, literal=True, apart=frozenset(), within=True)
         if kind == "value":
             texts[path] = text + given.text[len(given.text.rstrip()) :]
     return texts

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from .bindings import Bindings, add_sslmode, led
+from .bindings import Bindings, add_sslmode, led, read_apart
 from .composed import Composed
 from .connections import Connection
 from .referring import Backing, references
@@ -71,7 +71,6 @@ def led_within(
     # Without a part that says where it is, a name alone tells nothing in here: what is not the app's own has such names as well.
     told = {each.backing for name, each in found.items() if each.shape != "field" or named[name][1] in backing.names}
     found = {name: each for name, each in found.items() if each.backing in told and each.shape != "file"}
-    passwords = {each.backing for each in found.values() if each.field == "password" and each.shape == "field"}
     led_to: dict[Place, str] = {}
     for name, reference in found.items():
         place, old = named[name]
@@ -83,7 +82,7 @@ def led_within(
             old or "",
             connections,
             literal=literal,
-            password_apart=reference.backing in passwords,
+            apart=read_apart(found.values(), reference.backing),
             within=True,
         )
         if kind == "value" and read.unfit.search(new):

@@ -175,15 +175,15 @@ def _tls_words(url: Url, mode: str, authorities: str) -> list[tuple[str, str]]:
     return words
 
 
-def url_for(connection: Connection, old: Url, password: str | None) -> str:
-    """A URL like ``old`` that leads to ``connection``, with ``password`` in it where one is given.
+def url_for(connection: Connection, old: Url, password: str | None, *, named: bool = True) -> str:
+    """A URL like ``old`` that leads to ``connection``, with ``password`` in it where one is given. ``named``: it says who connects.
 
     Scheme (``rediss`` under TLS; a ``jdbc:`` or ``+driver`` stays), user, percent-encoded password, host, port, database and sslmode
     are the connection's; other query parameters stay.
     """
     scheme, jdbc = old.scheme, old.scheme.lower().startswith("jdbc:")
     path, query = old.path, parse_qsl(old.query, keep_blank_values=True)
-    user = None if jdbc else connection.username
+    user = connection.username if named and not jdbc else None
     if connection.family == "redis":
         # django-environ knows no other scheme under TLS.
         scheme = re.sub(r"rediscache$", "rediss", scheme) if connection.encrypted else scheme
