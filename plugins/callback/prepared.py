@@ -67,6 +67,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         with contextlib.suppress(OSError):
             self._state = fingerprint(_PLUGINS)
             offer(_KEPT / self._state, _packed_here())
+        # Several playbooks may be one run.
+        if self._templates:
+            return
         with contextlib.suppress(OSError, ImportError, AttributeError):
             self._templates = templates(_PLUGINS.parent)
             self._templates.begin()
