@@ -409,6 +409,7 @@ socket=/proc/$(docker inspect --format '{{{{.State.Pid}}}}' berth-edge)/root{ADM
 for each in $(seq 30); do
     curl --silent --show-error --fail-with-body --unix-socket $socket --data-binary @/etc/berth/edge/Caddyfile \
         --header 'Content-Type: text/caddyfile' --header 'Cache-Control: must-revalidate' http://127.0.0.1/load || exit 1
+    sleep 0.1
 done
 """
 
