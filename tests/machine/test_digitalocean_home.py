@@ -408,16 +408,18 @@ LED_ELSEWHERE = f"""
 socket=/proc/$(docker inspect --format '{{{{.State.Pid}}}}' berth-edge)/root{ADMIN}
 for each in $(seq 30); do
     curl --silent --show-error --fail-with-body --unix-socket $socket --data-binary @/etc/berth/edge/Caddyfile \
-        --header 'Content-Type: text/caddyfile' --header 'Cache-Control: must-revalidate' http://127.0.0.1/load || exit 1
+        --header 'Host;' --header 'Content-Type: text/caddyfile' --header 'Cache-Control: must-revalidate' http://127.0.0.1/load || exit 1
     sleep 0.1
 done
+echo it took them all
 """
 
 
 @pytest.mark.alone
 def test_who_connects_in_the_moment_in_which_the_edge_is_led_elsewhere_is_not_sent_away(app: Droplets):
     with Load(f"http://{app.address('app-1')}/", rate=900) as load:
-        app.on("app-1", LED_ELSEWHERE)
+        said = app.on("app-1", LED_ELSEWHERE)
+    assert "it took them all" in said, said
     assert (load.lost, load.asked > 500) == ({}, True)
 
 
