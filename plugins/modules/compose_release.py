@@ -331,15 +331,15 @@ def main() -> None:
                     for each, reason in machine.endings.problems(found).items():
                         raise BerthError(f"release {after} serves, and {each} could not be ended: {reason}")
                 found, serving = machine.found(), machine.serving()
+        certificate = machine.edge.certificate() if params["domain"] and machine.edge.runs() else {}
+        answer: dict[str, Any] = {"changed": changed, "release": serving, "containers": machine.told(serving, found), "seconds": took}
+        answer |= {"front_door": params["front_door"], "accessories": machine.accessories.found(), "volumes": machine.volumes()}
+        answer |= {"certificate": certificate, "ending": machine.endings.under_way()}
     except BerthError as problem:
         module.fail_json(msg=str(problem))
         raise AssertionError("fail_json returned") from None
-    certificate = machine.edge.certificate() if params["domain"] and machine.edge.runs() else {}
     if certificate.get("problem"):
         module.warn(certificate["problem"])
-    answer: dict[str, Any] = {"changed": changed, "release": serving, "containers": machine.told(serving, found), "seconds": took}
-    answer |= {"front_door": params["front_door"], "accessories": machine.accessories.found(), "volumes": machine.volumes()}
-    answer |= {"certificate": certificate, "ending": machine.endings.under_way()}
     for release, reason in machine.endings.problems(found).items():
         module.warn(f"release {release} could not be ended, and the next run tries again: {reason}")
     if params["state"] in ("present", "back") and changed:

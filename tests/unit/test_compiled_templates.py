@@ -77,6 +77,14 @@ def test_nothing_is_kept_of_what_users_write(project: Path):
     assert folder.stat().st_mode & 0o777 == 0o700
 
 
+def test_what_other_versions_have_compiled_goes(project: Path):
+    other = project / ".cache" / "templates" / "of-another-version"
+    other.parent.mkdir(parents=True)
+    other.write_bytes(b"")
+    run(project)
+    assert other.name not in kept(project) and len(kept(project)) == 1
+
+
 def test_a_changed_template_answers_as_it_is_now(project: Path):
     run(project)
     write(project, [{"debug": {"msg": "answer {{ word | lower }}"}, "when": "word != 'never'"}])

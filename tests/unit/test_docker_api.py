@@ -98,3 +98,9 @@ def test_that_nobody_answers_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path / 'docker.sock'}")
     with pytest.raises(BerthError, match=r"Docker does not answer on this machine: .*No such file"):
         ask("/version")
+
+
+def test_a_docker_elsewhere_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DOCKER_HOST", "tcp://build.example.org:2375")
+    with pytest.raises(BerthError, match=r"DOCKER_HOST=tcp://build\.example\.org:2375: .* unset it there"):
+        ask("/version")

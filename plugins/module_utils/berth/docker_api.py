@@ -20,8 +20,11 @@ _OK, _NOT_FOUND = 200, 404
 
 def ask(path: str) -> Any:
     """What Docker has at a path of its API, such as ``/containers/web/json``; None where it has no such thing. Raises :class:`BerthError`."""
-    host = os.environ.get("DOCKER_HOST", "")
-    connection = UnixConnection(host.removeprefix("unix://") if host.startswith("unix://") else _SOCKET, _SECONDS)
+    host = os.environ.get("DOCKER_HOST") or f"unix://{_SOCKET}"
+    if not host.startswith("unix://"):
+        # Its client would ask that one, and what the two say is not of one machine.
+        raise BerthError(f"DOCKER_HOST={host}: releases are kept by the machine's own Docker; unset it there")
+    connection = UnixConnection(host.removeprefix("unix://"), _SECONDS)
     try:
         connection.request("GET", path, headers={"Host": "docker"})
         answer = connection.getresponse()

@@ -115,8 +115,10 @@ class Edge:
         except BerthError:
             if before is not None:
                 write(path, before, 0o644)
+                # One that does not run has not taken the other, and would be waited for.
                 with contextlib.suppress(BerthError):
-                    self._reload()
+                    if self.runs():
+                        self._reload()
             raise
 
     def remove(self) -> None:
